@@ -1,0 +1,44 @@
+"""What is sent, if anything: a pure decision on a parsed message."""
+
+from dataclasses import dataclass
+
+from mitto_phone_hook.message import PhoneMessage, Recipient
+from mitto_phone_hook.outcome import Outcome, Refused
+from mitto_phone_hook.segments import Encoded, encode
+from mitto_phone_hook.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One SMS, ready for Mitto."""
+
+    recipient: Recipient
+    sender_id: str
+    encoded: Encoded
+    validity_minutes: int
+    """How long delivery is attempted: a code must not arrive after it is dead."""
+
+
+def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None, now: float) -> Sms:
+    """Refuse what must not leave (``Refused``), and choose encoding and validity for what may.
+
+    ``signed_at`` and ``now`` are Unix seconds. A code lives until the caller's expiry, else
+    ``CODE_LIFETIME_SECONDS`` from the time at which the caller sent or signed it. One that would die within
+    our own deadline is not started.
+    """
+    settings.destination.check(message)
+    lives_seconds = _expiry(message, settings, signed_at, now) - now
+    if lives_seconds <= settings.deadline_seconds:
+        raise Refused(Outcome.CODE_EXPIRED)
+    encoded = encode(message.text.get_secret_value(), is_smart=settings.smart_encoding)
+    if encoded.segments > settings.max_segments:
+        raise Refused(Outcome.TEXT_TOO_LONG)
+    return Sms(message.recipient, settings.mitto_sender_id, encoded, max(int(lives_seconds // 60), 1))
+
+
+def _expiry(message: PhoneMessage, settings: Settings, signed_at: float | None, now: float) -> float:
+    if message.expires_at is not None:
+        return message.expires_at.timestamp()
+    sent_at = message.sent_at.timestamp() if message.sent_at else signed_at or now
+    # A caller whose clock is ahead must not stretch the life of its codes.
+    return min(sent_at, now) + settings.code_lifetime_seconds

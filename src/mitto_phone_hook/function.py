@@ -1,0 +1,58 @@
+"""The function as it is deployed: settings from the environment, the real clock, network and standard output."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from functools import cache
+
+import functions_framework.aio
+import httpx
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from mitto_phone_hook.hook import Call, Hook
+from mitto_phone_hook.log import emitter, take_over_library_logs
+from mitto_phone_hook.settings import Settings, SettingsError, load
+from mitto_phone_hook.transport import OneOriginTransport
+
+
+def _settings_or_exit() -> Settings:
+    try:
+        return load(os.environ)
+    except SettingsError as error:
+        sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in error.problems))
+
+
+_SETTINGS = _settings_or_exit()
+_EMIT = emitter(_SETTINGS.log_level)
+if not _SETTINGS.allowed_regions:
+    _EMIT({"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"})
+
+
+@functions_framework.aio.http
+async def send_phone_message(request: Request) -> Response:
+    """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
+    headers = {name.lower(): value for name, value in request.scope["headers"]}
+    call = Call(request.method, request.scope["path"], headers, _chunks(request))
+    reply = await _hook().answer(call)
+    return Response(reply.body, reply.status, reply.headers)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise ConnectionError from None
+
+
+@cache
+def _hook() -> Hook:
+    """Build on the first call: what starts before the server forks is dead, or shared, after it."""
+    take_over_library_logs(_SETTINGS.log_level)
+    return Hook(_SETTINGS, _transport, _EMIT)
+
+
+def _transport() -> httpx.AsyncBaseTransport:
+    origin = httpx.URL(_SETTINGS.mitto_base_url)
+    return OneOriginTransport(origin, httpx.create_ssl_context() if origin.scheme == "https" else None)

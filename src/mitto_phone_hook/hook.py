@@ -1,0 +1,93 @@
+"""The story of one hook call: receive, authenticate, parse, decide, send, reply."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import httpx
+
+from mitto_phone_hook.authenticate import HookSecrets, authenticate
+from mitto_phone_hook.decide import decide
+from mitto_phone_hook.log import CallRecord, Emit
+from mitto_phone_hook.mitto import Mitto
+from mitto_phone_hook.outcome import Outcome, Refused, Result
+from mitto_phone_hook.parse import parse
+from mitto_phone_hook.receive import receive
+from mitto_phone_hook.reply import HEALTHY, Reply, reply_to
+from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
+from mitto_phone_hook.send import send
+from mitto_phone_hook.settings import Settings
+
+
+class Call(NamedTuple):
+    """One HTTP request in plain values. ``chunks`` raises ``ConnectionError`` when the caller hangs up."""
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    """Names in lower case."""
+    chunks: AsyncIterator[bytes]
+
+
+class Hook:
+    """Answers hook calls. Whatever it touches outside is an argument: settings, transport, log, clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        make_transport: Callable[[], httpx.AsyncBaseTransport],
+        emit: Emit,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Start nothing: the server may fork after this. ``wall_clock`` tells Unix seconds."""
+        self._settings = settings
+        self._make_transport = make_transport
+        self._emit = emit
+        self._wall_clock = wall_clock
+
+    async def answer(self, call: Call) -> Reply:
+        """Answer one HTTP request, whatever it is; raises nothing. Writes one log line, but none about health."""
+        started = asyncio.get_running_loop().time()
+        record = CallRecord(request_id=os.urandom(10).hex(), path=call.path, headers=call.headers, started=started)
+        try:
+            route = find_route(call.method, call.path)
+            if call.path == HEALTH_PATH:
+                return HEALTHY
+            result = await self._carry(call, route, record)
+        except Refused as refusal:
+            result = refusal.result
+        except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            result = Result(Outcome.INTERNAL_ERROR)
+            record.bug = bug
+        self._emit(record.line(result, asyncio.get_running_loop().time()))
+        return reply_to(result, record.request_id, allowed_methods(call.path))
+
+    async def _carry(self, call: Call, route: Route, record: CallRecord) -> Result:
+        """Tell the whole story of one message, to its good or bad end."""
+        settings = self._settings
+        until = record.started + settings.deadline_seconds
+        body = await receive(call.headers, call.chunks, max_bytes=settings.max_body_bytes, until=until)
+        signed_at = authenticate(call.headers, body, self._secrets_of(route, record.started), self._wall_clock())
+        message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
+        sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
+        sent = record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
+        return sent.result
+
+    def _secrets_of(self, route: Route, now: float) -> HookSecrets:
+        own = getattr(self._settings, route.own_secrets) if route.own_secrets else None
+        secrets: HookSecrets = (own or self._settings.hook_secrets).current(now)
+        return secrets
+
+    @cached_property
+    def _mitto(self) -> Mitto:
+        settings = self._settings
+        return Mitto(
+            self._make_transport(),
+            settings.mitto_api_key,
+            base_url=settings.mitto_base_url,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            is_test=settings.mitto_test,
+        )

@@ -1,0 +1,44 @@
+"""Secrets that change while the function runs: a value, or a mounted file that is read again."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+REREAD_SECONDS = 300
+
+
+class Mounted(Generic[T]):
+    """A secret that is always the current one.
+
+    ``read`` gives the parsed secret; with ``is_file`` it is called again every ``REREAD_SECONDS`` and on
+    ``reread()``. A file that has become unreadable or wrong leaves the last good value in force: a rotation
+    that went wrong must not lock out everybody.
+    """
+
+    def __init__(self, value: T, read: Callable[[], T] | None = None) -> None:
+        """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes."""
+        self._value = value
+        self._read = read
+        self._read_at: float | None = None
+
+    def current(self, now: float) -> T:
+        """Give the value as of ``now``, in seconds of a monotonic clock."""
+        if self._read_at is None:
+            self._read_at = now
+        elif self._read is not None and now - self._read_at >= REREAD_SECONDS:
+            self.reread(now)
+        return self._value
+
+    def reread(self, now: float) -> bool:
+        """Read the file now; tell whether the value changed."""
+        self._read_at = now
+        if self._read is None:
+            return False
+        try:
+            value = self._read()
+        except (OSError, ValueError):
+            return False
+        is_changed = value != self._value
+        self._value = value
+        return is_changed

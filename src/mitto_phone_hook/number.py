@@ -1,0 +1,78 @@
+"""From what a caller writes to an E.164 number, and what the numbering plans say about it."""
+
+import re
+from enum import IntEnum
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+
+# libphonenumber reads letters, direction marks and foreign digits; none of that may reach it.
+_WRITTEN = re.compile(r"[+0-9 ().\-/]{1,40}")
+_SEPARATORS = str.maketrans("", "", " ().-/")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_NATIONAL = re.compile(r"[0-9]{4,15}")
+# Ten digits are too easily a national number (US) whose head is another country's calling code (20, Egypt).
+_MIN_DIGITS_WITHOUT_PLUS = 11
+
+
+class NumberKind(IntEnum):
+    """What a number is used for, in libphonenumber's terms."""
+
+    FIXED_LINE = PhoneNumberType.FIXED_LINE
+    MOBILE = PhoneNumberType.MOBILE
+    FIXED_LINE_OR_MOBILE = PhoneNumberType.FIXED_LINE_OR_MOBILE
+    TOLL_FREE = PhoneNumberType.TOLL_FREE
+    PREMIUM_RATE = PhoneNumberType.PREMIUM_RATE
+    SHARED_COST = PhoneNumberType.SHARED_COST
+    VOIP = PhoneNumberType.VOIP
+    PERSONAL_NUMBER = PhoneNumberType.PERSONAL_NUMBER
+    PAGER = PhoneNumberType.PAGER
+    UAN = PhoneNumberType.UAN
+    VOICEMAIL = PhoneNumberType.VOICEMAIL
+    UNKNOWN = PhoneNumberType.UNKNOWN
+
+
+class Number(NamedTuple):
+    """A valid number: its E.164 form, its region (``001`` for international networks) and its kind."""
+
+    e164: str
+    region: str | None
+    kind: NumberKind
+
+
+def read_number(written: str, default_region: str | None) -> Number:
+    """Read a phone number as people and platforms write it.
+
+    ``+``, ``00`` or, from eleven digits on, neither: an international number. Fewer digits without a prefix
+    are a national number, which needs ``default_region``. Raises ``ValueError``, without the number, for
+    everything that is not a valid number of a numbering plan.
+    """
+    if not _WRITTEN.fullmatch(written):
+        raise ValueError("characters that no phone number has")
+    digits = written.translate(_SEPARATORS)
+    if digits.startswith("00"):
+        digits = "+" + digits[2:]
+    if not digits.startswith("+"):
+        national = _valid(digits, default_region) if default_region and _NATIONAL.fullmatch(digits) else None
+        if national:
+            return national
+        if len(digits) < _MIN_DIGITS_WITHOUT_PLUS:
+            raise ValueError("no country code")
+        digits = "+" + digits
+    number = _valid(digits, None) if _E164.fullmatch(digits) else None
+    if number is None:
+        raise ValueError("not a number of any numbering plan")
+    return number
+
+
+def _valid(digits: str, region: str | None) -> Number | None:
+    try:
+        parsed = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        return None
+    found = phonenumbers.region_code_for_number(parsed)
+    if found is None or not phonenumbers.is_valid_number_for_region(parsed, found):
+        return None
+    e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    return Number(e164, found, NumberKind(phonenumbers.number_type(parsed)))

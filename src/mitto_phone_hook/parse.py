@@ -1,0 +1,192 @@
+"""From the bytes of an authenticated call to a ``PhoneMessage``: strict where it protects, tolerant where callers differ."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import SecretStr
+from pydantic_core import from_json
+
+from mitto_phone_hook.message import PhoneMessage, Purpose, Recipient
+from mitto_phone_hook.number import read_number
+from mitto_phone_hook.outcome import Outcome, Refused
+from mitto_phone_hook.shapes import CHANNELS, NATIVE_SHAPES, PURPOSES, Path, Shape
+
+FORM = b"application/x-www-form-urlencoded"
+
+_MAX_FORM_FIELDS = 50
+_CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
+_LOCALE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
+
+# Control characters (but tab, line feed, carriage return), bidirectional embeddings, overrides and isolates,
+# characters of no width, tags and noncharacters: nothing that a person would see, all that a forger would like.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\U000e0000-\U000e007f]"
+)
+# Persian, Indic scripts and emoji need joiners between their characters; beside ASCII they only split codes.
+_JOINER_BESIDE_ASCII = re.compile("(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])")
+# Direction marks belong to texts in a script that runs from right to left.
+_DIRECTION_MARK = re.compile("[\u200e\u200f]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+
+
+def parse(body: bytes, content_type: bytes, default_region: str | None) -> PhoneMessage:
+    """Read any of the native shapes.
+
+    JSON whatever the Content-Type says, except for forms. Raises ``Refused`` with ``invalid_json``,
+    ``invalid_request`` or ``invalid_recipient``, naming the fields at fault and never their values.
+    """
+    payload = _read_form(body) if content_type.split(b";")[0].strip().lower() == FORM else _read_json(body)
+    if not isinstance(payload, dict):
+        raise Refused(Outcome.INVALID_REQUEST, "not_an_object")
+    shape = next(s for s in NATIVE_SHAPES if not s.marker or _walk(payload, s.marker) is not None)
+    wrong = [".".join(path) for path in shape.objects if not isinstance(_walk(payload, path), dict | None)]
+    values: dict[str, Any] = {}
+    for field, clean in _CLEANERS.items():
+        path, raw = _find(payload, shape.places.get(field, ()))
+        try:
+            values[field] = clean(raw)
+        except (TypeError, ValueError):
+            wrong.append(".".join(path))
+    if wrong:
+        raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(dict.fromkeys(wrong)))
+    return _message(shape, values, default_region)
+
+
+def _message(shape: Shape, values: dict[str, Any], default_region: str | None) -> PhoneMessage:
+    try:
+        number = read_number(values.pop("recipient"), default_region)
+    except ValueError:
+        raise Refused(Outcome.INVALID_RECIPIENT, "not_a_number", (".".join(shape.places["recipient"][0]),)) from None
+    return PhoneMessage(
+        source=shape.source,
+        recipient=Recipient(number.e164),
+        region=number.region,
+        number_kind=number.kind,
+        purpose=PURPOSES.get(values["purpose_raw"], Purpose.OTHER),
+        **values,
+    )
+
+
+def _read_json(body: bytes) -> object:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        # The parser's own sentence quotes the body.
+        raise Refused(Outcome.INVALID_JSON, "not_json") from None
+
+
+def _read_form(body: bytes) -> object:
+    try:
+        text = body.decode("utf-8")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
+    except ValueError:
+        raise Refused(Outcome.INVALID_JSON, "not_a_form") from None
+    return dict(pairs)
+
+
+def _walk(payload: Mapping[str, Any], path: Path) -> object:
+    value: Any = payload
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _find(payload: Mapping[str, Any], places: tuple[Path, ...]) -> tuple[Path, object]:
+    found = ((path, _walk(payload, path)) for path in places)
+    return next((pair for pair in found if pair[1] is not None), (places[0] if places else (), None))
+
+
+def _digits_or_string(raw: object) -> str:
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
+        return str(raw)
+    if not isinstance(raw, str):
+        raise TypeError
+    return raw
+
+
+def _text(raw: object) -> SecretStr:
+    if not isinstance(raw, str):
+        raise TypeError
+    is_forged = _HIDDEN.search(raw) or (
+        not raw.isascii() and (_JOINER_BESIDE_ASCII.search(raw) or (_DIRECTION_MARK.search(raw) and not _RIGHT_TO_LEFT.search(raw)))
+    )
+    if is_forged or not raw.strip():
+        raise ValueError
+    return SecretStr(raw)
+
+
+def _code(raw: object) -> SecretStr | None:
+    if raw is None or raw == "":
+        return None
+    code = _digits_or_string(raw)
+    if not _CODE.fullmatch(code):
+        raise ValueError
+    return SecretStr(code)
+
+
+def _channel(raw: object) -> object:
+    if not isinstance(raw, str | None):
+        raise TypeError
+    word = raw.lower() if raw else raw
+    if word not in CHANNELS:
+        raise ValueError
+    return CHANNELS[word]
+
+
+def _name(raw: object) -> str | None:
+    if not isinstance(raw, str | None):
+        raise TypeError
+    if raw and not _NAME.fullmatch(raw):
+        raise ValueError
+    return raw or None
+
+
+def _locale(raw: object) -> str | None:
+    tag = (_name(raw) or "").replace("_", "-")
+    if not _LOCALE.fullmatch(tag):
+        return None
+    language, *rest = tag.split("-")
+    return "-".join([language.lower(), *(part.upper() if len(part) == 2 else part for part in rest)])  # noqa: PLR2004 - ISO 3166
+
+
+def _ip(raw: object) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address((_name(raw) or "").strip())
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _time(raw: object) -> datetime | None:
+    if raw is None or raw == "":
+        return None
+    seconds = _digits_or_string(raw)
+    if not re.fullmatch("[0-9]{1,11}", seconds):
+        raise ValueError
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+_CLEANERS = {
+    "recipient": _digits_or_string,
+    "text": _text,
+    "channel": _channel,
+    "code": _code,
+    "purpose_raw": _name,
+    "locale": _locale,
+    "client_id": _name,
+    "client_name": _name,
+    "organization": _name,
+    "user_id": _name,
+    "tenant": _name,
+    "client_ip": _ip,
+    "sender_hint": _name,
+    "expires_at": _time,
+    "sent_at": _time,
+}
+"""How each field of a ``PhoneMessage`` is read; raises ``TypeError`` or ``ValueError`` on what must be refused."""

@@ -1,0 +1,98 @@
+"""``python -m mitto_phone_hook.sandbox``: a fake Mitto in the terminal that shows each SMS as a handset would."""
+
+import argparse
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from mitto_phone_hook.sandbox.handset import draw
+from mitto_phone_hook.sandbox.page import tables
+from mitto_phone_hook.sandbox.rules import Message
+from mitto_phone_hook.sandbox.server import FakeMitto
+
+_PORT_MAX = 65_535
+_USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM; return the exit status: 0, or 2 if it cannot listen."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a character shows "?", and a pipe gets each line at once.
+        sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_run(options))
+    except (ValueError, OSError) as error:
+        print(f"cannot start the fake Mitto: {_reason(error, options)}", file=sys.stderr)
+        return _USAGE_ERROR
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def _run(options: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    # Windows has no signal handlers on its loop: Ctrl-C arrives as KeyboardInterrupt there.
+    with suppress(NotImplementedError):
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    mitto = FakeMitto(
+        api_key=options.api_key,
+        host=options.host,
+        port=options.port,
+        allow_public=options.allow_public,
+        on_message=None if options.quiet else _show,
+    )
+    async with mitto:
+        _say(f"fake Mitto listening on {mitto.url}")
+        _say(f"set MITTO_BASE_URL={mitto.url} MITTO_API_KEY={options.api_key}")
+        _say(f"what it can do: {mitto.url}/")
+        await stopped.wait()
+
+
+def _show(message: Message) -> None:
+    _say(f"\n{draw(message)}")
+
+
+def _say(text: str) -> None:
+    try:
+        print(text)
+    except BrokenPipeError:
+        # Nobody reads any more; the server goes on, and the interpreter must not fail on its last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _reason(error: Exception, options: argparse.Namespace) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    # Python adds the address to the text of a refused bind(): it stands before already.
+    return f"{options.host} port {options.port}: {str(error.strerror).partition(' (while')[0]}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mitto_phone_hook.sandbox",
+        description="A fake Mitto: takes messages as Mitto's SMS API does, sends nothing, and shows each one.",
+        epilog=tables(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=8081, help="port to listen on, 0 takes a free one (default: %(default)s)")
+    parser.add_argument("--api-key", default="sandbox-key", metavar="KEY", help="the key it demands (default: %(default)s)")
+    parser.add_argument("--allow-public", action="store_true", help="permit an address that others reach")
+    parser.add_argument("--quiet", action="store_true", help="do not show the messages")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or (port := int(text)) > _PORT_MAX:
+        raise argparse.ArgumentTypeError(f"a port is 0 to {_PORT_MAX}")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""One message to Mitto: tried again only while certainly nothing has been sent."""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from mitto_phone_hook.decide import Sms
+from mitto_phone_hook.mitto import Mitto
+from mitto_phone_hook.mitto_answer import Answer
+from mitto_phone_hook.outcome import Outcome, Result
+from mitto_phone_hook.segments import Encoding, as_ucs2
+
+PAUSE_SECONDS = 0.2
+"""Between two attempts, unless Mitto names a longer time."""
+
+RESERVE_SECONDS = 0.5
+"""What must be left of the deadline after a pause: an attempt with less would only be cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The last answer, how many attempts it took in how many seconds, and the SMS as it went out last."""
+
+    answer: Answer
+    attempts: int
+    seconds: float
+    sms: Sms
+
+    @property
+    def result(self) -> Result:
+        """What this means for the hook call."""
+        answer = self.answer
+        return Result(
+            answer.outcome,
+            why=None if answer.outcome is Outcome.ACCEPTED else answer.why,
+            message_id=answer.message_id,
+            segments=self.sms.encoded.segments,
+            retry_after_seconds=answer.retry_after_seconds,
+        )
+
+
+async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_attempts: int) -> Sent:
+    """Hand ``sms`` to Mitto before the event loop's clock shows ``until``.
+
+    A further attempt follows when nothing was sent (after Mitto's ``Retry-After`` or a short pause, if that
+    leaves time), once as Unicode when Mitto refuses the alphabet, and once when the API key that Mitto
+    refuses has been rotated meanwhile. Never when nobody can tell whether the SMS left.
+    """
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    attempts = 0
+    is_key_reread = False
+    while True:
+        attempts += 1
+        answer = await mitto.send(sms, reference=reference, until=until)
+        if attempts >= max_attempts:
+            break
+        if answer.outcome is Outcome.UPSTREAM_UNAVAILABLE:
+            pause = max(answer.retry_after_seconds or 0, PAUSE_SECONDS)
+            if pause > until - clock() - RESERVE_SECONDS:
+                break
+            await asyncio.sleep(pause)
+        elif answer.is_character_set_refused and sms.encoded.encoding is Encoding.GSM7:
+            sms = replace(sms, encoded=as_ucs2(sms.encoded.text))
+        elif answer.is_key_refused and not is_key_reread and mitto.reread_key(clock()):
+            is_key_reread = True
+        else:
+            break
+    return Sent(answer, attempts, clock() - started, sms)

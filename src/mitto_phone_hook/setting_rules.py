@@ -1,0 +1,144 @@
+"""How each setting is read from its text: one function a form, raising ``ValueError`` with the rule and never the value."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from mitto_phone_hook.authenticate import HookSecrets
+from mitto_phone_hook.destination import ANY_REGION, INTERNATIONAL_NETWORKS
+
+_VISIBLE_ASCII = re.compile("[!-~]+")
+_SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{1,9})[A-Za-z0-9]|[0-9]{3,14}")
+_NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+_DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
+_MIN_BEARER_LENGTH = 24
+_KEY_BYTES = range(24, 65)
+
+
+def api_key(text: str) -> str:
+    """Read an API key: it becomes an HTTP header, where a line break would be smuggling."""
+    if not _VISIBLE_ASCII.fullmatch(text):
+        raise ValueError("must be visible ASCII characters in one line, without spaces")
+    return text
+
+
+def sender_id(text: str) -> str:
+    """Read a sender ID as Mitto takes it."""
+    if not _SENDER_ID.fullmatch(text):
+        raise ValueError("must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits")
+    return text
+
+
+def base_url(text: str) -> str:
+    """Read the address of the API, which gets every number and code: no way to point it inwards or at a look-alike."""
+    msg = "must be https:// and a host name without user, query or fragment (http:// only for loopback)"
+    if not _VISIBLE_ASCII.fullmatch(text) or "\\" in text:
+        raise ValueError(msg)
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        # The library's own sentence quotes the value.
+        raise ValueError(msg) from None
+    host = url.hostname or ""
+    is_public = _DNS_NAME.fullmatch(host) is not None and not host.endswith(_INTERNAL_SUFFIXES)
+    is_right_scheme = url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)
+    is_bare = "@" not in url.netloc and not url.query and not url.fragment
+    if not (is_right_scheme and is_bare and (is_public or host in _LOOPBACK)) or port == 0:
+        raise ValueError(msg)
+    return text.rstrip("/")
+
+
+def hook_secrets(text: str) -> HookSecrets:
+    """Read bearer secrets and Standard Webhooks keys; ``v1,whsec_…`` is how Supabase writes them."""
+    bearer, keys = [], []
+    for secret in re.split(r"[\s|]+", text.strip()):
+        if "whsec_" in secret[:9]:
+            keys.append(_signing_key(secret.removeprefix("v1,")))
+        elif len(secret) < _MIN_BEARER_LENGTH or not _VISIBLE_ASCII.fullmatch(secret):
+            raise ValueError(f"every bearer secret must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
+        else:
+            bearer.append(secret.encode())
+    return HookSecrets(tuple(bearer), tuple(keys))
+
+
+def _signing_key(secret: str) -> bytes:
+    msg = "every whsec_ secret must be base64 of 24 to 64 bytes"
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        raise ValueError(msg) from None
+    if len(key) not in _KEY_BYTES:
+        raise ValueError(msg)
+    return key
+
+
+def boolean(text: str) -> bool:
+    """Read true or false."""
+    words = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[text.lower()]
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Give the reader of a time between two bounds."""
+
+    def parse(text: str) -> float:
+        if not _DECIMAL.fullmatch(text) or not low <= float(text) <= high:
+            raise ValueError(f"must be seconds from {low:g} to {high:g}")
+        return float(text)
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Give the reader of a whole number between two bounds."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _items(text: str) -> list[str]:
+    return [item for item in re.split(r"[\s,;]+", text) if item]
+
+
+def regions(text: str) -> frozenset[str]:
+    """Read ISO 3166 regions, ``*`` and ``001``."""
+    regions = {item.upper() for item in _items(text)}
+    if not regions <= SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}:
+        raise ValueError("must be ISO 3166 regions such as CH,DE,GB, or * for all")
+    return frozenset(regions)
+
+
+def region(text: str) -> str | None:
+    """Read one ISO 3166 region, or none."""
+    if text and text.upper() not in SUPPORTED_REGIONS:
+        raise ValueError("must be one ISO 3166 region such as CH")
+    return text.upper() or None
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """Read E.164 numbers or their first digits."""
+    numbers = tuple(_items(text))
+    if not all(map(_NUMBER_PREFIX.fullmatch, numbers)):
+        raise ValueError("must be E.164 numbers or their first digits, each with +, separated by commas")
+    return numbers
+
+
+def log_level(text: str) -> str:
+    """Read the least severity that is logged."""
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text.upper()

@@ -1,0 +1,150 @@
+"""The operator's settings: one table, parsed once from a mapping into a frozen object.
+
+Values are never printed: a problem names the variable and the rule.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mitto_phone_hook import setting_rules as rules
+from mitto_phone_hook.authenticate import HookSecrets
+from mitto_phone_hook.destination import DestinationPolicy
+from mitto_phone_hook.mounted import Mounted
+
+
+class Setting(NamedTuple):
+    """One row of the table: the variable, its default (``None``: required, or unset), how it is read, what it means."""
+
+    name: str
+    default: str | None
+    parse: Callable[[str], Any]
+    meaning: str
+    is_secret: bool = False
+    """Secrets may also come from the file that ``<name>_FILE`` names."""
+    is_required: bool = False
+
+
+TABLE = (
+    Setting("MITTO_API_KEY", None, rules.api_key, "Mitto's API key", is_secret=True, is_required=True),
+    Setting(
+        "HOOK_SECRETS",
+        None,
+        rules.hook_secrets,
+        "who may call: bearer secrets (24 characters or more) and `whsec_…` signing keys, separated by white space or a vertical bar",
+        is_secret=True,
+        is_required=True,
+    ),
+    Setting(
+        "HOOK_SECRETS_AUTH0",
+        None,
+        rules.hook_secrets,
+        "the only secrets accepted on `/hooks/auth0`, where set",
+        is_secret=True,
+    ),
+    Setting("MITTO_SENDER_ID", "Mitto SMS", rules.sender_id, "sender ID that the handset shows"),
+    Setting("MITTO_BASE_URL", "https://rest.mittoapi.com", rules.base_url, "Mitto's API; `http://` only for loopback"),
+    Setting("MITTO_TEST", "false", rules.boolean, "`true`: Mitto checks every message, delivers and charges none"),
+    Setting("DEADLINE_SECONDS", "8", rules.seconds(0.5, 60), "total time for one hook call, Mitto included"),
+    Setting("CONNECT_TIMEOUT_SECONDS", "1", rules.seconds(0.05, 30), "time for one connection to Mitto"),
+    Setting("MAX_ATTEMPTS", "3", rules.whole(1, 10), "attempts at one message, only while nothing has been sent"),
+    Setting("MAX_BODY_BYTES", "65536", rules.whole(1024, 1048576), "largest body that is read"),
+    Setting("MAX_SEGMENTS", "4", rules.whole(1, 20), "longest text, in segments, the unit of cost"),
+    Setting("SMART_ENCODING", "on", rules.boolean, "typographic signs become GSM-7 where that saves segments"),
+    Setting("CODE_LIFETIME_SECONDS", "300", rules.whole(30, 86400), "life of a code whose caller does not tell"),
+    Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
+    Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
+    Setting("DEFAULT_REGION", "", rules.region, "country of numbers written without a country code; empty = refuse them"),
+    Setting("LOG_LEVEL", "INFO", rules.log_level, "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
+)
+"""Every variable that the function reads, in the order of the documentation."""
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings: one sentence a problem, each naming its variable and never a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Keep every problem that was found."""
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Everything that the operator decides, checked. No ``repr``: half of it is secret."""
+
+    mitto_api_key: Mounted[str]
+    mitto_sender_id: str
+    mitto_base_url: str
+    mitto_test: bool
+    hook_secrets: Mounted[HookSecrets]
+    hook_secrets_auth0: Mounted[HookSecrets] | None
+    deadline_seconds: float
+    connect_timeout_seconds: float
+    max_attempts: int
+    max_body_bytes: int
+    max_segments: int
+    smart_encoding: bool
+    code_lifetime_seconds: int
+    allowed_regions: frozenset[str]
+    blocked_numbers: tuple[str, ...]
+    default_region: str | None
+    log_level: str
+
+    @property
+    def destination(self) -> DestinationPolicy:
+        """Where messages may go."""
+        return DestinationPolicy(self.allowed_regions, self.blocked_numbers)
+
+
+def load(environment: Mapping[str, str], read_file: Callable[[str], str] = lambda path: Path(path).read_text()) -> Settings:
+    """Read and check all settings. Raises ``SettingsError`` with every problem at once.
+
+    An empty variable counts as unset. ``read_file`` may raise ``OSError`` or ``ValueError``.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for setting in TABLE:
+        read = _read_secret if setting.is_secret else _read_plain
+        try:
+            values[setting.name.lower()] = read(setting, environment, read_file)
+        except ValueError as error:
+            problems.append(f"{setting.name} {error}")
+    problems += _unknown_platforms(environment)
+    if not problems and values["connect_timeout_seconds"] >= values["deadline_seconds"]:
+        problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+
+
+def _read_plain(setting: Setting, environment: Mapping[str, str], _: Callable[[str], str]) -> object:
+    return setting.parse(environment.get(setting.name) or setting.default or "")
+
+
+def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Callable[[str], str]) -> object:
+    text, path = environment.get(setting.name), environment.get(f"{setting.name}_FILE")
+    if text and path:
+        raise ValueError(f"and {setting.name}_FILE are both set; keep one")
+    if text:
+        return Mounted(setting.parse(text))
+    if not path:
+        if setting.is_required:
+            raise ValueError(f"is required (or {setting.name}_FILE)")
+        return None
+
+    def read() -> object:
+        return setting.parse(read_file(path).strip())
+
+    try:
+        return Mounted(read(), read)
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
+
+
+def _unknown_platforms(environment: Mapping[str, str]) -> list[str]:
+    """Find secrets for platforms without a route: they protect nothing, and their operator must hear of it."""
+    known = {setting.name for setting in TABLE}
+    given = {name.removesuffix("_FILE") for name in environment if name.startswith("HOOK_SECRETS_") and name != "HOOK_SECRETS_FILE"}
+    return [f"{name} names a platform that has no route here" for name in sorted(given - known)]

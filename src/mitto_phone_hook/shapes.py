@@ -1,0 +1,148 @@
+"""The shapes in which Auth0, and callers whose admin shapes the request, hand over a phone message.
+
+Source: Auth0's documentation of the Send Phone Message Hook, of the Actions ``send-phone-message`` and
+``custom-phone-provider``, of the passwordless SMS gateway, and its sample Actions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mitto_phone_hook.message import Channel, Purpose
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where one caller puts what; of several places the first that is filled counts."""
+
+    source: str
+    marker: Path
+    """The object or field by which the shape is recognised; the first shape whose marker is filled is taken."""
+    places: Mapping[str, tuple[Path, ...]]
+    objects: tuple[Path, ...] = ()
+    """What must be an object where it is present at all."""
+
+
+def _places(**dotted: str) -> dict[str, tuple[Path, ...]]:
+    return {field: tuple(tuple(place.split(".")) for place in places.split()) for field, places in dotted.items()}
+
+
+HOOK = Shape(
+    source="auth0_hook",
+    marker=("context",),
+    objects=(
+        ("context",),
+        ("context", "client"),
+        ("context", "request"),
+        ("context", "tenant"),
+        ("context", "user"),
+    ),
+    places=_places(
+        recipient="recipient",
+        text="text",
+        channel="context.message_type",
+        code="context.code",
+        purpose_raw="context.action",
+        locale="context.language",
+        client_id="context.client.client_id context.client_id",
+        client_name="context.client.name context.name",
+        organization="context.organization.id context.organization_id",
+        user_id="context.user.user_id",
+        tenant="context.tenant.id",
+        client_ip="context.ip context.request.ip",
+        sender_hint="context.from",
+        expires_at="context.expires_at",
+        sent_at="context.sent_at",
+    ),
+)
+
+MFA_EVENT = Shape(
+    source="auth0_event_mfa",
+    marker=("message_options",),
+    objects=(("message_options",), ("client",), ("request",), ("tenant",), ("user",)),
+    places=_places(
+        recipient="message_options.recipient",
+        text="message_options.text",
+        channel="message_options.message_type",
+        code="message_options.code",
+        purpose_raw="message_options.action",
+        locale="request.language",
+        client_id="client.client_id",
+        client_name="client.name",
+        organization="organization.id",
+        user_id="user.user_id",
+        tenant="tenant.id",
+        client_ip="request.ip",
+    ),
+)
+
+PROVIDER_EVENT = Shape(
+    source="auth0_event_provider",
+    marker=("notification",),
+    objects=(("notification",), ("client",), ("request",), ("tenant",), ("user",)),
+    places=_places(
+        recipient="notification.recipient",
+        text="notification.as_text",
+        channel="notification.delivery_method",
+        code="notification.code",
+        purpose_raw="notification.message_type",
+        locale="notification.locale request.language",
+        client_id="client.client_id",
+        client_name="client.name",
+        organization="organization.id",
+        user_id="user.user_id",
+        tenant="tenant.id",
+        client_ip="request.ip",
+        sender_hint="notification.from",
+    ),
+)
+
+FLAT = Shape(
+    source="flat",
+    marker=(),
+    objects=(("req",),),
+    places=_places(
+        recipient="recipient to",
+        text="text body",
+        channel="message_type",
+        code="code",
+        purpose_raw="action",
+        locale="language",
+        client_id="client_id",
+        client_name="client_name",
+        organization="organization organization_id",
+        user_id="user_id",
+        tenant="tenant",
+        client_ip="ip req.ip",
+        sender_hint="from sender",
+        expires_at="expires_at",
+        sent_at="sent_at",
+    ),
+)
+
+NATIVE_SHAPES = (PROVIDER_EVENT, MFA_EVENT, HOOK, FLAT)
+"""Tried in this order. ``FLAT`` covers both sample Actions, the passwordless gateway, and forms."""
+
+CHANNELS = {
+    None: Channel.SMS,
+    "": Channel.SMS,
+    "sms": Channel.SMS,
+    "text": Channel.SMS,
+    "voice": Channel.VOICE,
+    "call": Channel.VOICE,
+}
+"""What callers write for the channel. An unknown word is refused: it may mean a call."""
+
+PURPOSES = {
+    "authentication": Purpose.AUTHENTICATION,
+    "second-factor-authentication": Purpose.AUTHENTICATION,
+    "second-factor-authenticator": Purpose.AUTHENTICATION,
+    "otp_verify": Purpose.AUTHENTICATION,
+    "enrollment": Purpose.ENROLLMENT,
+    "otp_enroll": Purpose.ENROLLMENT,
+    "change_password": Purpose.PASSWORD_RESET,
+    "blocked_account": Purpose.NOTICE,
+    "password_breach": Purpose.NOTICE,
+}
+"""What callers write for the purpose; anything else is ``Purpose.OTHER``."""

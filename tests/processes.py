@@ -1,0 +1,145 @@
+"""The real function and the fake Mitto as processes of their own, as an operator would run them."""
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+API_KEY = "sandbox-key-of-the-tests-0001"
+BEARER = "bearer-secret-of-the-tests-0001"
+_START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """Give a loopback port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def function_environment(**settings: str) -> dict[str, str]:
+    """Give the environment of a function with these settings and nothing left over from ours."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START") if name in os.environ}
+    return inherited | {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": BEARER} | settings
+
+
+def command(port: int) -> list[str]:
+    """Give the command of the README, with this environment's own interpreter."""
+    program = Path(sys.executable).parent / "functions-framework"
+    options = ["--source", "src/main.py", "--target", "send_phone_message", "--host", "127.0.0.1", "--port", str(port)]
+    return [str(program), *options]
+
+
+@dataclass
+class Process:
+    """A running server: where it listens, its process and what it has printed so far."""
+
+    port: int
+    popen: subprocess.Popen[bytes]
+    output: Path
+
+    def lines(self) -> list[str]:
+        """Give what has been printed, line by line."""
+        return self.output.read_text(encoding="utf-8").splitlines()
+
+    def log(self) -> list[dict[str, Any]]:
+        """Give the log, every line of it a JSON object."""
+        return [json.loads(line) for line in self.lines()]
+
+    def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+        """Send one plain HTTP request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def post(self, body: object, bearer: str = BEARER) -> tuple[int, dict[str, Any]]:
+        """Post a payload to the hook as a platform would."""
+        headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+        status, answer = self.request("POST", "/", json.dumps(body).encode(), headers)
+        return status, json.loads(answer)
+
+
+class FakeMittoProcess(Process):
+    """The fake Mitto over its own HTTP interface."""
+
+    def inbox(self) -> list[dict[str, Any]]:
+        """Give the messages that have left."""
+        messages: list[dict[str, Any]] = self._state()["messages"]
+        return messages
+
+    def requests(self) -> int:
+        """Give the number of requests that came."""
+        number: int = self._state()["requests"]
+        return number
+
+    def clear(self) -> None:
+        """Forget messages and counts."""
+        self.request("DELETE", "/inbox")
+
+    def script(self, *faults: str, default: str | None = None) -> None:
+        """Make the next requests fail like this, and all the others like ``default``."""
+        answer = self.request("POST", "/script", json.dumps({"faults": faults, "default": default}).encode())
+        assert answer[0] == http.HTTPStatus.OK, answer
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.request("GET", "/inbox")[1])
+        return state
+
+
+@contextlib.contextmanager
+def function(output: Path, **settings: str) -> Iterator[Process]:
+    """Run the function under functions-framework until the block ends."""
+    port = free_port()
+    with _process(command(port), function_environment(**settings), output) as popen:
+        process = Process(port, popen, output)
+        _wait_until(lambda: process.request("GET", "/health")[0] == http.HTTPStatus.OK, process)
+        yield process
+
+
+@contextlib.contextmanager
+def fake_mitto(output: Path) -> Iterator[FakeMittoProcess]:
+    """Run the fake Mitto until the block ends."""
+    port = free_port()
+    arguments = [sys.executable, "-m", "mitto_phone_hook.sandbox", "--port", str(port), "--api-key", API_KEY, "--quiet"]
+    with _process(arguments, function_environment(), output) as popen:
+        process = FakeMittoProcess(port, popen, output)
+        _wait_until(lambda: process.request("GET", "/inbox")[0] == http.HTTPStatus.OK, process)
+        yield process
+
+
+@contextlib.contextmanager
+def _process(arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with output.open("wb") as file:
+        popen = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
+    try:
+        yield popen
+    finally:
+        popen.terminate()
+        try:
+            popen.wait(10)
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()
+
+
+def _wait_until(is_ready: Any, process: Process) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if is_ready():
+                return
+        if process.popen.poll() is not None or time.monotonic() > end:
+            raise AssertionError(f"did not start: {process.output.read_text(encoding='utf-8')}")
+        time.sleep(0.02)

@@ -1,0 +1,175 @@
+"""The laws of the hook: what holds whatever arrives."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mitto_phone_hook.hook import Call, Hook
+from mitto_phone_hook.log import FIELDS, as_line
+from mitto_phone_hook.reply import REPLIES, Reply
+from mitto_phone_hook.settings import load
+
+SECRET = "bearer-secret-of-the-tests-0001"
+CODE = "739105"
+AUTHORIZED = {b"authorization": f"Bearer {SECRET}".encode()}
+ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALLOWED_REGIONS": "US", "MITTO_BASE_URL": "http://127.0.0.1:9"}
+STATUSES = {row.status for row in REPLIES.values()}
+
+
+class Stage:
+    """A hook with everything outside it in plain sight."""
+
+    def __init__(self, mitto: Any = None, **settings: str) -> None:
+        self.requests: list[httpx.Request] = []
+        self.lines: list[Mapping[str, object]] = []
+        self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
+        self.hook = Hook(load(ENVIRONMENT | settings), lambda: httpx.MockTransport(self._receive), self.lines.append)
+
+    def _receive(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        response: httpx.Response = self._mitto(request)
+        return response
+
+    def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
+        return asyncio.run(self.hook.answer(Call(method, path, headers, _pieces(body))))
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body[:10]
+    yield body[10:]
+
+
+def body(**changes: Any) -> bytes:
+    payload = {"recipient": "+12025550110", "text": f"Your code is {CODE}", "context": {"code": CODE}}
+    return json.dumps(payload | changes).encode()
+
+
+TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40).map(str.encode)
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        [
+            b"authorization",
+            b"webhook-id",
+            b"webhook-timestamp",
+            b"webhook-signature",
+            b"content-type",
+            b"content-length",
+            b"content-encoding",
+            b"traceparent",
+        ]
+    ),
+    st.one_of(
+        st.binary(max_size=60),
+        TOKENS,
+        st.sampled_from(
+            [b"application/x-www-form-urlencoded", b"multipart/form-data", b"gzip", b"5", b"Bearer x", str(int(time.time())).encode()]
+        ),
+    ),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELD = st.one_of(JSON, st.sampled_from(["+12025550110", f"Your code is {CODE}", "voice", "sms", "\u202e1", "N/A"]))
+PAYLOADS = st.dictionaries(
+    st.sampled_from(["recipient", "text", "context", "body", "to", "message_options", "notification", "code", "req"]),
+    FIELD | st.dictionaries(st.sampled_from(["code", "message_type", "recipient", "text", "as_text", "ip", "client"]), FIELD),
+)
+BODIES = st.one_of(st.binary(max_size=200), PAYLOADS.map(lambda payload: json.dumps(payload).encode()))
+
+
+@given(
+    body=BODIES,
+    headers=HEADERS,
+    method=st.sampled_from(["POST", "GET", "PATCH"]),
+    path=st.sampled_from(["/", "/hooks/auth0", "/health", "/x"]),
+)
+def test_whatever_arrives_the_answer_is_one_of_the_table(body: bytes, headers: dict[bytes, bytes], method: str, path: str) -> None:
+    stage = Stage()
+    reply = stage.call(body, AUTHORIZED | headers, method, path)
+    assert reply.status in STATUSES
+    assert reply.status < 500
+    assert isinstance(json.loads(reply.body), dict)
+    assert len(stage.lines) == (path != "/health" or method in {"POST", "PATCH"})
+    assert all(set(line) <= set(FIELDS) for line in stage.lines)
+
+
+@given(body=st.one_of(st.just(body()), BODIES), headers=HEADERS)
+def test_without_valid_credentials_no_sms_leaves_whatever_the_body(body: bytes, headers: dict[bytes, bytes]) -> None:
+    stage = Stage()
+    reply = stage.call(body, headers)
+    assert reply.status in (400, 401, 413, 415)
+    assert not stage.requests
+
+
+@given(
+    status=st.integers(100, 599),
+    answer=st.one_of(st.binary(max_size=100), JSON.map(lambda value: json.dumps(value).encode())),
+    code=st.integers() | st.booleans() | st.none(),
+)
+def test_whatever_mitto_answers_the_caller_gets_one_of_the_table(status: int, answer: bytes, code: object) -> None:
+    content = answer if code is None else json.dumps({"responseCode": code, "id": "m1"}).encode()
+    stage = Stage(lambda _: httpx.Response(status, content=content), MAX_ATTEMPTS="1")
+    reply = stage.call(body())
+    assert reply.status in {200, 422, 502, 503, 504}
+    assert (reply.status == 200) == (200 <= status < 300 and code == 0 and code is not False)
+    assert len(stage.requests) == 1
+
+
+@given(payload=PAYLOADS)
+def test_no_printed_form_holds_a_code_a_number_or_a_text(payload: dict[str, Any]) -> None:
+    stage = Stage()
+    reply = stage.call(json.dumps(payload | {"recipient": "+12025550110", "text": f"Your code is {CODE}"}).encode())
+    printed = reply.body.decode() + "".join(map(as_line, stage.lines))
+    for secret in (CODE, "2025550110", "Your code is", SECRET, "key-of-the-tests"):
+        assert secret not in printed
+
+
+def test_a_bug_is_told_as_one_and_its_place_is_logged_without_its_words() -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise ZeroDivisionError(CODE)
+
+    stage = Stage(fail)
+    reply = stage.call(body())
+    [line] = stage.lines
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (500, "internal_error")
+    assert str(line["stack_trace"]).startswith("ZeroDivisionError\n")
+    assert CODE not in as_line(line)
+
+
+def test_a_caller_that_hangs_up_in_its_body_sends_nothing() -> None:
+    async def hang_up() -> AsyncIterator[bytes]:
+        yield b'{"recipient"'
+        raise ConnectionError
+
+    stage = Stage()
+    reply = asyncio.run(stage.hook.answer(Call("POST", "/", AUTHORIZED, hang_up())))
+    assert reply.status == 400
+    assert stage.lines[0]["why"] == "incomplete_body"
+    assert not stage.requests
+
+
+@pytest.mark.parametrize(("own", "path", "secret", "status"), [
+    ("", "/hooks/auth0", SECRET, 200),
+    ("auth0-secret-of-the-tests-1", "/hooks/auth0", SECRET, 401),
+    ("auth0-secret-of-the-tests-1", "/hooks/auth0", "auth0-secret-of-the-tests-1", 200),
+    ("auth0-secret-of-the-tests-1", "/", SECRET, 200),
+    ("auth0-secret-of-the-tests-1", "/", "auth0-secret-of-the-tests-1", 401),
+])  # fmt: skip
+def test_a_route_with_secrets_of_its_own_accepts_only_those(own: str, path: str, secret: str, status: int) -> None:
+    stage = Stage(HOOK_SECRETS_AUTH0=own)
+    assert stage.call(body(), {b"authorization": f"Bearer {secret}".encode()}, path=path).status == status
+
+
+def test_an_unknown_path_is_not_logged_because_it_may_hold_a_secret() -> None:
+    stage = Stage()
+    assert stage.call(b"", path="/reports/token-of-somebody").status == 404
+    assert "token" not in as_line(stage.lines[0])
