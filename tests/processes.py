@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -117,6 +118,25 @@ def fake_mitto(output: Path) -> Iterator[FakeMittoProcess]:
         process = FakeMittoProcess(port, popen, output)
         _wait_until(lambda: process.request("GET", "/inbox")[0] == http.HTTPStatus.OK, process)
         yield process
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path, port: int | None = None) -> Iterator[Process]:
+    """Run a real Redis until the block ends; ``port`` to come back where one was before."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    assert program, "these tests need a real Redis: apt-get install redis-server"
+    port = port or free_port()
+    arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    with _process(arguments, function_environment(), folder / f"redis-{port}.txt") as popen:
+        process = Process(port, popen, folder / f"redis-{port}.txt")
+        _wait_until(lambda: _is_listening(port), process)
+        yield process
+
+
+def _is_listening(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(16).startswith(b"+PONG")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.hook import Call, Hook
 from mitto_phone_hook.log import FIELDS, as_line
+from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.reply import REPLIES, Reply
 from mitto_phone_hook.settings import load
 
@@ -30,7 +31,9 @@ class Stage:
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
-        self.hook = Hook(load(ENVIRONMENT | settings), lambda: httpx.MockTransport(self._receive), self.lines.append)
+        self.hook = Hook(
+            load(ENVIRONMENT | settings), lambda: httpx.MockTransport(self._receive), lambda: MemoryStore(600), self.lines.append
+        )
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

@@ -52,6 +52,9 @@ class Peer:
         return request
 
     async def write(self, data: bytes) -> None:
+        """Write; ``ConnectionError`` when the client has left."""
+        if self._writer.is_closing():
+            raise ConnectionResetError
         self._writer.write(data)
         await self._writer.drain()
         self._upstream.bytes_written += len(data)

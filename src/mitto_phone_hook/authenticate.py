@@ -27,6 +27,8 @@ class HookSecrets:
 
     bearer: tuple[bytes, ...] = ()
     signing_keys: tuple[bytes, ...] = ()
+    first: bytes = b""
+    """The secret named first, from which other keys are derived."""
 
 
 def authenticate(headers: Mapping[bytes, bytes], body: bytes, secrets: HookSecrets, now: float) -> float | None:

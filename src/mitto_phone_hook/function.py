@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from functools import cache
+from importlib.util import find_spec
 
 import functions_framework.aio
 import httpx
@@ -11,7 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from mitto_phone_hook.hook import Call, Hook
+from mitto_phone_hook.ledger import Store
 from mitto_phone_hook.log import emitter, take_over_library_logs
+from mitto_phone_hook.memory_store import MemoryStore
+from mitto_phone_hook.setting_rules import MEMORY
 from mitto_phone_hook.settings import Settings, SettingsError, load
 from mitto_phone_hook.transport import OneOriginTransport
 
@@ -24,6 +28,8 @@ def _settings_or_exit() -> Settings:
 
 
 _SETTINGS = _settings_or_exit()
+if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
+    sys.exit("mitto-phone-hook does not start:\n  STORE_URL needs the package redis; install mitto-phone-hook[redis]")
 _EMIT = emitter(_SETTINGS.log_level)
 if not _SETTINGS.allowed_regions:
     _EMIT({"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"})
@@ -50,9 +56,18 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 def _hook() -> Hook:
     """Build on the first call: what starts before the server forks is dead, or shared, after it."""
     take_over_library_logs(_SETTINGS.log_level)
-    return Hook(_SETTINGS, _transport, _EMIT)
+    return Hook(_SETTINGS, _transport, _store, _EMIT)
 
 
 def _transport() -> httpx.AsyncBaseTransport:
     origin = httpx.URL(_SETTINGS.mitto_base_url)
     return OneOriginTransport(origin, httpx.create_ssl_context() if origin.scheme == "https" else None)
+
+
+def _store() -> Store:
+    if _SETTINGS.store_url == MEMORY:
+        return MemoryStore(_SETTINGS.duplicate_window_seconds)
+    from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415 - the package is only there when it is asked for
+
+    complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
+    return RedisStore(_SETTINGS.store_url, _SETTINGS.duplicate_window_seconds, lambda: _EMIT(complaint))

@@ -11,7 +11,9 @@ import httpx
 
 from mitto_phone_hook.authenticate import HookSecrets, authenticate
 from mitto_phone_hook.decide import decide
+from mitto_phone_hook.ledger import Ledger, Store, key_of
 from mitto_phone_hook.log import CallRecord, Emit
+from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.mitto import Mitto
 from mitto_phone_hook.outcome import Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
@@ -33,18 +35,20 @@ class Call(NamedTuple):
 
 
 class Hook:
-    """Answers hook calls. Whatever it touches outside is an argument: settings, transport, log, clock."""
+    """Answers hook calls. Whatever it touches outside is an argument: settings, transport, store, log, clock."""
 
     def __init__(
         self,
         settings: Settings,
         make_transport: Callable[[], httpx.AsyncBaseTransport],
+        make_store: Callable[[], Store],
         emit: Emit,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Start nothing: the server may fork after this. ``wall_clock`` tells Unix seconds."""
         self._settings = settings
         self._make_transport = make_transport
+        self._make_store = make_store
         self._emit = emit
         self._wall_clock = wall_clock
 
@@ -73,13 +77,25 @@ class Hook:
         signed_at = authenticate(call.headers, body, self._secrets_of(route, record.started), self._wall_clock())
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
-        sent = record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
-        return sent.result
+
+        async def send_once() -> Result:
+            record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
+            return record.sent.result
+
+        record.turn = await self._ledger.once(self._key_of(message), record.request_id, until, send_once)
+        return record.turn.result
 
     def _secrets_of(self, route: Route, now: float) -> HookSecrets:
         own = getattr(self._settings, route.own_secrets) if route.own_secrets else None
         secrets: HookSecrets = (own or self._settings.hook_secrets).current(now)
         return secrets
+
+    def _key_of(self, message: PhoneMessage) -> str:
+        return key_of(message, self._settings.hook_secrets.current(asyncio.get_running_loop().time()).first)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger(self._make_store(), deadline_seconds=self._settings.deadline_seconds)
 
     @cached_property
     def _mitto(self) -> Mitto:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from mitto_phone_hook.ledger import Turn
 from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.outcome import Outcome, Result
 from mitto_phone_hook.routes import ROUTES
@@ -45,6 +46,8 @@ FIELDS = (
     "encoding",
     "duration_ms",
     "upstream_ms",
+    "claim_ms",
+    "settle_ms",
     "duplicate",
     "why",
     "fields",
@@ -72,6 +75,7 @@ class CallRecord:
     started: float
     message: PhoneMessage | None = None
     sent: Sent | None = None
+    turn: Turn | None = None
     bug: Exception | None = None
 
     def line(self, result: Result, now: float) -> dict[str, object]:
@@ -98,6 +102,9 @@ class CallRecord:
             values["segments"] = self.sent.sms.encoded.segments
             values["encoding"] = self.sent.sms.encoded.encoding
             values["upstream_ms"] = _milliseconds(self.sent.seconds)
+        if self.turn:
+            values["claim_ms"] = _milliseconds(self.turn.claim_seconds)
+            values["settle_ms"] = _milliseconds(self.turn.settle_seconds)
         return values | trace_fields(self.headers, os.environ.get("GOOGLE_CLOUD_PROJECT"))
 
 
@@ -120,8 +127,8 @@ def as_line(values: Mapping[str, object]) -> str:
     return json.dumps(kept, separators=(",", ":")) + "\n"
 
 
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 1)
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def trace_fields(headers: Mapping[bytes, bytes], project: str | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
+MEMORY = "memory://"
 _MIN_BEARER_LENGTH = 24
 _KEY_BYTES = range(24, 65)
 
@@ -66,7 +67,22 @@ def hook_secrets(text: str) -> HookSecrets:
             raise ValueError(f"every bearer secret must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
         else:
             bearer.append(secret.encode())
-    return HookSecrets(tuple(bearer), tuple(keys))
+    is_key_first = text.lstrip().startswith(("whsec_", "v1,whsec_"))
+    return HookSecrets(tuple(bearer), tuple(keys), first=(keys if is_key_first else bearer)[0])
+
+
+def store_url(text: str) -> str:
+    """Read where the ledger is kept. The address may hold a password."""
+    try:
+        url = urlsplit(text)
+        is_right = (url.scheme == "memory" and text == MEMORY) or (
+            url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
+        )
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ValueError(f"must be {MEMORY}, redis://host or rediss://host")
+    return text
 
 
 def _signing_key(secret: str) -> bytes:

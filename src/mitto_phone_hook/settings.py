@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mitto_phone_hook import setting_rules as rules
 from mitto_phone_hook.authenticate import HookSecrets
 from mitto_phone_hook.destination import DestinationPolicy
+from mitto_phone_hook.ledger import GRACE_SECONDS
 from mitto_phone_hook.mounted import Mounted
 
 
@@ -53,6 +54,10 @@ TABLE = (
     Setting("MAX_SEGMENTS", "4", rules.whole(1, 20), "longest text, in segments, the unit of cost"),
     Setting("SMART_ENCODING", "on", rules.boolean, "typographic signs become GSM-7 where that saves segments"),
     Setting("CODE_LIFETIME_SECONDS", "300", rules.whole(30, 86400), "life of a code whose caller does not tell"),
+    Setting("DUPLICATE_WINDOW_SECONDS", "600", rules.whole(1, 86400), "the same code for the same recipient is sent once in this time"),
+    Setting(
+        "STORE_URL", rules.MEMORY, rules.store_url, "where that is remembered; `redis://…` or `rediss://…` shares it between instances"
+    ),
     Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
     Setting("DEFAULT_REGION", "", rules.region, "country of numbers written without a country code; empty = refuse them"),
@@ -87,6 +92,8 @@ class Settings:
     max_segments: int
     smart_encoding: bool
     code_lifetime_seconds: int
+    duplicate_window_seconds: int
+    store_url: str
     allowed_regions: frozenset[str]
     blocked_numbers: tuple[str, ...]
     default_region: str | None
@@ -112,8 +119,8 @@ def load(environment: Mapping[str, str], read_file: Callable[[str], str] = lambd
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
     problems += _unknown_platforms(environment)
-    if not problems and values["connect_timeout_seconds"] >= values["deadline_seconds"]:
-        problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
+    if not problems:
+        problems += _contradictions(values)
     if problems:
         raise SettingsError(problems)
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
@@ -141,6 +148,15 @@ def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Ca
         return Mounted(read(), read)
     except (OSError, UnicodeDecodeError):
         raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if values["connect_timeout_seconds"] >= values["deadline_seconds"]:
+        problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
+    if values["duplicate_window_seconds"] <= values["deadline_seconds"] + GRACE_SECONDS:
+        problems.append(f"DUPLICATE_WINDOW_SECONDS must be more than DEADLINE_SECONDS and {GRACE_SECONDS:g}")
+    return problems
 
 
 def _unknown_platforms(environment: Mapping[str, str]) -> list[str]:

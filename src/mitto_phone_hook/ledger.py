@@ -1,0 +1,122 @@
+"""One code, one SMS: what has become of a message before, whoever asks for it again.
+
+Mitto has no idempotency key, and callers repeat themselves, some with a new id each time. So a message is known
+by its content: recipient, code and text, as a keyed hash from which none of them can be read.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from mitto_phone_hook.message import PhoneMessage
+from mitto_phone_hook.outcome import Outcome, Refused, Result
+
+POLL_SECONDS = 0.1
+"""Between two looks at a message that another call is sending."""
+
+RESERVE_SECONDS = 0.5
+"""What must be left of the deadline to send in place of another call that could not."""
+
+GRACE_SECONDS = 2.0
+"""After its deadline and this, a call that has not told its result is dead, and its message's fate unknown."""
+
+_PURPOSE = b"mitto-phone-hook ledger 1"
+
+
+class Entry(NamedTuple):
+    """What the ledger knows of a message."""
+
+    state: str
+    """``pending``, ``accepted`` or ``unknown``."""
+    owner: str
+    """Request id of the call that claimed it."""
+    message_id: str | None = None
+    segments: int | None = None
+    age_seconds: float = 0.0
+    """Since it was claimed or settled; filled in by the store."""
+
+
+class Store(Protocol):
+    """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic; neither raises."""
+
+    async def claim(self, key: str, entry: Entry) -> Entry | None:
+        """Keep ``entry`` if there is none, or one of the same owner, and give ``None``; else give the one there is."""
+
+    async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
+        """Replace the owner's entry, ``None`` to remove it. An entry of somebody else stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One call's turn at a message: its result, and the seconds that claiming and settling took."""
+
+    result: Result
+    claim_seconds: float
+    settle_seconds: float | None = None
+
+
+class Ledger:
+    """Lets one call send a message and tells all others what became of it."""
+
+    def __init__(self, store: Store, *, deadline_seconds: float) -> None:
+        """Keep the entries in ``store``; ``deadline_seconds`` is how long a living call takes at most."""
+        self._store = store
+        self._dead_after = deadline_seconds + GRACE_SECONDS
+
+    async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> Turn:
+        """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.
+
+        Accepted and unknown results stay; after all others the message may be tried anew. ``until`` is the
+        caller's deadline on the event loop's clock; too near it, a message in flight is ``in_progress``.
+        """
+        clock = asyncio.get_running_loop().time
+        pending = Entry("pending", owner)
+        started = clock()
+        while (entry := await self._store.claim(key, pending)) is not None:
+            claim_seconds = clock() - started
+            is_in_flight = entry.state == "pending" and entry.age_seconds < self._dead_after
+            if not is_in_flight:
+                return Turn(_earlier(entry), claim_seconds)
+            if until - clock() < RESERVE_SECONDS + POLL_SECONDS:
+                return Turn(Result(Outcome.IN_PROGRESS, is_duplicate=True), claim_seconds)
+            await asyncio.sleep(POLL_SECONDS)
+        claim_seconds = clock() - started
+        try:
+            result = await send()
+        except Refused:
+            await self._store.settle(key, owner, None)
+            raise
+        except Exception:
+            await self._store.settle(key, owner, pending._replace(state="unknown"))
+            raise
+        settling = clock()
+        await self._store.settle(key, owner, _settled(pending, result))
+        return Turn(result, claim_seconds, clock() - settling)
+
+
+def key_of(message: PhoneMessage, secret: bytes) -> str:
+    """Give the message's name in the ledger: a keyed hash of what makes it the same message.
+
+    The id that stays the same over a caller's repetitions where there is one, else recipient, code and text.
+    """
+    code = message.code.get_secret_value() if message.code else ""
+    content = (message.recipient.get_secret_value(), code, message.text.get_secret_value())
+    parts = (message.source, message.idempotency_hint) if message.idempotency_hint else content
+    key = hmac.digest(secret, _PURPOSE, "sha256")
+    return hmac.digest(key, "\0".join(parts).encode(), "sha256").hex()
+
+
+def _earlier(entry: Entry) -> Result:
+    if entry.state == "accepted":
+        return Result(Outcome.ACCEPTED, message_id=entry.message_id, segments=entry.segments, is_duplicate=True)
+    return Result(Outcome.OUTCOME_UNKNOWN, "earlier_attempt", is_duplicate=True)
+
+
+def _settled(pending: Entry, result: Result) -> Entry | None:
+    if result.outcome is Outcome.ACCEPTED:
+        return pending._replace(state="accepted", message_id=result.message_id, segments=result.segments)
+    if result.outcome is Outcome.OUTCOME_UNKNOWN:
+        return pending._replace(state="unknown")
+    return None

@@ -1,0 +1,339 @@
+"""The ledger's promises, written once and held by both stores; Redis is a real one."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mitto_phone_hook.ledger import GRACE_SECONDS, Entry, Ledger, Store, key_of
+from mitto_phone_hook.memory_store import MAX_ENTRIES, MemoryStore
+from mitto_phone_hook.outcome import Outcome, Refused, Result
+from mitto_phone_hook.parse import parse
+from mitto_phone_hook.redis_store import RedisStore
+from processes import Process, free_port, redis_server
+
+ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
+MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[Store]]
+KEYS = (f"key-{number}-{time.time_ns()}" for number in range(10_000))
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as process:
+        yield process
+
+
+@contextlib.asynccontextmanager
+async def _memory(window_seconds: float) -> AsyncIterator[Store]:
+    yield MemoryStore(window_seconds)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make_store(request: pytest.FixtureRequest) -> MakeStore:
+    if request.param == "memory":
+        return _memory
+    port = request.getfixturevalue("redis").port
+
+    @contextlib.asynccontextmanager
+    async def shared(window_seconds: float) -> AsyncIterator[Store]:
+        store = RedisStore(f"redis://127.0.0.1:{port}", window_seconds, _fail)
+        try:
+            yield store
+        finally:
+            await store.aclose()
+
+    return shared
+
+
+def _fail() -> None:
+    raise AssertionError("the store complained")
+
+
+def play(
+    make_store: MakeStore, story: Callable[[Ledger], Awaitable[None]], window_seconds: float = 600, deadline_seconds: float = 4
+) -> None:
+    async def run() -> None:
+        async with make_store(window_seconds) as store:
+            await story(Ledger(store, deadline_seconds=deadline_seconds))
+
+    asyncio.run(run())
+
+
+async def once(ledger: Ledger, key: str, owner: str, send: Callable[[], Awaitable[Result]], seconds: float = 4) -> Result:
+    return (await ledger.once(key, owner, asyncio.get_running_loop().time() + seconds, send)).result
+
+
+def sends(result: Result | Exception, times: list[int]) -> Callable[[], Awaitable[Result]]:
+    async def send() -> Result:
+        times.append(1)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return send
+
+
+def test_a_repeat_of_an_accepted_message_gets_the_same_answer_and_no_second_sms(make_store: MakeStore) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, times = next(KEYS), list[int]()
+        assert await once(ledger, key, "r1", sends(ACCEPTED, times)) == ACCEPTED
+        again = await once(ledger, key, "r2", sends(ACCEPTED, times))
+        assert (again.outcome, again.message_id, again.segments, again.is_duplicate) == (Outcome.ACCEPTED, "m1", 2, True)
+        assert len(times) == 1
+
+    play(make_store, story)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.UPSTREAM_REJECTED, Outcome.UPSTREAM_AUTH, Outcome.INVALID_RECIPIENT, Outcome.UPSTREAM_UNAVAILABLE]
+)
+def test_a_message_that_was_rejected_or_not_sent_may_be_tried_anew(make_store: MakeStore, outcome: Outcome) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, times = next(KEYS), list[int]()
+        assert (await once(ledger, key, "r1", sends(Result(outcome), times))).outcome is outcome
+        assert await once(ledger, key, "r2", sends(ACCEPTED, times)) == ACCEPTED
+        assert len(times) == 2
+
+    play(make_store, story)
+
+
+def test_a_message_that_we_refused_may_be_tried_anew(make_store: MakeStore) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, times = next(KEYS), list[int]()
+        with pytest.raises(Refused):
+            await once(ledger, key, "r1", sends(Refused(Outcome.RATE_LIMITED), times))
+        assert await once(ledger, key, "r2", sends(ACCEPTED, times)) == ACCEPTED
+
+    play(make_store, story)
+
+
+@pytest.mark.parametrize("ending", [Result(Outcome.OUTCOME_UNKNOWN), ZeroDivisionError()], ids=["unknown", "bug"])
+def test_a_message_of_unknown_fate_stays_unknown_at_once(make_store: MakeStore, ending: Result | Exception) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, times = next(KEYS), list[int]()
+        with contextlib.suppress(ZeroDivisionError):
+            await once(ledger, key, "r1", sends(ending, times))
+        started = time.monotonic()
+        assert (await once(ledger, key, "r2", sends(ACCEPTED, times))).outcome is Outcome.OUTCOME_UNKNOWN
+        assert time.monotonic() - started < 0.3
+        assert len(times) == 1
+
+    play(make_store, story)
+
+
+def test_a_repeat_in_flight_waits_for_the_first_result(make_store: MakeStore) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, gate, times = next(KEYS), asyncio.Event(), list[int]()
+
+        async def slow() -> Result:
+            times.append(1)
+            await gate.wait()
+            return ACCEPTED
+
+        first = asyncio.create_task(once(ledger, key, "r1", slow))
+        repeats = [asyncio.create_task(once(ledger, key, f"x{number}", slow)) for number in range(20)]
+        await asyncio.sleep(0)
+        gate.set()
+        results = await asyncio.gather(first, *repeats)
+        assert {result.message_id for result in results} == {"m1"}
+        assert sum(result.is_duplicate for result in results) == 20
+        assert len(times) == 1
+
+    play(make_store, story)
+
+
+def test_a_repeat_in_flight_is_in_progress_when_its_own_deadline_is_near(make_store: MakeStore) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, gate = next(KEYS), asyncio.Event()
+
+        async def slow() -> Result:
+            await gate.wait()
+            return ACCEPTED
+
+        first = asyncio.create_task(once(ledger, key, "r1", slow))
+        await asyncio.sleep(0.05)
+        assert (await once(ledger, key, "r2", slow, seconds=0.8)).outcome is Outcome.IN_PROGRESS
+        gate.set()
+        await first
+
+    play(make_store, story)
+
+
+def test_a_message_whose_call_died_is_unknown_after_its_deadline_and_grace(make_store: MakeStore) -> None:
+    async def run() -> None:
+        async with make_store(600) as store:
+            key, times = next(KEYS), list[int]()
+            await store.claim(key, Entry("pending", "dead"))
+            ledger = Ledger(store, deadline_seconds=0.3 - GRACE_SECONDS)
+            assert (await once(ledger, key, "r2", sends(ACCEPTED, times), seconds=3)).outcome is Outcome.OUTCOME_UNKNOWN
+            assert not times
+
+    asyncio.run(run())
+
+
+def test_the_same_message_may_leave_again_after_the_window(make_store: MakeStore) -> None:
+    async def story(ledger: Ledger) -> None:
+        key, times = next(KEYS), list[int]()
+        await once(ledger, key, "r1", sends(ACCEPTED, times))
+        end = time.monotonic() + 2
+        while len(times) == 1 and time.monotonic() < end:
+            await once(ledger, key, f"r{time.monotonic()}", sends(ACCEPTED, times))
+            await asyncio.sleep(0.02)
+        assert len(times) == 2
+
+    play(make_store, story, window_seconds=0.3)
+
+
+def test_only_the_owner_settles(make_store: MakeStore) -> None:
+    async def run() -> None:
+        async with make_store(600) as store:
+            key = next(KEYS)
+            await store.claim(key, Entry("pending", "mine"))
+            await store.settle(key, "somebody", None)
+            kept = await store.claim(key, Entry("pending", "r2"))
+            assert kept is not None
+            assert kept.owner == "mine"
+
+    asyncio.run(run())
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from([Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN, Outcome.UPSTREAM_UNAVAILABLE])),
+        max_size=30,
+    )
+)
+def test_the_sender_is_called_again_only_when_the_last_time_left_nothing(calls: list[tuple[str, Outcome]]) -> None:
+    last: dict[str, Outcome] = {}
+
+    async def story(ledger: Ledger) -> None:
+        for number, (key, outcome) in enumerate(calls):
+            times = list[int]()
+            await once(ledger, key, f"r{number}", sends(Result(outcome), times))
+            is_allowed = last.get(key) in (None, Outcome.UPSTREAM_UNAVAILABLE)
+            assert len(times) == is_allowed
+            last[key] = outcome if is_allowed else last[key]
+
+    play(_memory, story)
+
+
+def test_the_ledger_of_a_process_is_bounded() -> None:
+    async def run() -> None:
+        store = MemoryStore(600)
+        for number in range(MAX_ENTRIES + 50):
+            await store.claim(str(number), Entry("pending", "r"))
+        assert len(store) == MAX_ENTRIES
+        assert await store.claim(str(MAX_ENTRIES), Entry("pending", "r2")) is not None, "the youngest stays"
+
+    asyncio.run(run())
+
+
+def test_expired_entries_are_dropped() -> None:
+    now = [0.0]
+
+    async def run() -> None:
+        store = MemoryStore(10, lambda: now[0])
+        for number in range(100):
+            await store.claim(str(number), Entry("pending", "r"))
+        now[0] = 11
+        await store.claim("new", Entry("pending", "r"))
+        assert len(store) == 1
+
+    asyncio.run(run())
+
+
+def _key(**changes: object) -> str:
+    fields = {"recipient": "+12025550110", "text": "Your code is 1", "code": "1"} | changes
+    body = str(fields).replace("'", '"').encode()
+    return key_of(parse(body, b"", None), b"secret")
+
+
+def test_a_message_is_known_by_recipient_code_and_text_however_written() -> None:
+    assert _key() == _key(recipient="001 202 555 0110")
+    assert len({_key(), _key(recipient="+12025550111"), _key(code="2"), _key(text="Your code is 2")}) == 4
+    assert "2025550110" not in _key()
+
+
+class Complaints(list[float]):
+    def __call__(self) -> None:
+        self.append(time.monotonic())
+
+
+def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_ledger_of_the_process() -> None:
+    async def run() -> None:
+        complaints = Complaints()
+        store = RedisStore(f"redis://127.0.0.1:{free_port()}", 600, complaints)
+        ledger, times = Ledger(store, deadline_seconds=4), list[int]()
+        for _ in range(3):
+            assert (await once(ledger, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
+        assert len(times) == 1
+        assert len(complaints) == 1
+        await store.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
+    async def run(port: int) -> None:
+        store = RedisStore(f"redis://127.0.0.1:{port}", 600, Complaints())
+        ledger, times = Ledger(store, deadline_seconds=4), list[int]()
+        started = time.monotonic()
+        await once(ledger, "k1", "r1", sends(ACCEPTED, times))
+        await once(ledger, "k2", "r2", sends(ACCEPTED, times))
+        assert time.monotonic() - started < 0.5
+        assert len(times) == 2
+        await store.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        asyncio.run(run(never_answers.getsockname()[1]))
+
+
+def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
+    async def run(port: int) -> None:
+        complaints = Complaints()
+        store = RedisStore(f"redis://127.0.0.1:{port}", 600, complaints)
+        await store._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
+        times = list[int]()
+        assert await once(Ledger(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
+        assert len(complaints) == 1
+        await store.aclose()
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server.port))
+
+
+def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None:
+    port = free_port()
+
+    async def known_elsewhere(key: str) -> bool:
+        other = RedisStore(f"redis://127.0.0.1:{port}", 600, Complaints())
+        kept = await other.claim(key, Entry("pending", "other"))
+        await other.aclose()
+        return kept is not None
+
+    async def run() -> None:
+        store = RedisStore(f"redis://127.0.0.1:{port}", 600, Complaints())
+        with redis_server(tmp_path, port):
+            await store.claim("before", Entry("pending", "r1"))
+            assert await known_elsewhere("before")
+        await store.claim("while down", Entry("pending", "r2"))
+        with redis_server(tmp_path, port):
+            end = time.monotonic() + 5
+            number = 0
+            while time.monotonic() < end:
+                number += 1
+                await store.claim(f"after-{number}", Entry("pending", "r3"))
+                if await known_elsewhere(f"after-{number}"):
+                    break
+                await asyncio.sleep(0.1)
+            else:
+                raise AssertionError("never used again")
+        await store.aclose()
+
+    asyncio.run(run())

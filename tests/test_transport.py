@@ -1,0 +1,501 @@
+"""The connections to one origin: reused while they are good, given up when in doubt, never lost, and no request twice."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpcore
+import httpx
+import pytest
+
+from mitto_phone_hook.transport import _FAULTS, OneOriginTransport
+from upstream import (
+    ACCEPTED,
+    Peer,
+    Script,
+    Upstream,
+    answer,
+    answering,
+    closed_port,
+    deaf_port,
+    hanging,
+    mute,
+    open_sockets,
+    run,
+    saying_and_closing,
+)
+
+OK = answer()
+MANY = 256
+
+
+def request(
+    url: httpx.URL, content: bytes = b"{}", *, headers: dict[str, str] | None = None, timeouts: dict[str, float] | None = None
+) -> httpx.Request:
+    return httpx.Request("POST", url, content=content, headers=headers, extensions={"timeout": timeouts or {}})
+
+
+async def post(transport: OneOriginTransport, url: httpx.URL) -> bytes:
+    response = await transport.handle_async_request(request(url))
+    try:
+        return await response.aread()
+    finally:
+        await response.aclose()
+
+
+@asynccontextmanager
+async def talking_to(script: Script) -> AsyncIterator[tuple[Upstream, OneOriginTransport]]:
+    """Start a server and a transport; nothing of the transport is open in the end."""
+    async with Upstream(script) as upstream:
+        transport = OneOriginTransport(upstream.url)
+        try:
+            yield upstream, transport
+        finally:
+            await transport.aclose()
+        await upstream.until(lambda: upstream.open == 0)
+
+
+# Reuse
+
+
+def test_requests_one_after_another_share_a_connection() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK)) as (upstream, transport):
+            assert [await post(transport, upstream.url) for _ in range(20)] == [ACCEPTED] * 20
+            assert upstream.numbers == [0] * 20
+
+    run(scenario())
+
+
+def answering_on_demand(release: dict[int, asyncio.Event]) -> Script:
+    """Answer the first request of a connection when its event says so, further ones at once."""
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await release[peer.number].wait()
+        await peer.write(OK)
+        await answering(OK)(peer)
+
+    return script
+
+
+def test_connection_used_last_is_used_first() -> None:
+    async def scenario() -> None:
+        release = {number: asyncio.Event() for number in range(3)}
+        async with talking_to(answering_on_demand(release)) as (upstream, transport):
+            tasks: list[asyncio.Task[bytes]] = []
+            while len(tasks) < len(release):
+                tasks.append(asyncio.create_task(post(transport, upstream.url)))
+                await upstream.until(lambda: len(upstream.requests) == len(tasks))
+            for number in (1, 0, 2):
+                release[number].set()
+                await tasks[number]
+            upstream.numbers.clear()
+            await post(transport, upstream.url)
+            await post(transport, upstream.url)
+            assert upstream.numbers == [2, 2]
+            await asyncio.gather(post(transport, upstream.url), post(transport, upstream.url))
+            assert upstream.numbers[2:] == [2, 0]
+
+    run(scenario())
+
+
+def test_many_in_flight_have_a_connection_each_and_dead_ones_go_with_the_next_request() -> None:
+    all_came, leave = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        if len(upstreams[0].requests) == MANY:
+            all_came.set()
+        await all_came.wait()
+        await peer.write(OK)
+        await leave.wait()
+        if peer.number >= MANY:
+            await answering(OK)(peer)
+
+    upstreams: list[Upstream] = []
+
+    async def scenario() -> None:
+        before = open_sockets()
+        async with talking_to(script) as (upstream, transport):
+            upstreams.append(upstream)
+            listening = open_sockets()
+            assert await asyncio.gather(*(post(transport, upstream.url) for _ in range(MANY))) == [ACCEPTED] * MANY
+            assert (upstream.connections, upstream.open, open_sockets()) == (MANY, MANY, listening + 2 * MANY)
+            leave.set()
+            await upstream.until(lambda: upstream.open == 0)
+            assert await post(transport, upstream.url) == ACCEPTED
+            assert (upstream.connections, upstream.open, open_sockets()) == (MANY + 1, 1, listening + 2)
+        assert open_sockets() == before
+
+    run(scenario())
+
+
+# Connections that the server gives up
+
+
+async def closes(peer: Peer) -> None:
+    peer.end()
+
+
+async def resets(peer: Peer) -> None:
+    peer.reset()
+
+
+async def gives_notice(peer: Peer) -> None:
+    await peer.write(answer(b"", "408 Request Timeout", "Connection: close"))
+
+
+async def babbles(peer: Peer) -> None:
+    await peer.write(b"\0")
+
+
+@pytest.mark.parametrize("act", [closes, resets, gives_notice, babbles])
+def test_idle_connection_on_which_anything_happened_is_replaced_without_an_error(act: Script) -> None:
+    is_idle, is_done = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 0:
+            await peer.read_request()
+            await peer.write(OK)
+            await is_idle.wait()
+            await act(peer)
+            is_done.set()
+            await peer.until_client_leaves()
+        else:
+            await answering(OK)(peer)
+
+    async def scenario() -> None:
+        async with talking_to(script) as (upstream, transport):
+            await post(transport, upstream.url)
+            is_idle.set()
+            await is_done.wait()
+            assert await post(transport, upstream.url) == ACCEPTED
+            assert upstream.numbers == [0, 1]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("act", [closes, resets])
+def test_request_whose_reused_connection_dies_under_it_fails_and_is_never_repeated(act: Script) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(OK)
+        await peer.read_request()
+        await act(peer)
+
+    async def scenario() -> None:
+        async with talking_to(script) as (upstream, transport):
+            await post(transport, upstream.url)
+            with pytest.raises(httpx.TransportError):
+                await post(transport, upstream.url)
+            assert upstream.numbers == [0, 0]
+            assert upstream.connections == 1
+
+    run(scenario())
+
+
+LAST_ANSWERS = {
+    "connection_close": answer(ACCEPTED, "200 OK", "Connection: close"),
+    "http_1_0": OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "error_with_close": answer(ACCEPTED, "503 Busy", "Connection: close"),
+}
+
+
+@pytest.mark.parametrize("last", LAST_ANSWERS.values(), ids=LAST_ANSWERS)
+def test_connection_that_the_answer_ends_is_closed(last: bytes) -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(last)) as (upstream, transport):
+            assert await post(transport, upstream.url) == ACCEPTED
+            await upstream.until(lambda: upstream.open == 0)
+            assert await post(transport, upstream.url) == ACCEPTED
+            assert upstream.numbers == [0, 1]
+
+    run(scenario())
+
+
+# Connections that we give up
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_connection_whose_answer_was_not_read_to_its_end_is_closed(pieces: int) -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK[:-1])) as (upstream, transport):
+            response = await transport.handle_async_request(request(upstream.url))
+            body = response.aiter_raw()
+            for _ in range(pieces):
+                assert await anext(body) == ACCEPTED[:-1]
+            await response.aclose()
+            await body.aclose()  # type: ignore[attr-defined] # it is a generator
+            await upstream.until(lambda: upstream.open == 0)
+
+    run(scenario())
+
+
+def test_unread_answer_is_nobody_elses_answer() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(answer(b"first"), answer(b"second"))) as (upstream, transport):
+            response = await transport.handle_async_request(request(upstream.url))
+            await response.aclose()
+            assert await post(transport, upstream.url) == b"first"
+            assert upstream.numbers == [0, 1]
+
+    run(scenario())
+
+
+def hanging_after(said: bytes) -> Script:
+    """Begin an answer on the first connection and hang; answer on all others."""
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 0:
+            await peer.read_request()
+            await peer.write(said)
+            await peer.until_client_leaves()
+        else:
+            await answering(OK)(peer)
+
+    return script
+
+
+BEGINNINGS = {
+    "waiting_for_headers": b"",
+    "in_status_line": b"HTTP/1.1 2",
+    "in_headers": b"HTTP/1.1 200 OK\r\nX",
+    "waiting_for_body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+    "in_body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx",
+    "in_chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx",
+}
+
+
+@pytest.mark.parametrize("said", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_cancelled_request_closes_its_connection_and_the_next_one_works(said: bytes) -> None:
+    async def scenario() -> None:
+        before = open_sockets()
+        async with talking_to(hanging_after(said)) as (upstream, transport):
+            listening = open_sockets()
+            task = asyncio.create_task(post(transport, upstream.url))
+            await upstream.until(lambda: upstream.bytes_written == len(said) and len(upstream.requests) == 1)
+            for _ in range(5):
+                await asyncio.sleep(0)  # so that the client is at the point that the case names
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await upstream.until(lambda: upstream.open == 0)
+            assert open_sockets() == listening
+            assert await post(transport, upstream.url) == ACCEPTED
+            assert upstream.numbers == [0, 1]
+        assert open_sockets() == before
+
+    run(scenario())
+
+
+def test_request_cancelled_while_it_is_written_closes_its_connection() -> None:
+    async def scenario() -> None:
+        async with talking_to(deaf) as (upstream, transport):
+            listening = open_sockets()
+            task = asyncio.create_task(transport.handle_async_request(request(upstream.url, bytes(HUGE))))
+            await upstream.until(lambda: upstream.connections == 1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            leave.set()
+            await upstream.until(lambda: upstream.open == 0)
+            assert open_sockets() == listening
+
+    leave = asyncio.Event()
+
+    async def deaf(_: Peer) -> None:
+        await leave.wait()
+
+    run(scenario())
+
+
+def test_request_cancelled_while_it_connects_leaves_no_socket() -> None:
+    async def scenario() -> None:
+        with deaf_port() as port:
+            url = httpx.URL(f"http://127.0.0.1:{port}")
+            before = open_sockets()
+            task = asyncio.create_task(post(OneOriginTransport(url), url))
+            while open_sockets() == before:  # noqa: ASYNC110 - nobody tells when the system connects
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert open_sockets() == before
+
+    run(scenario())
+
+
+def test_closing_ends_the_idle_connections_and_no_more() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK)) as (upstream, transport):
+            listening = open_sockets()
+            await asyncio.gather(*(post(transport, upstream.url) for _ in range(5)))
+            assert open_sockets() == listening + 10
+            in_flight = await transport.handle_async_request(request(upstream.url))
+            await transport.aclose()
+            await transport.aclose()
+            await upstream.until(lambda: upstream.open == 1)
+            assert await in_flight.aread() == ACCEPTED
+            await transport.aclose()
+            await upstream.until(lambda: upstream.open == 0)
+            assert await post(transport, upstream.url) == ACCEPTED
+
+    run(scenario())
+
+
+# Faults
+
+HUGE = 1 << 26
+"""More than the kernel buffers: who writes it to a deaf server waits."""
+
+NEVER = {
+    httpcore.ConnectionNotAvailable: "a connection serves one request at a time",
+    httpcore.PoolTimeout: "there is no pool",
+    httpcore.ProxyError: "there is no proxy",
+    httpcore.UnsupportedProtocol: "only a pool looks at the scheme",
+    httpcore.TimeoutException: "only its subclasses are raised",
+    httpcore.NetworkError: "only its subclasses are raised",
+    httpcore.ProtocolError: "only its subclasses are raised",
+}
+
+
+def test_every_fault_of_httpcore_has_its_name_in_httpx_or_a_reason_why_it_cannot_occur() -> None:
+    public = {getattr(httpcore, name) for name in httpcore.__all__}
+    faults = {each for each in public if isinstance(each, type) and issubclass(each, Exception)}
+    assert _FAULTS.keys() | NEVER.keys() == faults
+    assert not _FAULTS.keys() & NEVER.keys()
+    assert [fault.__name__ for fault in _FAULTS] == [fault.__name__ for fault in _FAULTS.values()]
+
+
+async def not_reading(_: Peer) -> None:
+    await asyncio.Event().wait()
+
+
+async def reset_after_request(peer: Peer) -> None:
+    await peer.read_request()
+    peer.reset()
+
+
+async def reset_in_body(peer: Peer) -> None:
+    await peer.read_request()
+    await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
+    peer.reset()
+
+
+# httpcore swallows its WriteError and tries to read an answer: nothing shows that one from outside.
+PROVOKED: dict[str, tuple[type[httpx.TransportError], Script, dict[str, float]]] = {
+    "reset": (httpx.ReadError, reset_after_request, {}),
+    "reset_in_body": (httpx.ReadError, reset_in_body, {}),
+    "silence": (httpx.ReadTimeout, hanging, {"read": 0.05}),
+    "silence_in_body": (httpx.ReadTimeout, hanging_after(BEGINNINGS["in_body"]), {"read": 0.05}),
+    "close": (httpx.RemoteProtocolError, saying_and_closing(), {}),
+    "close_in_body": (httpx.RemoteProtocolError, saying_and_closing(BEGINNINGS["in_body"]), {}),
+    "garbage": (httpx.RemoteProtocolError, saying_and_closing(b"code 123456\r\n\r\n"), {}),
+}
+
+
+@pytest.mark.parametrize(("kind", "script", "timeouts"), PROVOKED.values(), ids=PROVOKED)
+def test_fault_of_the_server_comes_in_words_of_httpx_and_quotes_nothing(
+    kind: type[httpx.TransportError], script: Script, timeouts: dict[str, float]
+) -> None:
+    async def scenario() -> None:
+        async with talking_to(script) as (upstream, transport):
+            with pytest.raises(httpx.TransportError) as raised:
+                await (await transport.handle_async_request(request(upstream.url, timeouts=timeouts))).aread()
+            assert_in_words_of_httpx(raised.value, kind)
+
+    run(scenario())
+
+
+def assert_in_words_of_httpx(fault: httpx.TransportError, kind: type[httpx.TransportError]) -> None:
+    assert type(fault) is kind
+    assert str(fault) == ""
+    assert type(fault.__cause__) is getattr(httpcore, kind.__name__)
+
+
+def test_write_time_out_comes_in_words_of_httpx() -> None:
+    async def scenario() -> None:
+        async with Upstream(not_reading) as upstream:
+            with pytest.raises(httpx.TransportError) as raised:
+                await OneOriginTransport(upstream.url).handle_async_request(request(upstream.url, bytes(HUGE), timeouts={"write": 0.05}))
+            assert_in_words_of_httpx(raised.value, httpx.WriteTimeout)
+
+    run(scenario())
+
+
+def test_request_that_is_no_http_is_not_begun() -> None:
+    async def scenario() -> None:
+        async with talking_to(mute) as (upstream, transport):
+            with pytest.raises(httpx.TransportError) as raised:
+                await transport.handle_async_request(request(upstream.url, headers={"No name": "x"}))
+            assert_in_words_of_httpx(raised.value, httpx.LocalProtocolError)
+
+    run(scenario())
+
+
+def test_refused_connection_comes_in_words_of_httpx() -> None:
+    async def scenario() -> None:
+        url = httpx.URL(f"http://127.0.0.1:{closed_port()}")
+        with pytest.raises(httpx.TransportError) as raised:
+            await post(OneOriginTransport(url), url)
+        assert_in_words_of_httpx(raised.value, httpx.ConnectError)
+
+    run(scenario())
+
+
+def test_connect_time_out_comes_in_words_of_httpx() -> None:
+    async def scenario() -> None:
+        with deaf_port() as port:
+            url = httpx.URL(f"http://127.0.0.1:{port}")
+            with pytest.raises(httpx.TransportError) as raised:
+                await OneOriginTransport(url).handle_async_request(request(url, timeouts={"connect": 0.05}))
+            assert_in_words_of_httpx(raised.value, httpx.ConnectTimeout)
+
+    run(scenario())
+
+
+def test_another_origin_is_refused() -> None:
+    transport = OneOriginTransport(httpx.URL("https://mitto.invalid"))
+    for url in ("http://mitto.invalid", "https://mitto.invalid:444", "https://mitto.invalid.example"):
+        with pytest.raises(RuntimeError):
+            run(transport.handle_async_request(request(httpx.URL(url))))
+
+
+# The environment
+
+CLIENT = """
+import asyncio, httpx, sys
+from mitto_phone_hook.transport import OneOriginTransport
+
+async def main(url):
+    transport = OneOriginTransport(url)
+    response = await transport.handle_async_request(httpx.Request("POST", url, content=b"{}"))
+    await response.aread()
+    await transport.aclose()
+    return response.status_code
+
+try:
+    httpx.post(sys.argv[1])
+except httpx.ConnectError:
+    print("httpx took the proxy")
+print(asyncio.run(main(httpx.URL(sys.argv[1]))))
+"""
+
+
+def test_proxies_of_the_environment_play_no_part() -> None:
+    async def scenario() -> None:
+        proxy = f"http://127.0.0.1:{closed_port()}"
+        names = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"} | dict.fromkeys(names, proxy)
+        async with Upstream(answering(OK)) as upstream:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", CLIENT, upstream.base_url, env=environment, stdout=asyncio.subprocess.PIPE
+            )
+            said, _ = await process.communicate()
+            assert said.decode().splitlines() == ["httpx took the proxy", "200"]
+            assert len(upstream.requests) == 1
+
+    run(scenario())
