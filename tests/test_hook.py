@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mitto_phone_hook.hook import Call, Hook
+from mitto_phone_hook.hook import Call, Hook, Stores
 from mitto_phone_hook.log import FIELDS, as_line
+from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.reply import REPLIES, Reply
 from mitto_phone_hook.settings import load
@@ -32,7 +33,10 @@ class Stage:
         self.lines: list[Mapping[str, object]] = []
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         self.hook = Hook(
-            load(ENVIRONMENT | settings), lambda: httpx.MockTransport(self._receive), lambda: MemoryStore(600), self.lines.append
+            load(ENVIRONMENT | settings),
+            lambda: httpx.MockTransport(self._receive),
+            lambda: Stores(MemoryStore(600), MemoryCounters()),
+            self.lines.append,
         )
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
@@ -41,7 +45,10 @@ class Stage:
         return response
 
     def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
-        return asyncio.run(self.hook.answer(Call(method, path, headers, _pieces(body))))
+        return asyncio.run(self.acall(body, headers, method, path))
+
+    async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
+        return await self.hook.answer(Call(method, path, headers, _pieces(body)))
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ from mitto_phone_hook.ledger import GRACE_SECONDS, Entry, Ledger, Store, key_of
 from mitto_phone_hook.memory_store import MAX_ENTRIES, MemoryStore
 from mitto_phone_hook.outcome import Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
+from mitto_phone_hook.redis_link import RedisLink
 from mitto_phone_hook.redis_store import RedisStore
 from processes import Process, free_port, redis_server
 
@@ -42,11 +43,8 @@ def make_store(request: pytest.FixtureRequest) -> MakeStore:
 
     @contextlib.asynccontextmanager
     async def shared(window_seconds: float) -> AsyncIterator[Store]:
-        store = RedisStore(f"redis://127.0.0.1:{port}", window_seconds, _fail)
-        try:
-            yield store
-        finally:
-            await store.aclose()
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail)) as link:
+            yield RedisStore(link, window_seconds)
 
     return shared
 
@@ -268,27 +266,29 @@ class Complaints(list[float]):
 def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_ledger_of_the_process() -> None:
     async def run() -> None:
         complaints = Complaints()
-        store = RedisStore(f"redis://127.0.0.1:{free_port()}", 600, complaints)
+        link = RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)
+        store = RedisStore(link, 600)
         ledger, times = Ledger(store, deadline_seconds=4), list[int]()
         for _ in range(3):
             assert (await once(ledger, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
         assert len(times) == 1
         assert len(complaints) == 1
-        await store.aclose()
+        await link.aclose()
 
     asyncio.run(run())
 
 
 def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
     async def run(port: int) -> None:
-        store = RedisStore(f"redis://127.0.0.1:{port}", 600, Complaints())
+        link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+        store = RedisStore(link, 600)
         ledger, times = Ledger(store, deadline_seconds=4), list[int]()
         started = time.monotonic()
         await once(ledger, "k1", "r1", sends(ACCEPTED, times))
         await once(ledger, "k2", "r2", sends(ACCEPTED, times))
         assert time.monotonic() - started < 0.5
         assert len(times) == 2
-        await store.aclose()
+        await link.aclose()
 
     with socket.create_server(("127.0.0.1", 0)) as never_answers:
         asyncio.run(run(never_answers.getsockname()[1]))
@@ -297,12 +297,13 @@ def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
 def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
     async def run(port: int) -> None:
         complaints = Complaints()
-        store = RedisStore(f"redis://127.0.0.1:{port}", 600, complaints)
-        await store._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
+        link = RedisLink(f"redis://127.0.0.1:{port}", complaints)
+        store = RedisStore(link, 600)
+        await link._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
         times = list[int]()
         assert await once(Ledger(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
         assert len(complaints) == 1
-        await store.aclose()
+        await link.aclose()
 
     with redis_server(tmp_path) as server:
         asyncio.run(run(server.port))
@@ -312,13 +313,14 @@ def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None
     port = free_port()
 
     async def known_elsewhere(key: str) -> bool:
-        other = RedisStore(f"redis://127.0.0.1:{port}", 600, Complaints())
-        kept = await other.claim(key, Entry("pending", "other"))
+        other = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+        kept = await RedisStore(other, 600).claim(key, Entry("pending", "other"))
         await other.aclose()
         return kept is not None
 
     async def run() -> None:
-        store = RedisStore(f"redis://127.0.0.1:{port}", 600, Complaints())
+        link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+        store = RedisStore(link, 600)
         with redis_server(tmp_path, port):
             await store.claim("before", Entry("pending", "r1"))
             assert await known_elsewhere("before")
@@ -334,6 +336,6 @@ def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None
                 await asyncio.sleep(0.1)
             else:
                 raise AssertionError("never used again")
-        await store.aclose()
+        await link.aclose()
 
     asyncio.run(run())

@@ -85,6 +85,7 @@ REFUSED = [
     pytest.param("2025550100", None, id="national without a default region, United States"),
     pytest.param("0791234567", None, id="national without a default region, Switzerland"),
     pytest.param("0491570006", None, id="national without a default region, Australia"),
+    pytest.param("6581234567", None, id="ten digits that a plus would make a number of Singapore"),
     pytest.param("+1202555", None, id="too short for its plan"),
     pytest.param("+120255501000", None, id="too long for its plan"),
     pytest.param("+120255501", None, id="nine digits"),

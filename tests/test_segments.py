@@ -76,6 +76,8 @@ def test_both_tables_agree_with_the_codec_on_every_code_point_of_unicode() -> No
         pytest.param("😀" * 36, Encoding.UCS2, 2, id="36 surrogate pairs"),
         pytest.param("ж" * 69 + "😀", Encoding.UCS2, 2, id="a pair as units 70 and 71"),
         pytest.param("ж" * 66 + "😀" + "ж" * 66, Encoding.UCS2, 3, id="a pair across a boundary costs a unit, here a segment"),
+        pytest.param("\uffff" * 70, Encoding.UCS2, 1, id="the last character of one unit"),
+        pytest.param("\U00010000" * 35 + "a", Encoding.UCS2, 2, id="the first character of two units"),
         pytest.param("ж" * 65 + "😀" + "ж" * 67, Encoding.UCS2, 2, id="a pair before a boundary costs nothing"),
     ],
 )
@@ -129,6 +131,13 @@ def test_typography_becomes_its_gsm7_equal_where_the_whole_text_then_fits_seven_
 def test_nothing_is_touched_where_letters_keep_the_text_out_of_seven_bits(text: str) -> None:
     encoded = encode(text)
     assert (encoded.text, encoded.encoding) == (text, Encoding.UCS2)
+
+
+def test_only_signs_have_a_stand_in_and_each_stand_in_is_gsm7() -> None:
+    for point, equal in GSM7_EQUALS.items():
+        assert not chr(point).isalnum()
+        assert not is_carried(chr(point))
+        assert is_carried(equal)
 
 
 def test_without_smart_encoding_typography_is_sent_as_written() -> None:

@@ -72,7 +72,11 @@ def test_accepted_message_is_sent_once() -> None:
 # While certainly nothing was sent
 
 
-@pytest.mark.parametrize("refusal", [BUSY, answer(b"", "429 Slow Down"), throttled("0"), throttled("Fri, 31 Dec 2049 23:59:59 GMT")])
+@pytest.mark.parametrize(
+    "refusal",
+    [BUSY, answer(b"", "429 Slow Down"), throttled("0"), throttled("Fri, 31 Dec 2049 23:59:59 GMT")],
+    ids=["503", "429", "429_now", "429_date"],
+)
 def test_message_that_was_not_sent_is_sent_again_after_a_pause(refusal: bytes) -> None:
     sent, upstream = deliver(answering(refusal, OK))
     assert (sent.answer.outcome, sent.attempts) == (Outcome.ACCEPTED, 2)
@@ -174,7 +178,11 @@ def test_message_that_hangs_is_given_up_at_the_deadline_and_never_sent_again() -
     assert 0.3 <= sent.seconds < 0.4
 
 
-@pytest.mark.parametrize("refusal", [*map(refusing, (2, 3, 5, 6, 7, 8, 10)), answer(b"", "400 Bad Request"), answer(b"", "302 Found")])
+@pytest.mark.parametrize(
+    "refusal",
+    [*map(refusing, (2, 3, 5, 6, 7, 8, 10)), answer(b"", "400 Bad Request"), answer(b"", "302 Found")],
+    ids=["2", "3", "5", "6", "7", "8", "10", "http_400", "http_302"],
+)
 def test_rejected_message_is_not_sent_again(refusal: bytes, tmp_path: Path) -> None:
     sent, _ = deliver(answering(refusal, OK), key=rotated(tmp_path))
     assert sent.attempts == 1
@@ -184,7 +192,7 @@ def test_rejected_message_is_not_sent_again(refusal: bytes, tmp_path: Path) -> N
 # The alphabet
 
 
-@pytest.mark.parametrize("refusal", [refusing(4), refusing(9), refusing(4, "400 Bad Request")])
+@pytest.mark.parametrize("refusal", [refusing(4), refusing(9), refusing(4, "400 Bad Request")], ids=["4", "9", "4_with_400"])
 def test_refused_alphabet_is_healed_by_unicode_once(refusal: bytes) -> None:
     sent, upstream = deliver(answering(refusal, OK))
     first, second = upstream.bodies

@@ -81,17 +81,22 @@ def answering_on_demand(release: dict[int, asyncio.Event]) -> Script:
     return script
 
 
+async def finish(upstream: Upstream, transport: OneOriginTransport, release: dict[int, asyncio.Event], *, order: list[int]) -> None:
+    """Have a request on each of these connections at the same time, and let them end in this order."""
+    tasks: list[asyncio.Task[bytes]] = []
+    while len(tasks) < len(release):
+        tasks.append(asyncio.create_task(post(transport, upstream.url)))
+        await upstream.until(lambda: len(upstream.requests) == len(tasks))
+    for number in order:
+        release[number].set()
+        await tasks[number]
+
+
 def test_connection_used_last_is_used_first() -> None:
     async def scenario() -> None:
         release = {number: asyncio.Event() for number in range(3)}
         async with talking_to(answering_on_demand(release)) as (upstream, transport):
-            tasks: list[asyncio.Task[bytes]] = []
-            while len(tasks) < len(release):
-                tasks.append(asyncio.create_task(post(transport, upstream.url)))
-                await upstream.until(lambda: len(upstream.requests) == len(tasks))
-            for number in (1, 0, 2):
-                release[number].set()
-                await tasks[number]
+            await finish(upstream, transport, release, order=[1, 0, 2])
             upstream.numbers.clear()
             await post(transport, upstream.url)
             await post(transport, upstream.url)
@@ -137,7 +142,7 @@ def test_many_in_flight_have_a_connection_each_and_dead_ones_go_with_the_next_re
 
 
 async def closes(peer: Peer) -> None:
-    peer.end()
+    await peer.end()
 
 
 async def resets(peer: Peer) -> None:
@@ -174,6 +179,33 @@ def test_idle_connection_on_which_anything_happened_is_replaced_without_an_error
             await is_done.wait()
             assert await post(transport, upstream.url) == ACCEPTED
             assert upstream.numbers == [0, 1]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("act", [closes, resets, gives_notice])
+def test_colder_connection_is_used_when_the_warmest_is_dead(act: Script) -> None:
+    release = {number: asyncio.Event() for number in range(2)}
+    is_idle, is_done = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 0:
+            await answering_on_demand(release)(peer)
+        await peer.read_request()
+        await release[peer.number].wait()
+        await peer.write(OK)
+        await is_idle.wait()
+        await act(peer)
+        is_done.set()
+        await peer.until_client_leaves()
+
+    async def scenario() -> None:
+        async with talking_to(script) as (upstream, transport):
+            await finish(upstream, transport, release, order=[0, 1])
+            is_idle.set()
+            await is_done.wait()
+            assert await post(transport, upstream.url) == ACCEPTED
+            assert upstream.numbers[2:] == [0]
 
     run(scenario())
 

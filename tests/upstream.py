@@ -77,8 +77,9 @@ class Peer:
         """Put bytes on the wire below the encryption."""
         os.write(self._writer.get_extra_info("socket").fileno(), data)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         self._writer.close()
+        await self._writer.wait_closed()
 
     def drop(self) -> None:
         self._writer.transport.abort()
@@ -133,7 +134,7 @@ class Upstream:
         """When each request had come, by the event loop's clock."""
         self.connections = 0
         self.open = 0
-        """Connections on which neither the script nor the client has ended."""
+        """Connections whose socket the server has not closed: each is closed when its script ends or its client leaves."""
         self.bytes_written = 0
         self._script = script
         self._tls = tls
@@ -150,9 +151,9 @@ class Upstream:
         self._server.close()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks)
         for peer in self._peers:
             peer.drop()
+        await asyncio.gather(*self._tasks)
         await self._server.wait_closed()
 
     @property
@@ -192,7 +193,8 @@ class Upstream:
         # The client has left, or the test is over.
         with suppress(EOFError, ConnectionError, asyncio.CancelledError):
             await self._script(peer)
-        peer.end()
+        with suppress(OSError, asyncio.CancelledError):
+            await peer.end()
         self.open -= 1
         self._changed.set()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mitto_phone_hook.message import PhoneMessage, Recipient
+from mitto_phone_hook.message import Channel, PhoneMessage, Recipient
 from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.segments import Encoded, encode
 from mitto_phone_hook.settings import Settings
@@ -20,13 +20,14 @@ class Sms:
 
 
 def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None, now: float) -> Sms:
-    """Refuse what must not leave (``Refused``), and choose encoding and validity for what may.
+    """Refuse what is no SMS, or a dead one (``Refused``), and choose encoding and validity for the others.
 
     ``signed_at`` and ``now`` are Unix seconds. A code lives until the caller's expiry, else
     ``CODE_LIFETIME_SECONDS`` from the time at which the caller sent or signed it. One that would die within
     our own deadline is not started.
     """
-    settings.destination.check(message)
+    if message.channel is Channel.VOICE:
+        raise Refused(Outcome.VOICE_UNSUPPORTED)
     lives_seconds = _expiry(message, settings, signed_at, now) - now
     if lives_seconds <= settings.deadline_seconds:
         raise Refused(Outcome.CODE_EXPIRED)

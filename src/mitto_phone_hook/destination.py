@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from mitto_phone_hook.message import Channel, PhoneMessage
+from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.number import NumberKind
-from mitto_phone_hook.outcome import Outcome, Refused
+from mitto_phone_hook.outcome import Outcome
 
 INTERNATIONAL_NETWORKS = "001"
 """libphonenumber's region for satellite, premium and other networks that belong to no country."""
@@ -23,19 +23,18 @@ class DestinationPolicy:
     blocked_numbers: tuple[str, ...]
     """E.164 numbers or prefixes, with ``+``."""
 
-    def check(self, message: PhoneMessage) -> None:
-        """Raise ``Refused`` unless this message may leave: an SMS to a handset in a country that is allowed.
+    def verdict(self, message: PhoneMessage) -> Outcome | None:
+        """Say why this number gets no message; ``None`` when it may.
 
         By region, not by calling code: +44 is also Jersey, +1 also Jamaica, +7 also Kazakhstan.
         """
-        if message.channel is Channel.VOICE:
-            raise Refused(Outcome.VOICE_UNSUPPORTED)
         if message.recipient.get_secret_value().startswith(self.blocked_numbers):
-            raise Refused(Outcome.BLOCKED_RECIPIENT)
+            return Outcome.BLOCKED_RECIPIENT
         if not self._is_allowed(message.region):
-            raise Refused(Outcome.BLOCKED_COUNTRY)
+            return Outcome.BLOCKED_COUNTRY
         if message.number_kind not in KINDS_WITH_SMS:
-            raise Refused(Outcome.BLOCKED_NUMBER_TYPE)
+            return Outcome.BLOCKED_NUMBER_TYPE
+        return None
 
     def _is_allowed(self, region: str | None) -> bool:
         if region in self.allowed_regions:

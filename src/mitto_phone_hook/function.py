@@ -11,11 +11,11 @@ import httpx
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from mitto_phone_hook.hook import Call, Hook
-from mitto_phone_hook.ledger import Store
+from mitto_phone_hook.hook import Call, Hook, Stores
 from mitto_phone_hook.log import emitter, take_over_library_logs
+from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.setting_rules import MEMORY
+from mitto_phone_hook.setting_rules import CLOSED, MEMORY
 from mitto_phone_hook.settings import Settings, SettingsError, load
 from mitto_phone_hook.transport import OneOriginTransport
 
@@ -56,7 +56,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 def _hook() -> Hook:
     """Build on the first call: what starts before the server forks is dead, or shared, after it."""
     take_over_library_logs(_SETTINGS.log_level)
-    return Hook(_SETTINGS, _transport, _store, _EMIT)
+    return Hook(_SETTINGS, _transport, _stores, _EMIT)
 
 
 def _transport() -> httpx.AsyncBaseTransport:
@@ -64,10 +64,15 @@ def _transport() -> httpx.AsyncBaseTransport:
     return OneOriginTransport(origin, httpx.create_ssl_context() if origin.scheme == "https" else None)
 
 
-def _store() -> Store:
+def _stores() -> Stores:
     if _SETTINGS.store_url == MEMORY:
-        return MemoryStore(_SETTINGS.duplicate_window_seconds)
-    from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415 - the package is only there when it is asked for
+        return Stores(MemoryStore(_SETTINGS.duplicate_window_seconds), MemoryCounters())
+    # The package is only there when it is asked for.
+    from mitto_phone_hook.redis_counters import RedisCounters  # noqa: PLC0415
+    from mitto_phone_hook.redis_link import RedisLink  # noqa: PLC0415
+    from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415
 
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
-    return RedisStore(_SETTINGS.store_url, _SETTINGS.duplicate_window_seconds, lambda: _EMIT(complaint))
+    link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint))
+    counters = RedisCounters(link, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
+    return Stores(RedisStore(link, _SETTINGS.duplicate_window_seconds), counters)

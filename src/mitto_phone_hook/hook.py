@@ -12,15 +12,17 @@ import httpx
 from mitto_phone_hook.authenticate import HookSecrets, authenticate
 from mitto_phone_hook.decide import decide
 from mitto_phone_hook.ledger import Ledger, Store, key_of
+from mitto_phone_hook.limits import Counters
 from mitto_phone_hook.log import CallRecord, Emit
-from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.mitto import Mitto
-from mitto_phone_hook.outcome import Outcome, Refused, Result
+from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
+from mitto_phone_hook.policy import Policy
 from mitto_phone_hook.receive import receive
 from mitto_phone_hook.reply import HEALTHY, Reply, reply_to
 from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
 from mitto_phone_hook.send import send
+from mitto_phone_hook.setting_rules import OBSERVE
 from mitto_phone_hook.settings import Settings
 
 
@@ -34,21 +36,28 @@ class Call(NamedTuple):
     chunks: AsyncIterator[bytes]
 
 
+class Stores(NamedTuple):
+    """Where ledger and limits are kept."""
+
+    store: Store
+    counters: Counters
+
+
 class Hook:
-    """Answers hook calls. Whatever it touches outside is an argument: settings, transport, store, log, clock."""
+    """Answers hook calls. Whatever it touches outside is an argument: settings, transport, stores, log, clock."""
 
     def __init__(
         self,
         settings: Settings,
         make_transport: Callable[[], httpx.AsyncBaseTransport],
-        make_store: Callable[[], Store],
+        make_stores: Callable[[], Stores],
         emit: Emit,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Start nothing: the server may fork after this. ``wall_clock`` tells Unix seconds."""
         self._settings = settings
         self._make_transport = make_transport
-        self._make_store = make_store
+        self._make_stores = make_stores
         self._emit = emit
         self._wall_clock = wall_clock
 
@@ -76,13 +85,17 @@ class Hook:
         body = await receive(call.headers, call.chunks, max_bytes=settings.max_body_bytes, until=until)
         signed_at = authenticate(call.headers, body, self._secrets_of(route, record.started), self._wall_clock())
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
+        self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
 
         async def send_once() -> Result:
+            taken = await self._policy.take(message, sms.encoded.segments, self._first_secret(), record.would_refuse)
             record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
+            if record.sent.answer.outcome not in MAY_HAVE_LEFT:
+                await self._policy.give_back(taken)
             return record.sent.result
 
-        record.turn = await self._ledger.once(self._key_of(message), record.request_id, until, send_once)
+        record.turn = await self._ledger.once(key_of(message, self._first_secret()), record.request_id, until, send_once)
         return record.turn.result
 
     def _secrets_of(self, route: Route, now: float) -> HookSecrets:
@@ -90,12 +103,22 @@ class Hook:
         secrets: HookSecrets = (own or self._settings.hook_secrets).current(now)
         return secrets
 
-    def _key_of(self, message: PhoneMessage) -> str:
-        return key_of(message, self._settings.hook_secrets.current(asyncio.get_running_loop().time()).first)
+    def _first_secret(self) -> bytes:
+        return self._settings.hook_secrets.current(asyncio.get_running_loop().time()).first
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return Ledger(self._make_store(), deadline_seconds=self._settings.deadline_seconds)
+        return Ledger(self._stores.store, deadline_seconds=self._settings.deadline_seconds)
+
+    @cached_property
+    def _policy(self) -> Policy:
+        settings = self._settings
+        is_observing = settings.policy_mode == OBSERVE
+        return Policy(settings.destination, settings.limits, self._stores.counters, self._emit, is_observing=is_observing)
+
+    @cached_property
+    def _stores(self) -> Stores:
+        return self._make_stores()
 
     @cached_property
     def _mitto(self) -> Mitto:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from mitto_phone_hook.message import PhoneMessage
-from mitto_phone_hook.outcome import Outcome, Refused, Result
+from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 
 POLL_SECONDS = 0.1
 """Between two looks at a message that another call is sending."""
@@ -117,6 +117,4 @@ def _earlier(entry: Entry) -> Result:
 def _settled(pending: Entry, result: Result) -> Entry | None:
     if result.outcome is Outcome.ACCEPTED:
         return pending._replace(state="accepted", message_id=result.message_id, segments=result.segments)
-    if result.outcome is Outcome.OUTCOME_UNKNOWN:
-        return pending._replace(state="unknown")
-    return None
+    return pending._replace(state="unknown") if result.outcome in MAY_HAVE_LEFT else None

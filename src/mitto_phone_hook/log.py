@@ -10,7 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TextIO
 
 from mitto_phone_hook.ledger import Turn
@@ -51,6 +51,8 @@ FIELDS = (
     "duplicate",
     "why",
     "fields",
+    "would_refuse",
+    "limit",
     "setting",
     "logger",
     "stack_trace",
@@ -77,6 +79,7 @@ class CallRecord:
     sent: Sent | None = None
     turn: Turn | None = None
     bug: Exception | None = None
+    would_refuse: list[str] = field(default_factory=list)
 
     def line(self, result: Result, now: float) -> dict[str, object]:
         """Give the values of the call's log line. An unknown path stays out: it may hold a secret."""
@@ -90,6 +93,7 @@ class CallRecord:
             "duplicate": result.is_duplicate or None,
             "why": result.why,
             "fields": result.fields or None,
+            "would_refuse": self.would_refuse or None,
             "stack_trace": stack_of(self.bug) if self.bug else None,
         }
         if self.message:

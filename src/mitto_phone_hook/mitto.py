@@ -44,8 +44,11 @@ class Mitto:
 
     async def send(self, sms: Sms, *, reference: str, until: float) -> Answer:
         """Try once to hand ``sms`` to Mitto, until the event loop's clock shows ``until``. Raises nothing on any fault of the network."""
+        now = asyncio.get_running_loop().time()
+        if now >= until:
+            return Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         exchange = _Exchange()
-        request = self._request(sms, reference, exchange, until)
+        request = self._request(sms, reference, exchange, now)
         try:
             async with asyncio.timeout_at(until):
                 response = await self._transport.handle_async_request(request)

@@ -76,7 +76,7 @@ def read_answer(status: int, body: bytes | None, retry_after: str) -> Answer:
         _why(outcome, status, code),
         message_id=_message_id(fields.get("id")) if outcome is Outcome.ACCEPTED else None,
         retry_after_seconds=_whole_seconds(retry_after) if outcome is Outcome.UPSTREAM_UNAVAILABLE else None,
-        is_key_refused=STATUSES.get(status) is Outcome.UPSTREAM_AUTH,
+        is_key_refused=outcome is Outcome.UPSTREAM_AUTH and status in STATUSES,
         is_character_set_refused=outcome is Outcome.UPSTREAM_REJECTED and code in CHARACTER_SET_CODES,
     )
 
@@ -114,4 +114,4 @@ def _message_id(raw: object) -> str | None:
 
 
 def _whole_seconds(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,6}", text.strip()) else None
+    return int(text) if re.fullmatch("[0-9]{1,6}", text) else None

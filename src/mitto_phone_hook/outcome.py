@@ -31,6 +31,10 @@ class Outcome(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+MAY_HAVE_LEFT = frozenset({Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN})
+"""The ends after which an SMS has left or may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One hook call's end with all that a reply or a log line may tell about it; no secret fits in here.
@@ -51,7 +55,9 @@ class Result:
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """Ends a hook call before anything is sent."""
 
-    def __init__(self, outcome: Outcome, why: str | None = None, fields: tuple[str, ...] = ()) -> None:
-        """Take the outcome, a constant word about the cause and the names of the fields at fault."""
+    def __init__(
+        self, outcome: Outcome, why: str | None = None, fields: tuple[str, ...] = (), *, retry_after_seconds: int | None = None
+    ) -> None:
+        """Take the outcome, a constant word about the cause, the names of the fields at fault, and when time heals it."""
         super().__init__(outcome.value)
-        self.result = Result(outcome, why, fields)
+        self.result = Result(outcome, why, fields, retry_after_seconds=retry_after_seconds)

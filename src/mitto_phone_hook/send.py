@@ -52,7 +52,7 @@ async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_atte
     while True:
         attempts += 1
         answer = await mitto.send(sms, reference=reference, until=until)
-        if attempts >= max_attempts:
+        if attempts >= max_attempts or until - clock() < RESERVE_SECONDS:
             break
         if answer.outcome is Outcome.UPSTREAM_UNAVAILABLE:
             pause = max(answer.retry_after_seconds or 0, PAUSE_SECONDS)

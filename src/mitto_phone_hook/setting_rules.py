@@ -10,6 +10,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from mitto_phone_hook.authenticate import HookSecrets
 from mitto_phone_hook.destination import ANY_REGION, INTERNATIONAL_NETWORKS
+from mitto_phone_hook.limits import read_money
 
 _VISIBLE_ASCII = re.compile("[!-~]+")
 _SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{1,9})[A-Za-z0-9]|[0-9]{3,14}")
@@ -19,6 +20,8 @@ _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
 MEMORY = "memory://"
+OBSERVE = "observe"
+CLOSED = "closed"
 _MIN_BEARER_LENGTH = 24
 _KEY_BYTES = range(24, 65)
 
@@ -158,3 +161,39 @@ def log_level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return text.upper()
+
+
+def word(*words: str) -> Callable[[str], str]:
+    """Give the reader of one of a few words."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def prices(text: str) -> dict[str, int]:
+    """Read prices of a segment, in millionths: lines ``region,price``, with ``*`` for all other regions (key ``""``)."""
+    read: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        region, _, price = (part.strip() for part in line.partition(","))
+        if not line.strip() or (number == 1 and region.lower() == "region"):
+            continue
+        if region != ANY_REGION and region.upper() not in SUPPORTED_REGIONS | {INTERNATIONAL_NETWORKS}:
+            raise ValueError(f"holds no ISO 3166 region and no * in line {number}")
+        read["" if region == ANY_REGION else region.upper()] = read_money(price)
+    if "" not in read:
+        raise ValueError("needs a line for all other regions: *,price")
+    return read
+
+
+def budget(text: str) -> int | None:
+    """Read an amount of money, in millionths, or none."""
+    return read_money(text) if text else None
+
+
+def as_is(text: str) -> str:
+    """Take a text as it is."""
+    return text

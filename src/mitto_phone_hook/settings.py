@@ -12,6 +12,7 @@ from mitto_phone_hook import setting_rules as rules
 from mitto_phone_hook.authenticate import HookSecrets
 from mitto_phone_hook.destination import DestinationPolicy
 from mitto_phone_hook.ledger import GRACE_SECONDS
+from mitto_phone_hook.limits import DEFAULTS, UNITS, Limits, Window, read_limits, read_money
 from mitto_phone_hook.mounted import Mounted
 
 
@@ -61,9 +62,33 @@ TABLE = (
     Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
     Setting("DEFAULT_REGION", "", rules.region, "country of numbers written without a country code; empty = refuse them"),
+    Setting(
+        "POLICY_MODE",
+        "enforce",
+        rules.word("enforce", rules.OBSERVE),
+        "`observe`: nothing is refused by destination, limit or budget; the log says what would be",
+    ),
+    Setting(
+        "LIMITS",
+        DEFAULTS,
+        read_limits,
+        "how many messages (`total`: segments) may leave; each name overrides its default, `off` for one or for all",
+    ),
+    Setting("LIMITS_FAIL", "open", rules.word("open", rules.CLOSED), "`closed`: nothing leaves while the shared limits cannot be asked"),
+    Setting(
+        "EXEMPT_NUMBERS", "", rules.numbers, "E.164 numbers that no limit counts, for tests and VIPs; destination rules hold for them, too"
+    ),
+    Setting("PRICES_FILE", "", rules.as_is, "CSV file `region,price` of a segment, with a line `*,price` for all others, in any currency"),
+    Setting(
+        "BUDGET_PER_HOUR", "", rules.budget, "money that may be spent in any hour, by PRICES_FILE; `BUDGET_PER_HOUR_CH` for one region"
+    ),
+    Setting("BUDGET_PER_DAY", "", rules.budget, "money that may be spent in any day, by PRICES_FILE; `BUDGET_PER_DAY_CH` for one region"),
     Setting("LOG_LEVEL", "INFO", rules.log_level, "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
 )
 """Every variable that the function reads, in the order of the documentation."""
+
+
+BUDGET_SECONDS = {"BUDGET_PER_HOUR": UNITS["hour"], "BUDGET_PER_DAY": UNITS["day"]}
 
 
 class SettingsError(Exception):
@@ -97,6 +122,9 @@ class Settings:
     allowed_regions: frozenset[str]
     blocked_numbers: tuple[str, ...]
     default_region: str | None
+    policy_mode: str
+    limits: Limits
+    limits_fail: str
     log_level: str
 
     @property
@@ -119,10 +147,22 @@ def load(environment: Mapping[str, str], read_file: Callable[[str], str] = lambd
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
     problems += _unknown_platforms(environment)
+    budgets = _regional_budgets(environment, problems)
+    prices = _prices(values.get("prices_file"), read_file, problems)
     if not problems:
-        problems += _contradictions(values)
+        problems += _contradictions(values, budgets)
     if problems:
         raise SettingsError(problems)
+    for name, seconds in BUDGET_SECONDS.items():
+        if (limit := values[name.lower()]) is not None:
+            budgets.setdefault("", []).append(Window(limit, seconds))
+    values["limits"] = Limits(
+        windows=values["limits"],
+        budgets={region: tuple(windows) for region, windows in budgets.items()},
+        prices=prices,
+        home_regions=values["allowed_regions"],
+        exempt_numbers=frozenset(values["exempt_numbers"]),
+    )
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
@@ -150,8 +190,36 @@ def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Ca
         raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
 
 
-def _contradictions(values: Mapping[str, Any]) -> list[str]:
+def _regional_budgets(environment: Mapping[str, str], problems: list[str]) -> dict[str, list[Window]]:
+    """Read ``BUDGET_PER_DAY_<REGION>`` and its like."""
+    budgets: dict[str, list[Window]] = {}
+    for variable, value in sorted(environment.items()):
+        name, _, region = variable.rpartition("_")
+        if name not in BUDGET_SECONDS or not value:
+            continue
+        try:
+            budgets.setdefault(rules.region(region) or "", []).append(Window(read_money(value), BUDGET_SECONDS[name]))
+        except ValueError as error:
+            problems.append(f"{variable} {error}")
+    return budgets
+
+
+def _prices(path: str | None, read_file: Callable[[str], str], problems: list[str]) -> dict[str, int]:
+    if not path:
+        return {}
+    try:
+        return rules.prices(read_file(path))
+    except (OSError, UnicodeDecodeError):
+        problems.append("PRICES_FILE cannot be read")
+    except ValueError as error:
+        problems.append(f"PRICES_FILE {error}")
+    return {}
+
+
+def _contradictions(values: Mapping[str, Any], budgets: Mapping[str, list[Window]]) -> list[str]:
     problems = []
+    if not values["prices_file"] and (budgets or any(values[name.lower()] is not None for name in BUDGET_SECONDS)):
+        problems.append("BUDGET_PER_HOUR and BUDGET_PER_DAY need PRICES_FILE")
     if values["connect_timeout_seconds"] >= values["deadline_seconds"]:
         problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
     if values["duplicate_window_seconds"] <= values["deadline_seconds"] + GRACE_SECONDS:

@@ -9,6 +9,7 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import httpcore
 import httpx
@@ -31,8 +32,9 @@ _FAULTS: dict[type[Exception], type[httpx.TransportError]] = {
 class OneOriginTransport(httpx.AsyncBaseTransport):
     """Sends requests to one origin over HTTP/1.1. Proxies from the environment play no part."""
 
-    def __init__(self, origin: httpx.URL, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, origin: httpx.URL, tls: ssl.SSLContext | None = None, *, keepalive_seconds: float = KEEPALIVE_SECONDS) -> None:
         """Open nothing yet. ``tls`` is needed for ``https`` and decides whom to trust."""
+        self._keepalive_seconds = keepalive_seconds
         self._origin = httpcore.Origin(origin.raw_scheme, origin.raw_host, _port(origin))
         self._tls = tls
         self._idle: deque[httpcore.AsyncHTTPConnection] = deque()
@@ -47,11 +49,18 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
             content=request.stream,
             extensions=request.extensions,
         )
+        network = _Network()
         connection = await self._warmest() or httpcore.AsyncHTTPConnection(
-            self._origin, ssl_context=self._tls, keepalive_expiry=KEEPALIVE_SECONDS
+            self._origin, ssl_context=self._tls, keepalive_expiry=self._keepalive_seconds, network_backend=network
         )
-        with _in_words_of_httpx():
-            response = await connection.handle_async_request(raw)
+        try:
+            with _in_words_of_httpx():
+                response = await connection.handle_async_request(raw)
+        except BaseException:
+            # Cancelled before it began, in a TLS handshake, or while it cleaned up: httpcore leaves it open then.
+            await connection.aclose()
+            await network.aclose()
+            raise
         stream = _Stream(response, connection, self._idle)
         return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=response.extensions)
 
@@ -80,6 +89,7 @@ class _Stream(httpx.AsyncByteStream):
         self._response = response
         self._connection = connection
         self._idle = idle
+        self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _in_words_of_httpx():
@@ -87,9 +97,37 @@ class _Stream(httpx.AsyncByteStream):
                 yield chunk
 
     async def aclose(self) -> None:
-        await self._response.aclose()
-        if self._connection.is_idle():
-            self._idle.append(self._connection)
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            await self._response.aclose()
+        finally:
+            if self._connection.is_idle() and not _has_more(self._connection):
+                self._idle.append(self._connection)
+            else:
+                await self._connection.aclose()
+
+
+class _Network(httpcore.AnyIOBackend):
+    """The system's network, which remembers the connection that it opened."""
+
+    def __init__(self) -> None:
+        self._stream: httpcore.AsyncNetworkStream | None = None
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:  # noqa: ANN401 - handed on as they are
+        self._stream = await super().connect_tcp(*args, **options)
+        return self._stream
+
+    async def aclose(self) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+def _has_more(connection: httpcore.AsyncHTTPConnection) -> bool:
+    """Tell whether bytes came behind the answer: the next request would take them for its own answer."""
+    data, _ = connection._connection._h11_state.trailing_data  # type: ignore[union-attr] # noqa: SLF001 - httpcore has no word for it
+    return bool(data)
 
 
 @contextlib.contextmanager
@@ -99,6 +137,9 @@ def _in_words_of_httpx() -> Iterator[None]:
     except tuple(_FAULTS) as fault:
         # No text: the library's sentences may quote what was on the wire.
         raise _FAULTS[type(fault)]("") from fault
+    except ssl.SSLError as fault:
+        # httpcore translates it while connecting, but not in a read or a write.
+        raise httpx.ReadError("") from fault
 
 
 def _port(url: httpx.URL) -> int:

@@ -1,0 +1,170 @@
+"""How many messages may leave, and for how much money: what stops SMS pumping (AIT) before it costs.
+
+All windows of a message are checked before any is counted, in one step; what is refused counts nowhere.
+"""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from ipaddress import IPv6Address, ip_network
+from typing import NamedTuple, Protocol
+
+from mitto_phone_hook.message import PhoneMessage
+
+UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+DEFAULTS = "recipient=5/10minute,10/hour; prefix=20/hour; ip=10/hour; region=100/hour; total=5000/hour,50000/day"
+"""Per recipient, per number without its last four digits, per end user's address, per region that is not named in
+ALLOWED_REGIONS, all in messages; in total in segments."""
+
+NAMES = ("recipient", "prefix", "ip", "region", "total")
+
+MICRO = 1_000_000
+"""Money is counted in millionths of the operator's currency, so that it stays whole."""
+
+WARN_AT = 0.8
+
+_BUDGET_STEPS = 100
+_WINDOW = re.compile(r"([0-9]{1,7})/([0-9]{0,4})(second|minute|hour|day)s?")
+_PREFIX_DROPS = 4
+_IPV6_SITE = 64
+_PURPOSE = b"mitto-phone-hook limits 1"
+
+
+class Window(NamedTuple):
+    """At most ``limit`` within any stretch of ``seconds``."""
+
+    limit: int
+    seconds: int
+
+
+class Charge(NamedTuple):
+    """What one message adds to one window."""
+
+    name: str
+    """The rule, as in ``LIMITS``, or ``budget`` and ``budget_<REGION>``."""
+    key: str
+    """Rule, length and subject of the window; personal data only as a keyed hash."""
+    window: Window
+    amount: int
+    step_ms: int = 0
+    """Budgets forget in steps, which keeps them small; 0 forgets to the millisecond."""
+
+    def stamp(self, now_ms: int) -> int:
+        """Give the time under which this is counted: never earlier than now, so that no step forgets too soon."""
+        return -(-now_ms // self.step_ms) * self.step_ms if self.step_ms else now_ms
+
+
+class Refusal(NamedTuple):
+    """The rule that refuses, and the seconds after which it does not."""
+
+    name: str
+    window_seconds: int
+    retry_after_seconds: int
+
+
+class Taken(NamedTuple):
+    """What was counted, when (milliseconds of the store's clock), and how full each window is now."""
+
+    charges: Sequence[Charge]
+    at_ms: int
+    used: Sequence[int]
+    front: "Taken | None" = None
+    """The same in the counters that stand in front of a shared store."""
+
+
+class Counters(Protocol):
+    """Where windows are kept."""
+
+    async def take(self, charges: Sequence[Charge]) -> Taken | Refusal:
+        """Count all charges, or none of them and say which window refuses for longest."""
+
+    async def give_back(self, taken: Taken) -> None:
+        """Undo ``take``: nothing was sent after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The operator's limits and budgets, and what they need to be counted."""
+
+    windows: Mapping[str, tuple[Window, ...]]
+    budgets: Mapping[str, tuple[Window, ...]]
+    """Money in millionths; by region, ``""`` over all."""
+    prices: Mapping[str, int]
+    """Price of a segment in millionths; by region, ``""`` for all others."""
+    home_regions: frozenset[str]
+    exempt_numbers: frozenset[str]
+
+    def charges(self, message: PhoneMessage, segments: int, secret: bytes) -> list[Charge]:
+        """Give what this message adds to every window that applies to it; ``secret`` keys the hashes."""
+        number, region = message.recipient.get_secret_value(), message.region or ""
+        if number in self.exempt_numbers:
+            return []
+        subjects = {
+            "recipient": (_hidden(number, secret), 1),
+            "prefix": (_hidden(number[:-_PREFIX_DROPS], secret), 1),
+            "ip": (_hidden(_site(message), secret) if message.client_ip else None, 1),
+            "region": (None if region in self.home_regions else region, 1),
+            "total": ("", segments),
+        }
+        charges = [
+            Charge(name, f"{name}:{window.seconds}:{subject}", window, amount, _step_ms(name, window))
+            for name, (subject, amount) in subjects.items()
+            if subject is not None
+            for window in self.windows.get(name, ())
+        ]
+        price = self.prices.get(region, self.prices.get("", 0)) * segments
+        for place in ("", region):
+            name = f"budget_{place}" if place else "budget"
+            charges += [
+                Charge(name, f"{name}:{window.seconds}", window, price, _step_ms(name, window)) for window in self.budgets.get(place, ())
+            ]
+        return charges
+
+
+def read_limits(text: str) -> dict[str, tuple[Window, ...]]:
+    """Read ``LIMITS``: ``name=amount/[n]unit,…; …`` over the defaults, ``off`` for one or for all."""
+    if text.strip().lower() == "off":
+        return {}
+    limits: dict[str, tuple[Window, ...]] = {}
+    for part in filter(str.strip, f"{DEFAULTS};{text}".split(";")):
+        name, _, windows = (word.strip() for word in part.partition("="))
+        if name not in NAMES:
+            raise ValueError(f"must name {', '.join(NAMES)}, as in recipient=5/10minute,10/hour; total=off")
+        limits[name] = () if windows.lower() == "off" else tuple(map(_window, windows.split(",")))
+    return limits
+
+
+def read_money(text: str) -> int:
+    """Read an amount of money, in millionths."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text.strip()):
+        raise ValueError("must be an amount such as 250 or 0.075")
+    return int(Decimal(text.strip()) * MICRO)
+
+
+def _window(text: str) -> Window:
+    found = _WINDOW.fullmatch(text.strip().replace(" ", ""))
+    if not found or not (limit := int(found[1])) or not (length := int(found[2] or 1)):
+        raise ValueError("must give each limit as amount/time, such as 5/10minute or 10/hour; units: second, minute, hour, day")
+    return Window(limit, length * UNITS[found[3]])
+
+
+def _step_ms(name: str, window: Window) -> int:
+    return window.seconds * 1000 // _BUDGET_STEPS if is_budget(name) else 0
+
+
+def is_budget(name: str) -> bool:
+    """Whether the rule caps money, directly or in segments."""
+    return name == "total" or name.startswith("budget")
+
+
+def _site(message: PhoneMessage) -> str:
+    """Give the address that counts: an IPv6 customer has a whole /64."""
+    ip = message.client_ip
+    return str(ip_network((ip, _IPV6_SITE), strict=False)) if isinstance(ip, IPv6Address) else str(ip)
+
+
+def _hidden(subject: str, secret: bytes) -> str:
+    return hmac.digest(secret, _PURPOSE + subject.encode(), "sha256").hex()[:32]

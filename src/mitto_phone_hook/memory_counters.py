@@ -1,0 +1,102 @@
+"""The limits' windows in this process: exact, bounded, gone with it."""
+
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+
+from mitto_phone_hook.limits import Charge, Refusal, Taken
+
+MAX_WINDOWS = 200_000
+
+
+class _Log:
+    """What was counted in one window, oldest first, and its sum."""
+
+    __slots__ = ("entries", "used", "window_ms")
+
+    def __init__(self, window_ms: int) -> None:
+        self.entries: deque[list[int]] = deque()
+        self.used = 0
+        self.window_ms = window_ms
+
+    def forget(self, now: int) -> None:
+        while self.entries and self.entries[0][0] <= now - self.window_ms:
+            self.used -= self.entries.popleft()[1]
+
+    def add(self, at: int, amount: int) -> None:
+        if self.entries and self.entries[-1][0] == at:
+            self.entries[-1][1] += amount
+        else:
+            self.entries.append([at, amount])
+        self.used += amount
+
+    def remove(self, at: int, amount: int) -> None:
+        for entry in reversed(self.entries):
+            if entry[0] == at:
+                entry[1] -= amount
+                self.used -= amount
+                return
+
+    def wait(self, charge: Charge, now: int) -> int:
+        """Give the milliseconds until ``charge`` fits."""
+        excess = self.used + charge.amount - charge.window.limit
+        for at, amount in self.entries:
+            excess -= amount
+            if excess <= 0:
+                return at + self.window_ms - now
+        return self.window_ms
+
+
+class MemoryCounters:
+    """``Counters`` in a dictionary. One event loop uses it and nothing is awaited, so each operation is atomic."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count from nothing; ``clock`` tells seconds."""
+        self._clock = clock
+        self._logs: OrderedDict[str, _Log] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Count the windows kept."""
+        return len(self._logs)
+
+    async def take(self, charges: Sequence[Charge]) -> Taken | Refusal:
+        """See ``Counters``."""
+        now = int(self._clock() * 1000)
+        self._forget(now)
+        logs = [self._log(charge, now) for charge in charges]
+        waits = [
+            (log.wait(charge, now), charge)
+            for log, charge in zip(logs, charges, strict=True)
+            if log.used + charge.amount > charge.window.limit
+        ]
+        if waits:
+            milliseconds, charge = max(waits)
+            return Refusal(charge.name, charge.window.seconds, math.ceil(milliseconds / 1000))
+        for log, charge in zip(logs, charges, strict=True):
+            self._logs[charge.key] = log
+            self._logs.move_to_end(charge.key)
+            log.add(charge.stamp(now), charge.amount)
+        while len(self._logs) > MAX_WINDOWS:
+            self._logs.popitem(last=False)
+        return Taken(charges, now, tuple(log.used for log in logs))
+
+    async def give_back(self, taken: Taken) -> None:
+        """See ``Counters``."""
+        for charge in taken.charges:
+            if (log := self._logs.get(charge.key)) is not None:
+                log.remove(charge.stamp(taken.at_ms), charge.amount)
+
+    def _log(self, charge: Charge, now: int) -> _Log:
+        log = self._logs.get(charge.key) or _Log(charge.window.seconds * 1000)
+        log.forget(now)
+        return log
+
+    def _forget(self, now: int) -> None:
+        """Drop windows that are over, from the one touched longest ago on."""
+        while self._logs:
+            log = next(iter(self._logs.values()))
+            log.forget(now)
+            if log.entries:
+                return
+            self._logs.popitem(last=False)

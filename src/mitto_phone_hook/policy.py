@@ -1,0 +1,77 @@
+"""The operator's policy on one message: destinations, limits and budgets, enforced or only observed."""
+
+import time
+from collections.abc import Callable
+
+from mitto_phone_hook.destination import DestinationPolicy
+from mitto_phone_hook.limits import WARN_AT, Counters, Limits, Taken, is_budget
+from mitto_phone_hook.log import Emit
+from mitto_phone_hook.message import PhoneMessage
+from mitto_phone_hook.outcome import Outcome, Refused
+
+BUDGET_EXHAUSTED = "budget_exhausted"
+BUDGET_WARNING = "budget_at_80_percent"
+
+
+class Policy:
+    """Refuses what the operator does not want to pay for; in observe mode it only says what it would refuse."""
+
+    def __init__(  # noqa: PLR0913 - all that it touches outside is an argument
+        self,
+        destination: DestinationPolicy,
+        limits: Limits,
+        counters: Counters,
+        emit: Emit,
+        *,
+        is_observing: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the rules and where windows are counted; ``emit`` gets the alerts about budgets."""
+        self._destination = destination
+        self._limits = limits
+        self._counters = counters
+        self._emit = emit
+        self._is_observing = is_observing
+        self._clock = clock
+        self._alerted: dict[tuple[str, str], float] = {}
+
+    def check_destination(self, message: PhoneMessage, would_refuse: list[str]) -> None:
+        """Raise ``Refused`` when the number may not get messages; in observe mode note the code instead."""
+        outcome = self._destination.verdict(message)
+        if outcome is not None:
+            self._refuse(Refused(outcome), outcome, would_refuse)
+
+    async def take(self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str]) -> Taken | None:
+        """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
+        taken = await self._counters.take(self._limits.charges(message, segments, secret))
+        if isinstance(taken, Taken):
+            self._warn_of_budgets(taken)
+            return taken
+        why = f"limit_{taken.name}"
+        if is_budget(taken.name):
+            why = BUDGET_EXHAUSTED
+            self._alert(BUDGET_EXHAUSTED, "ERROR", taken.name, taken.window_seconds)
+        self._refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=taken.retry_after_seconds), why, would_refuse)
+        return None
+
+    async def give_back(self, taken: Taken | None) -> None:
+        """Take the count back: certainly nothing was sent."""
+        if taken is not None:
+            await self._counters.give_back(taken)
+
+    def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
+        if not self._is_observing:
+            raise refusal
+        would_refuse.append(code)
+
+    def _warn_of_budgets(self, taken: Taken) -> None:
+        for charge, used in zip(taken.charges, taken.used, strict=True):
+            if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
+                self._alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)
+
+    def _alert(self, event: str, severity: str, name: str, window_seconds: int) -> None:
+        """Write an alert's line once a window, so that it wakes somebody once."""
+        now = self._clock()
+        if now - self._alerted.get((event, name), -window_seconds) >= window_seconds:
+            self._alerted[event, name] = now
+            self._emit({"severity": severity, "event": event, "limit": name})

@@ -1,0 +1,66 @@
+"""The connection to Redis or Valkey that ledger and limits share: never in the way of a message.
+
+A Redis that is down, hanging or read-only must not lock users out: it costs one short time-out, then it is left
+alone for a moment, and the operator hears of it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+TIMEOUT_SECONDS = 0.25
+"""For one operation in all, connecting included."""
+
+PAUSE_SECONDS = 1.0
+"""After a failure Redis is left alone for this long, so that it does not cost every message the time-out."""
+
+COMPLAINT_SECONDS = 60.0
+
+KEY_PREFIX = "{mitto-phone-hook:1}:"
+"""In braces what a cluster keeps together: one message's windows are counted in one step."""
+
+
+class Unavailable(Exception):  # noqa: N818 - a state of the world, met every time
+    """Redis does not answer."""
+
+
+class RedisLink:
+    """The connection that ledger and limits share: one time-out for an operation, one complaint a minute."""
+
+    def __init__(self, url: str, complain: Callable[[], None]) -> None:
+        """Connect on first use. ``complain`` is called when Redis fails, at most once in ``COMPLAINT_SECONDS``."""
+        # One more try, at once: a connection from before a restart of Redis fails although Redis is there.
+        self._redis = redis.asyncio.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+            decode_responses=True,
+        )
+        self._complain = complain
+        self._left_alone_until = 0.0
+        self._quiet_until = 0.0
+
+    async def eval(self, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:  # noqa: ANN401 - what the script returns
+        """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not."""
+        now = time.monotonic()
+        if now < self._left_alone_until:
+            raise Unavailable
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await self._redis.eval(script, len(keys), *keys, *arguments)
+        except (redis.RedisError, OSError, TimeoutError):
+            self._left_alone_until = now + PAUSE_SECONDS
+            if now >= self._quiet_until:
+                self._quiet_until = now + COMPLAINT_SECONDS
+                self._complain()
+            raise Unavailable from None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()

@@ -1,0 +1,360 @@
+"""Limits and budgets: exact, fair, shared, and never counted for what was refused."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mitto_phone_hook.limits import DEFAULTS, Charge, Counters, Refusal, Taken, Window, read_limits, read_money
+from mitto_phone_hook.memory_counters import MAX_WINDOWS, MemoryCounters
+from mitto_phone_hook.redis_counters import RedisCounters
+from mitto_phone_hook.redis_link import RedisLink
+from mitto_phone_hook.settings import SettingsError, load
+from processes import Process, fake_mitto, free_port, function, redis_server
+from test_hook import SECRET, Stage
+
+KEYS = (f"key-{number}" for number in range(100_000))
+MakeCounters = Callable[[], contextlib.AbstractAsyncContextManager[Counters]]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as process:
+        yield process
+
+
+@contextlib.asynccontextmanager
+async def _memory() -> AsyncIterator[Counters]:
+    yield MemoryCounters()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make_counters(request: pytest.FixtureRequest) -> MakeCounters:
+    if request.param == "memory":
+        return _memory
+    port = request.getfixturevalue("redis").port
+
+    @contextlib.asynccontextmanager
+    async def shared() -> AsyncIterator[Counters]:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail)) as link:
+            yield RedisCounters(link, is_closed_on_failure=False)
+
+    return shared
+
+
+def _fail() -> None:
+    raise AssertionError("the store complained")
+
+
+def play(make_counters: MakeCounters, story: Callable[[Counters], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with make_counters() as counters:
+            await story(counters)
+
+    asyncio.run(run())
+
+
+def charge(limit: int, seconds: int = 600, amount: int = 1, key: str | None = None, step_ms: int = 0) -> Charge:
+    return Charge("rule", key or next(KEYS), Window(limit, seconds), amount, step_ms)
+
+
+def test_never_one_more_than_allowed_with_64_at_once(make_counters: MakeCounters) -> None:
+    async def story(counters: Counters) -> None:
+        one = charge(5)
+        answers = await asyncio.gather(*(counters.take([one]) for _ in range(64)))
+        assert sum(isinstance(answer, Taken) for answer in answers) == 5
+
+    play(make_counters, story)
+
+
+def test_a_full_window_says_when_it_has_room_again(make_counters: MakeCounters) -> None:
+    async def story(counters: Counters) -> None:
+        one = charge(2)
+        await counters.take([one])
+        await counters.take([one])
+        refusal = await counters.take([one])
+        assert isinstance(refusal, Refusal)
+        assert 598 <= refusal.retry_after_seconds <= 600
+
+    play(make_counters, story)
+
+
+def test_all_windows_are_checked_before_any_is_counted(make_counters: MakeCounters) -> None:
+    async def story(counters: Counters) -> None:
+        wide, narrow = charge(2), charge(1)
+        await counters.take([narrow])
+        for _ in range(5):
+            assert isinstance(await counters.take([wide, narrow]), Refusal)
+        taken = await counters.take([wide])
+        assert isinstance(taken, Taken)
+        assert list(taken.used) == [1]
+
+    play(make_counters, story)
+
+
+@pytest.mark.parametrize("step_ms", [0, 6000])
+def test_what_was_not_sent_gives_its_count_back(make_counters: MakeCounters, step_ms: int) -> None:
+    async def story(counters: Counters) -> None:
+        one = charge(3, amount=2, step_ms=step_ms)
+        for _ in range(4):
+            taken = await counters.take([one])
+            assert isinstance(taken, Taken)
+            await counters.give_back(taken)
+        assert isinstance(await counters.take([one]), Taken)
+        assert isinstance(await counters.take([one]), Refusal)
+
+    play(make_counters, story)
+
+
+def test_a_window_forgets_what_is_older_than_itself(make_counters: MakeCounters) -> None:
+    async def story(counters: Counters) -> None:
+        one = charge(1, seconds=1)
+        assert isinstance(await counters.take([one]), Taken)
+        assert isinstance(await counters.take([one]), Refusal)
+        end = asyncio.get_running_loop().time() + 3
+        while isinstance(await counters.take([one]), Refusal):
+            assert asyncio.get_running_loop().time() < end
+            await asyncio.sleep(0.05)
+
+    play(make_counters, story)
+
+
+def test_what_can_never_fit_is_refused_for_the_whole_window(make_counters: MakeCounters) -> None:
+    async def story(counters: Counters) -> None:
+        refusal = await counters.take([charge(1, amount=2)])
+        assert isinstance(refusal, Refusal)
+        assert refusal.retry_after_seconds == 600
+
+    play(make_counters, story)
+
+
+@given(gaps=st.lists(st.integers(0, 90), max_size=60), limit=st.integers(1, 6), step_ms=st.sampled_from([0, 7000]))
+def test_no_stretch_of_time_ever_holds_more_than_allowed(gaps: list[int], limit: int, step_ms: int) -> None:
+    now = [1000.0]
+    passed: list[float] = []
+
+    async def run() -> None:
+        counters = MemoryCounters(lambda: now[0])
+        one = charge(limit, seconds=100, step_ms=step_ms)
+        for gap in gaps:
+            now[0] += gap
+            answer = await counters.take([one])
+            if isinstance(answer, Taken):
+                passed.append(now[0])
+            else:
+                now[0] += answer.retry_after_seconds
+                assert isinstance(await counters.take([one]), Taken), "Retry-After was not true"
+                passed.append(now[0])
+        for start in passed:
+            assert sum(start <= moment < start + 100 for moment in passed) <= limit
+
+    asyncio.run(run())
+
+
+def test_the_windows_of_a_process_are_bounded_and_forgotten() -> None:
+    now = [0.0]
+
+    async def run() -> None:
+        counters = MemoryCounters(lambda: now[0])
+        for _ in range(1000):
+            await counters.take([charge(5, seconds=10)])
+        assert len(counters) == 1000
+        now[0] = 20
+        await counters.take([charge(5, seconds=10)])
+        assert len(counters) == 1
+        assert MAX_WINDOWS <= 200_000
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
+def test_while_redis_is_down_the_limits_of_the_process_hold_or_nothing_passes(is_closed: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+    async def run() -> None:
+        link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+        counters = RedisCounters(link, is_closed_on_failure=is_closed)
+        one = charge(2)
+        answers = [await counters.take([one]) for _ in range(4)]
+        assert [isinstance(answer, Taken) for answer in answers] == ([False] * 4 if is_closed else [True, True, False, False])
+        await link.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "windows"),
+    [
+        ("", "recipient", (Window(5, 600), Window(10, 3600))),
+        ("recipient=3/10minute", "recipient", (Window(3, 600),)),
+        ("recipient=3/10minute", "prefix", (Window(20, 3600),)),
+        (" recipient = 3/10 minutes , 7/day ; ip=off", "recipient", (Window(3, 600), Window(7, 86400))),
+        ("ip=off", "ip", ()),
+        ("total=1/second", "total", (Window(1, 1),)),
+    ],
+)
+def test_limits_are_read_over_the_defaults(text: str, name: str, windows: tuple[Window, ...]) -> None:
+    assert read_limits(text)[name] == windows
+
+
+def test_off_switches_all_limits_off() -> None:
+    assert read_limits("off") == {}
+    assert read_limits(DEFAULTS) == read_limits("")
+
+
+@pytest.mark.parametrize(
+    "text", ["x=1/hour", "recipient=", "recipient=0/hour", "recipient=5/0hour", "recipient=5/year", "recipient=-1/hour", "5/hour"]
+)
+def test_a_limit_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        read_limits(text)
+
+
+@pytest.mark.parametrize(("text", "micro"), [("1", 1_000_000), ("0.075", 75_000), ("12.5", 12_500_000)])
+def test_money_is_read_in_millionths(text: str, micro: int) -> None:
+    assert read_money(text) == micro
+
+
+def _body(code: int, recipient: str = "+12025550110", **context: Any) -> bytes:
+    payload = {"recipient": recipient, "text": f"Your code is {code}", "context": {"code": str(code)} | context}
+    return json.dumps(payload).encode()
+
+
+def test_a_recipient_gets_five_in_ten_minutes_and_then_429_with_retry_after() -> None:
+    async def story(stage: Stage) -> None:
+        replies = [await stage.acall(_body(code)) for code in range(7)]
+        assert [reply.status for reply in replies] == [200] * 5 + [429] * 2
+        assert 1 <= int(replies[-1].headers["retry-after"]) <= 600
+        assert stage.lines[-1]["why"] == "limit_recipient"
+        assert len(stage.requests) == 5
+
+    asyncio.run(story(Stage()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "calls", "passed", "why"),
+    [
+        ({}, [("+1202555011" + str(n % 10), {}) for n in range(30)], 20, "limit_prefix"),
+        ({}, [(f"+1{area}5550110", {"ip": "203.0.113.7"}) for area in range(202, 217) if area not in (204, 211)], 10, "limit_ip"),
+        ({}, [(f"+1{area}5550110", {"ip": f"2001:db8::{area}"}) for area in range(202, 217) if area not in (204, 211)], 10, "limit_ip"),
+        (
+            {"ALLOWED_REGIONS": "*", "LIMITS": "region=3/hour"},
+            [(f"+1{area}5550110", {}) for area in (202, 203, 205, 206)],
+            3,
+            "limit_region",
+        ),
+        ({"LIMITS": "total=3/hour"}, [(f"+1{area}5550110", {}) for area in (202, 203, 205, 206)], 3, "budget_exhausted"),
+    ],
+    ids=["prefix", "ip", "ipv6 by site", "region that is not home", "total"],
+)
+def test_each_limit_stops_its_kind_of_flood(
+    settings: dict[str, str], calls: list[tuple[str, dict[str, str]]], passed: int, why: str
+) -> None:
+    async def story(stage: Stage) -> None:
+        replies = [await stage.acall(_body(number, recipient, **context)) for number, (recipient, context) in enumerate(calls)]
+        assert [reply.status for reply in replies].count(200) == passed == len(stage.requests)
+        assert {line["why"] for line in stage.lines if line["event"] == "rate_limited"} == {why}
+
+    asyncio.run(story(Stage(**{"LIMITS": "recipient=off"} | settings)))
+
+
+def test_refused_invalid_and_repeated_messages_count_nowhere() -> None:
+    async def story(stage: Stage) -> None:
+        for _ in range(20):
+            assert (await stage.acall(_body(1).replace(b"Your", b"\\u202e"))).status == 422
+        for _ in range(20):
+            assert (await stage.acall(_body(2))).status == 200
+        assert len(stage.requests) == 1
+        assert [(await stage.acall(_body(code))).status for code in range(3, 8)] == [200] * 4 + [429]
+
+    asyncio.run(story(Stage()))
+
+
+@pytest.mark.parametrize(("status", "replies"), [(503, 503), (400, 502)])
+def test_what_certainly_did_not_leave_is_not_counted(status: int, replies: int) -> None:
+    async def story(stage: Stage) -> None:
+        assert {(await stage.acall(_body(code))).status for code in range(20)} == {replies}
+
+    asyncio.run(story(Stage(lambda _: httpx.Response(status), MAX_ATTEMPTS="1")))
+
+
+def test_observing_lets_everything_through_and_says_what_it_would_refuse() -> None:
+    async def story(stage: Stage) -> None:
+        assert (await stage.acall(_body(1, "+41791234567"))).status == 200
+        assert stage.lines[-1]["would_refuse"] == ["blocked_country"]
+        for code in range(7):
+            assert (await stage.acall(_body(code))).status == 200
+        assert stage.lines[-1]["would_refuse"] == ["limit_recipient"]
+        assert "would_refuse" not in stage.lines[2] or stage.lines[2]["would_refuse"] is None
+
+    asyncio.run(story(Stage(POLICY_MODE="observe")))
+
+
+def test_exempt_numbers_skip_limits_but_not_destination_rules() -> None:
+    async def story(stage: Stage) -> None:
+        assert {(await stage.acall(_body(code))).status for code in range(20)} == {200}
+        assert (await stage.acall(_body(1, "+41791234567"))).status == 422
+
+    asyncio.run(story(Stage(EXEMPT_NUMBERS="+12025550110,+41791234567")))
+
+
+def test_money_warns_at_80_percent_once_and_is_refused_when_it_is_spent(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("region,price\nUS,0.5\n*,1\n", encoding="utf-8")
+    settings = {"LIMITS": "off", "PRICES_FILE": str(tmp_path / "prices.csv"), "BUDGET_PER_DAY": "100", "BUDGET_PER_HOUR_US": "5"}
+
+    async def story(stage: Stage) -> None:
+        replies = [await stage.acall(_body(code)) for code in range(13)]
+        assert [reply.status for reply in replies] == [200] * 10 + [429] * 3
+        alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
+        assert [(line["severity"], line["event"], line["limit"]) for line in alerts] == [
+            ("WARNING", "budget_at_80_percent", "budget_US"),
+            ("ERROR", "budget_exhausted", "budget_US"),
+        ]
+        assert [line["why"] for line in stage.lines if line["event"] == "rate_limited"] == ["budget_exhausted"] * 3
+
+    asyncio.run(story(Stage(**settings)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"BUDGET_PER_DAY": "5"}, "PRICES_FILE"),
+        ({"BUDGET_PER_DAY": "5 euro"}, "BUDGET_PER_DAY"),
+        ({"BUDGET_PER_DAY_XX": "5"}, "BUDGET_PER_DAY_XX"),
+        ({"PRICES_FILE": "/nowhere"}, "PRICES_FILE cannot be read"),
+        ({"LIMITS": "nobody=1/hour"}, "LIMITS"),
+        ({"POLICY_MODE": "watch"}, "POLICY_MODE"),
+    ],
+)
+def test_a_wrong_policy_setting_stops_the_start(settings: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        load({"MITTO_API_KEY": "key", "HOOK_SECRETS": SECRET} | settings)
+
+
+@pytest.mark.parametrize("rows", ["US,0.5", "XX,1\n*,1", "US,cheap\n*,1", "US\n*,1"])
+def test_a_price_list_that_is_none_stops_the_start(rows: str) -> None:
+    with pytest.raises(SettingsError, match="PRICES_FILE"):
+        load({"MITTO_API_KEY": "key", "HOOK_SECRETS": SECRET, "PRICES_FILE": "prices.csv"}, lambda _: rows)
+
+
+def test_two_processes_that_share_redis_never_let_one_more_through(tmp_path: Path) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as mitto, redis_server(tmp_path) as server:
+        settings = {
+            "MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}",
+            "STORE_URL": f"redis://127.0.0.1:{server.port}",
+            "ALLOWED_REGIONS": "US",
+            "LIMITS": "recipient=10/10minute",
+        }
+        with function(tmp_path / "first.txt", **settings) as first, function(tmp_path / "second.txt", **settings) as second:
+            calls = [((first, second)[code % 2], json.loads(_body(code))) for code in range(64)]
+            with ThreadPoolExecutor(64) as pool:
+                statuses = list(pool.map(lambda call: call[0].post(call[1])[0], calls))
+        assert statuses.count(200) == 10
+        assert statuses.count(429) == 54
+        assert len(mitto.inbox()) == 10
