@@ -14,10 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 API_KEY = "sandbox-key-of-the-tests-0001"
 BEARER = "bearer-secret-of-the-tests-0001"
 _START_SECONDS = 20.0
+
+
+def need(program: str, package: str) -> str:
+    """Give the path of a program of the system; where it is missing the test says how to get it, and in CI fails."""
+    path = shutil.which(program)
+    if path is None:
+        reason = f"needs {program}: apt-get install {package}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
 
 
 def free_port() -> int:
@@ -123,8 +136,7 @@ def fake_mitto(output: Path) -> Iterator[FakeMittoProcess]:
 @contextlib.contextmanager
 def redis_server(folder: Path, port: int | None = None) -> Iterator[Process]:
     """Run a real Redis until the block ends; ``port`` to come back where one was before."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    assert program, "these tests need a real Redis: apt-get install redis-server"
+    program = need("redis-server", "redis-server")
     port = port or free_port()
     arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     with _process(arguments, function_environment(), folder / f"redis-{port}.txt") as popen:
@@ -142,7 +154,7 @@ def _is_listening(port: int) -> bool:
 @contextlib.contextmanager
 def _process(arguments: Sequence[str], environment: Mapping[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     with output.open("wb") as file:
-        popen = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
+        popen = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
     try:
         yield popen
     finally:

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import json
 import time
 from datetime import UTC, datetime
 
@@ -376,3 +377,33 @@ def test_without_a_valid_credential_nothing_passes_whatever_the_headers(
 def test_a_function_without_secrets_lets_nobody_in(key: bytes) -> None:
     timestamp = str(NOW).encode()
     assert not passes(signed(bare_signature(key, b"msg_1", timestamp)) | {b"authorization": b"Bearer "}, secrets=HookSecrets())
+
+
+# The JSON Web Token of Auth0's passwordless SMS gateway
+
+
+def token(claims: object, key: bytes = OLD_BEARER, header: bytes = b'{"alg":"HS256","typ":"JWT"}') -> bytes:
+    parts = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, json.dumps(claims).encode())]
+    signed = b".".join(parts)
+    return signed + b"." + base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
+
+
+@pytest.mark.parametrize(
+    ("bearer", "is_right"),
+    [
+        pytest.param(token({"sub": "urn:Auth0", "aud": "urn:x"}), True, id="without an expiry"),
+        pytest.param(token({"exp": NOW + 60}), True, id="not expired"),
+        pytest.param(token({"exp": NOW - 299}), True, id="expired within the tolerance"),
+        pytest.param(token({"exp": NOW - 301}), False, id="expired"),
+        pytest.param(token({"exp": "never"}), False, id="an expiry that is no time"),
+        pytest.param(token(["exp"]), False, id="claims that are no object"),
+        pytest.param(token({}, b"another secret of the tests"), False, id="another secret"),
+        pytest.param(token({}, b""), False, id="no secret"),
+        pytest.param(token({})[:-1], False, id="a cut signature"),
+        pytest.param(token({}).rsplit(b".", 1)[0] + b".", False, id="no signature"),
+        pytest.param(token({}).replace(b".", b"..", 1), False, id="an empty part"),
+    ],
+)
+def test_a_token_counts_as_the_secret_that_signed_it(bearer: bytes, is_right: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+    headers = {b"authorization": b"Bearer " + bearer}
+    assert passes(headers, secrets=HookSecrets((BEARER, OLD_BEARER), (KEY,))) is is_right

@@ -17,7 +17,7 @@ import pytest
 
 from battery import HOOK_SECRETS, KEYS, OLD_BEARER, Answer, body_of, exchange, raw_request
 from mitto_phone_hook.log import FIELDS
-from processes import API_KEY, BEARER, FakeMittoProcess, Process, command, fake_mitto, free_port, function, function_environment
+from processes import API_KEY, BEARER, FakeMittoProcess, Process, command, fake_mitto, free_port, function, function_environment, need
 
 BATTERY = json.loads((Path(__file__).parent / "data" / "battery.json").read_text(encoding="utf-8"))
 SETTINGS = BATTERY["defaults"]["environment"] | {"HOOK_SECRETS": HOOK_SECRETS}
@@ -124,9 +124,9 @@ def _blackhole() -> Iterator[str]:
 @contextmanager
 def _self_signed(folder: Path) -> Iterator[str]:
     """Serve TLS with a certificate that nobody trusts; whoever goes on regardless finds a server that accepts."""
-    arguments = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    arguments = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
     paths = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run([*arguments, *paths], check=True, capture_output=True)  # noqa: S603 - constant words
+    subprocess.run([*arguments, *paths], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -199,7 +199,7 @@ def test_a_fault_of_mitto_is_told_as_what_it_is(case: dict[str, Any], stage: Sta
 @pytest.mark.parametrize("case", BATTERY["startup"], ids=lambda case: f"{case['id']}-{case['name']}")
 def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(case: dict[str, Any]) -> None:
     environment = function_environment(**case["environment"])
-    ended = subprocess.run(command(free_port()), env=environment, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 - our own command
+    ended = subprocess.run(command(free_port()), env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode != 0
     printed = ended.stdout + ended.stderr
     assert "Traceback" not in printed

@@ -336,7 +336,7 @@ logging.getLogger("later").error("secret")
 
 def test_a_librarys_own_handlers_are_taken_over_so_that_no_sentence_of_theirs_gets_out() -> None:
     # A process of its own: the test runner has handlers, too.
-    done = subprocess.run([sys.executable, "-c", TAKEN_OVER], capture_output=True, text=True, check=True, timeout=30)  # noqa: S603 - our own words
+    done = subprocess.run([sys.executable, "-c", TAKEN_OVER], capture_output=True, text=True, check=True, timeout=30)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["severity"], line["logger"]) for line in lines] == [("WARNING", "server.access"), ("ERROR", "later")]
     assert "secret" not in done.stdout + done.stderr

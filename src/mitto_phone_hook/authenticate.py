@@ -1,6 +1,7 @@
-"""Who may call: bearer secrets and Standard Webhooks signatures, checked over raw bytes before anything is parsed.
+"""Who may call: bearer secrets and signatures, checked over raw bytes before anything is parsed.
 
-Source of the signature: the Standard Webhooks specification, version 1, symmetric signatures.
+Source of the signature: the Standard Webhooks specification, version 1, symmetric signatures. Auth0's passwordless
+SMS gateway can only send a JSON Web Token signed with the secret (RFC 7519, HS256), which counts as the secret.
 """
 
 import base64
@@ -8,6 +9,8 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pydantic_core import from_json
 
 from mitto_phone_hook.outcome import Outcome, Refused
 
@@ -17,6 +20,7 @@ _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
 # A full stop in the id would let one signature fit two readings of the same bytes.
 _ID = re.compile(rb"[!-\-/-~]{1,256}")
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
+_TOKEN = re.compile(rb"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
 # Separated by a space as specified, or by ", " as Supabase does. Unknown versions (v1a, v2) are passed over.
 _V1_SIGNATURE = re.compile(rb"(?:\A|[ ,])v1,([A-Za-z0-9+/]{43}=)(?=\Z|[ ,])")
 
@@ -37,16 +41,34 @@ def authenticate(headers: Mapping[bytes, bytes], body: bytes, secrets: HookSecre
     ``headers`` have lower-case names; ``now`` is in Unix seconds. Returns the time at which the caller
     signed (Unix seconds), ``None`` for a bearer call.
     """
-    is_bearer = _is_bearer(headers.get(b"authorization", b""), secrets.bearer)
+    is_bearer = _is_bearer(headers.get(b"authorization", b""), secrets.bearer, now)
     signed_at = _signed_at(headers, body, secrets.signing_keys, now)
     if not is_bearer and signed_at is None:
         raise Refused(Outcome.UNAUTHORIZED)
     return signed_at
 
 
-def _is_bearer(authorization: bytes, secrets: tuple[bytes, ...]) -> bool:
+def _is_bearer(authorization: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
     found = _BEARER.fullmatch(authorization)
-    return found is not None and _is_any(found[1], secrets)
+    return found is not None and (_is_any(found[1], secrets) or _is_token(found[1], secrets, now))
+
+
+def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
+    found = _TOKEN.fullmatch(bearer)
+    if found is None:
+        return False
+    signed, claims, signature = found.groups()
+    expected = tuple(base64.urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=") for secret in secrets)
+    return _is_any(signature, expected) and not _is_expired(claims, now)
+
+
+def _is_expired(claims: bytes, now: float) -> bool:
+    """Read ``exp`` of claims that the right secret has signed. A token without it is as good as the secret itself."""
+    try:
+        expiry = from_json(base64.urlsafe_b64decode(claims + b"==")).get("exp", now)
+    except (ValueError, AttributeError):
+        return True
+    return not isinstance(expiry, int | float) or expiry + TOLERANCE_SECONDS < now
 
 
 def _signed_at(headers: Mapping[bytes, bytes], body: bytes, keys: tuple[bytes, ...], now: float) -> float | None:
