@@ -61,6 +61,7 @@ FIELDS = (
 )
 """The only fields that a line can have. None can hold a code, a text, a full number, a secret or a body."""
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9]+)?")
 
@@ -128,7 +129,7 @@ def emitter(level: str, stream: TextIO | None = None) -> Emit:
 def as_line(values: Mapping[str, object]) -> str:
     """Write the allowed fields that are filled as one line of JSON."""
     kept = {name: values[name] for name in FIELDS if values.get(name) is not None}
-    return json.dumps(kept, separators=(",", ":")) + "\n"
+    return _ENCODE(kept) + "\n"
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -71,8 +71,9 @@ def _valid(digits: str, region: str | None) -> Number | None:
         parsed = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return None
-    found = phonenumbers.region_code_for_number(parsed)
-    if found is None or not phonenumbers.is_valid_number_for_region(parsed, found):
+    # A number of no kind is one that no plan has assigned: this is libphonenumber's own test of validity.
+    kind = phonenumbers.number_type(parsed)
+    if kind == PhoneNumberType.UNKNOWN:
         return None
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
-    return Number(e164, found, NumberKind(phonenumbers.number_type(parsed)))
+    return Number(e164, phonenumbers.region_code_for_number(parsed), NumberKind(kind))

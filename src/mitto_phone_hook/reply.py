@@ -1,8 +1,9 @@
 """What the caller is told: one row an outcome, in the dialect of the native route."""
 
-import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from mitto_phone_hook.outcome import Outcome, Result
 
@@ -79,7 +80,7 @@ def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply
             "duplicate": result.is_duplicate,
             "request_id": request_id,
         }
-        return Reply(row.status, _json(content), headers)
+        return Reply(row.status, to_json(content), headers)
     if result.outcome is Outcome.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     if allow and result.outcome is Outcome.METHOD_NOT_ALLOWED:
@@ -92,8 +93,4 @@ def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply
         headers["connection"] = "close"
     message = row.message + (f" Fields: {', '.join(result.fields)}." if result.fields else "")
     error = {"code": result.outcome, "message": message, "retryable": result.outcome in RETRYABLE, "request_id": request_id}
-    return Reply(row.status, _json({"error": error}), headers)
-
-
-def _json(content: object) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()
+    return Reply(row.status, to_json({"error": error}), headers)
