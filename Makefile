@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test check format clean
+.PHONY: help demo run test check format chaos attack bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,10 +18,10 @@ demo: $(READY) ## See the whole way once: hook call in, SMS out, on this machine
 run: $(READY) ## Leave the function and the fake Mitto running, to try your own calls
 	@$(BIN)/python -m mitto_phone_hook.sandbox.tour --stay
 
-test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## Run the tests, but for those that build deployments
+	@$(BIN)/python -m pytest -m "not deployment"
 
-check: $(READY) ## Lint, types, tests with coverage
+check: $(READY) ## Lint, types, all tests with coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -31,8 +31,20 @@ format: $(READY) ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+chaos: $(READY) ## 2,000 codes, repeated at random, while everything around breaks (60 s)
+	@$(BIN)/python tests/chaos.py
+
+attack: $(READY) ## SMS pumping replayed with protection off, observing and on
+	@$(BIN)/python tests/attack.py
+
+bundle: $(READY) ## Stage what a cloud needs in build/bundle
+	@$(BIN)/python deploy/bundle.py
+
+lock: $(READY) ## Renew the exact versions and hashes in deploy/requirements*.txt
+	@$(BIN)/python deploy/bundle.py --lock
+
 clean: ## Remove everything that the other targets made
-	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): pyproject.toml
 	@python=""; \

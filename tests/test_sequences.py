@@ -137,7 +137,7 @@ def test_a_process_killed_in_mid_flight_leaves_its_message_unknown(tmp_path: Pat
         body = message()
         with function(tmp_path / "first.txt", **settings) as first, ThreadPoolExecutor(1) as pool:
             call = pool.submit(first.post, body)
-            while mitto.requests() == 0:
+            while not mitto.inbox():
                 time.sleep(0.01)
             for pid in (first.popen.pid, *_workers(first)):
                 os.kill(pid, signal.SIGKILL)

@@ -27,6 +27,10 @@ def _settings_or_exit() -> Settings:
         sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in error.problems))
 
 
+# The framework makes this the time after which the server kills a worker that did not stir. A cloud that takes an idle
+# worker's CPU away would kill messages in flight with it; our own deadline ends every call.
+os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
+
 _SETTINGS = _settings_or_exit()
 if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
     sys.exit("mitto-phone-hook does not start:\n  STORE_URL needs the package redis; install mitto-phone-hook[redis]")

@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# Deploys the function to Cloud Run, or takes it away again; docs/deploy.md tells the whole story.
+#
+# By `gcloud run deploy --function`, not `gcloud functions deploy`: only the first has a startup probe, service-wide
+# minimum instances and the switch for the invoker check. Both build the same image with the same buildpack.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+
+usage() {
+  cat <<'END'
+Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
+
+  --settings FILE      the function's settings, one NAME=value a line; see deploy/gcp/settings.example.env
+  --service NAME       name of the service, and start of every other name (default: mitto-phone-hook)
+  --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0; may be repeated
+  --static-egress      leave Google by one fixed address, for Mitto's allow-list
+  --redis              a Redis of its own, so that several instances share what they know
+  --max-instances N    most instances at once (default: 1, and 10 with --redis)
+  --dry-run            print the commands of a first deployment, run none
+  --undo               delete what this script makes, but the secrets
+
+A secret that Secret Manager does not have yet is taken from the variable of its name: MITTO_API_KEY, HOOK_SECRETS, ...
+END
+}
+
+fail() {
+  echo "deploy.sh: $*" >&2
+  exit 2
+}
+
+project='' region='' settings='' service=mitto-phone-hook max_instances=''
+static_egress=false redis=false dry_run=false undo=false
+secrets=(MITTO_API_KEY HOOK_SECRETS)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --project | --region | --settings | --service | --secret | --max-instances) [ $# -ge 2 ] || fail "$1 needs a value" ;;
+  esac
+  case $1 in
+    --project) project=$2 && shift ;;
+    --region) region=$2 && shift ;;
+    --settings) settings=$2 && shift ;;
+    --service) service=$2 && shift ;;
+    --secret) secrets+=("$2") && shift ;;
+    --max-instances) max_instances=$2 && shift ;;
+    --static-egress) static_egress=true ;;
+    --redis) redis=true ;;
+    --dry-run) dry_run=true ;;
+    --undo) undo=true ;;
+    --help | -h) usage && exit ;;
+    *) fail "unknown option $1; --help lists them" ;;
+  esac
+  shift
+done
+[ -n "$project" ] || fail "--project is missing; --help shows the usage"
+[ -n "$region" ] || fail "--region is missing; --help shows the usage"
+# The id of a service account, which the name begins, has 30 characters at most.
+[[ $service =~ ^[a-z][a-z0-9-]{4,22}[a-z0-9]$ ]] || fail "--service takes 6 to 24 lower-case letters, digits and hyphens"
+for name in "${secrets[@]}"; do
+  [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ ]] || fail "--secret takes HOOK_SECRETS_ with the name of a platform"
+done
+[ -z "$settings" ] || [ -r "$settings" ] || fail "--settings names a file that cannot be read"
+$dry_run || command -v gcloud >/dev/null || fail "gcloud is missing: install the Google Cloud CLI, then run gcloud auth login"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+runtime_account=$service@$project.iam.gserviceaccount.com
+build_account=$service-build@$project.iam.gserviceaccount.com
+
+# Every command that changes something passes here: --dry-run shows all of them and runs none.
+run() {
+  if $dry_run; then
+    printf '%q ' "$@"
+    echo
+  else
+    "$@"
+  fi
+}
+cloud() { run gcloud "$@" "--project=$project" --quiet; }
+is_there() { ! $dry_run && gcloud "$@" "--project=$project" --quiet >/dev/null 2>&1; }
+
+# unless DESCRIBE... -- CREATE...   and   where DESCRIBE... -- DELETE...
+unless() {
+  local describe=()
+  while [ "$1" != -- ]; do describe+=("$1") && shift; done
+  is_there "${describe[@]}" || cloud "${@:2}"
+}
+where() {
+  local describe=()
+  while [ "$1" != -- ]; do describe+=("$1") && shift; done
+  if $dry_run || is_there "${describe[@]}"; then cloud "${@:2}"; fi
+}
+
+lower() { tr 'A-Z_' 'a-z-' <<<"$1"; }
+secret_id() { echo "$service-$(lower "$1")"; }
+
+make_accounts() {
+  unless iam service-accounts describe "$runtime_account" -- \
+    iam service-accounts create "$service" "--display-name=Runs $service"
+  # New projects give the default build account no rights, old ones give it far too many.
+  unless iam service-accounts describe "$build_account" -- \
+    iam service-accounts create "$service-build" "--display-name=Builds $service"
+  cloud projects add-iam-policy-binding "$project" "--member=serviceAccount:$build_account" --role=roles/run.builder --condition=None
+}
+
+make_secrets() {
+  local name
+  for name in "${secrets[@]}"; do
+    if $dry_run; then
+      echo "printf %s \"\$$name\" | gcloud secrets create $(secret_id "$name") --replication-policy=automatic --data-file=- --project=$project --quiet"
+    elif ! is_there secrets describe "$(secret_id "$name")"; then
+      [ -n "${!name:-}" ] || fail "Secret Manager has no $(secret_id "$name"); set $name for this one run"
+      # By standard input: arguments are for everybody on this machine to see.
+      printf %s "${!name}" | cloud secrets create "$(secret_id "$name")" --replication-policy=automatic --data-file=-
+    fi
+    cloud secrets add-iam-policy-binding "$(secret_id "$name")" \
+      "--member=serviceAccount:$runtime_account" --role=roles/secretmanager.secretAccessor
+  done
+}
+
+make_network() {
+  unless compute networks describe "$service" -- compute networks create "$service" --subnet-mode=custom
+  unless compute networks subnets describe "$service" "--region=$region" -- \
+    compute networks subnets create "$service" "--region=$region" "--network=$service" --range=10.8.0.0/26 --enable-private-ip-google-access
+}
+
+make_static_egress() {
+  unless compute addresses describe "$service" "--region=$region" -- compute addresses create "$service" "--region=$region"
+  unless compute routers describe "$service" "--region=$region" -- compute routers create "$service" "--region=$region" "--network=$service"
+  # All connections go to one host and port, so each needs a port of its own: the default of 64 is less than one instance's concurrency.
+  unless compute routers nats describe "$service" "--router=$service" "--region=$region" -- \
+    compute routers nats create "$service" "--router=$service" "--region=$region" "--nat-external-ip-pool=$service" \
+    "--nat-custom-subnet-ip-ranges=$service" --min-ports-per-vm=1024
+}
+
+make_redis() {
+  # Nobody else is in this network, so Redis needs no password that would have to be kept somewhere.
+  unless redis instances describe "$service" "--region=$region" -- \
+    redis instances create "$service" "--region=$region" "--network=$service" --tier=basic --size=1 --redis-version=redis_7_2
+}
+
+redis_host() {
+  if $dry_run; then
+    echo REDIS_HOST
+  else
+    gcloud redis instances describe "$service" "--region=$region" "--format=value(host)" "--project=$project" --quiet
+  fi
+}
+
+# Commas in values would end them in --set-env-vars; a YAML file takes any value.
+write_environment() {
+  local line
+  {
+    # Joins the function's log lines to Cloud Run's own.
+    echo "GOOGLE_CLOUD_PROJECT=$project"
+    # Where the server puts its control socket; without a writable place it complains at every start.
+    echo "XDG_RUNTIME_DIR=/tmp"
+    for name in "${secrets[@]}"; do echo "${name}_FILE=/secrets/$(lower "$name")/value"; done
+    if $redis; then echo "STORE_URL=redis://$(redis_host):6379"; fi
+    if [ -n "$settings" ]; then cat "$settings"; fi
+  } | while IFS= read -r line || [ -n "$line" ]; do
+    if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then continue; fi
+    [[ $line =~ ^([A-Z][A-Z0-9_]*)=(.*)$ ]] || fail "a line of --settings is not NAME=value"
+    local name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+    if [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ && $name != *_FILE ]]; then
+      fail "$name is a secret: keep it out of --settings"
+    fi
+    value=${value//\\/\\\\}
+    printf '%s: "%s"\n' "$name" "${value//\"/\\\"}"
+  done >"$work/environment.yaml"
+}
+
+deploy() {
+  local mounts='' name options=()
+  for name in "${secrets[@]}"; do mounts+=",/secrets/$(lower "$name")/value=$(secret_id "$name"):latest"; done
+  if $redis || $static_egress; then options+=("--network=$service" "--subnet=$service"); fi
+  if $static_egress; then options+=(--vpc-egress=all-traffic); elif $redis; then options+=(--vpc-egress=private-ranges-only); fi
+  if $redis; then max_instances=${max_instances:-10}; fi
+  write_environment
+  if $dry_run; then sed 's/^/# environment.yaml: /' "$work/environment.yaml"; fi
+  if $redis; then run python3 "$root/deploy/bundle.py" --out "$work/bundle" --redis; else run python3 "$root/deploy/bundle.py" --out "$work/bundle"; fi
+  # SOURCE_DATE_EPOCH: the buildpack compiles our own files by time stamp, and its export changes every time stamp.
+  # With this variable Python compiles by content, and the bytecode stays valid.
+  cloud run deploy "$service" "--region=$region" "--source=$work/bundle" --function=send_phone_message --base-image=python313 \
+    --set-build-env-vars=SOURCE_DATE_EPOCH=315532801 \
+    "--build-service-account=projects/$project/serviceAccounts/$build_account" "--service-account=$runtime_account" \
+    "--env-vars-file=$work/environment.yaml" "--set-secrets=${mounts#,}" \
+    --cpu=1 --memory=512Mi --cpu-boost --concurrency=80 --min=1 "--max-instances=${max_instances:-1}" --timeout=30 \
+    --startup-probe=httpGet.path=/health,periodSeconds=1,timeoutSeconds=1,failureThreshold=30 \
+    --ingress=all --no-invoker-iam-check ${options[@]+"${options[@]}"}
+}
+
+report() {
+  cloud run services describe "$service" "--region=$region" "--format=value(status.url)"
+  if $static_egress; then cloud compute addresses describe "$service" "--region=$region" "--format=value(address)"; fi
+}
+
+undo_all() {
+  where run services describe "$service" "--region=$region" -- run services delete "$service" "--region=$region"
+  where redis instances describe "$service" "--region=$region" -- redis instances delete "$service" "--region=$region"
+  where compute routers describe "$service" "--region=$region" -- compute routers delete "$service" "--region=$region"
+  where compute addresses describe "$service" "--region=$region" -- compute addresses delete "$service" "--region=$region"
+  where compute networks subnets describe "$service" "--region=$region" -- compute networks subnets delete "$service" "--region=$region"
+  where compute networks describe "$service" -- compute networks delete "$service"
+  where iam service-accounts describe "$build_account" -- \
+    projects remove-iam-policy-binding "$project" "--member=serviceAccount:$build_account" --role=roles/run.builder --condition=None
+  where iam service-accounts describe "$build_account" -- iam service-accounts delete "$build_account"
+  where iam service-accounts describe "$runtime_account" -- iam service-accounts delete "$runtime_account"
+  echo "Kept: the secrets. gcloud secrets delete takes each of these away:" >&2
+  for name in "${secrets[@]}"; do echo "  $(secret_id "$name")" >&2; done
+}
+
+if $undo; then
+  undo_all
+  exit
+fi
+services=(run cloudbuild artifactregistry secretmanager)
+if $redis || $static_egress; then services+=(compute); fi
+if $redis; then services+=(redis); fi
+cloud services enable "${services[@]/%/.googleapis.com}"
+make_accounts
+make_secrets
+if $redis || $static_egress; then make_network; fi
+if $static_egress; then make_static_egress; fi
+if $redis; then make_redis; fi
+deploy
+report

