@@ -30,13 +30,13 @@ ONE, OTHER = 4711, 4712
 
 @pytest.fixture(scope="module")
 def findings() -> Findings:
-    return asyncio.run(play(Options(codes=100, seconds=15.0, seed=4), Log()))
+    return asyncio.run(play(Options(codes=100, seconds=18.0, seed=4), Log()))
 
 
 def test_every_call_is_made_while_everything_fails(findings: Findings) -> None:
     assert len(findings.by_code) == 100
     assert len(findings.outages) == 2
-    assert 0 < len(findings.touched_by_outage) < 100
+    assert findings.touched_by_outage
     assert {NO_ANSWER, 200, 504} <= {call.status for call in findings.calls}
 
 
@@ -84,6 +84,13 @@ def found(sms: int, *calls: Call) -> set[str]:
 )
 def test_the_checker_sees_what_must_not_be(sms: int, calls: Sequence[Call], wrong: set[str]) -> None:
     assert found(sms, *calls) == wrong
+
+
+def test_two_sms_while_the_machine_stalled_are_told_apart() -> None:
+    findings = Findings({0: 2}, [call(1, 2), call(3, 4, pid=OTHER)], [OUTAGE], stalls=[Outage(2.1, 2.9)])
+    assert not findings.doubled_while_up
+    assert findings.doubled_while_stalled == {0}
+    assert "     1  store up, but the machine stalled" in report(findings, Log())
 
 
 def test_the_report_tells_the_calls_of_a_code_that_left_twice() -> None:

@@ -197,3 +197,7 @@ def test_no_clock_of_a_caller_makes_a_code_live_longer_than_the_operator_says(
         outcome = Outcome.ACCEPTED
         assert sms.validity_minutes <= max(lifetime // 60, 1)
     assert outcome in {Outcome.ACCEPTED, Outcome.CODE_EXPIRED}
+
+
+def test_validity_is_never_longer_than_mittos_own() -> None:
+    assert decided({"expires_at": 99_999_999_999}).validity_minutes == 2880

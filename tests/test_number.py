@@ -195,3 +195,16 @@ def test_separators_change_nothing(e164: str, separators: list[str]) -> None:
 def test_one_strange_character_anywhere_refuses_the_number(digits: str, strange: str, position: int) -> None:
     with pytest.raises(ValueError, match="characters that no phone number has"):
         read_number(digits[:position] + strange + digits[position:], None)
+
+
+@pytest.mark.parametrize(
+    ("written", "region", "e164"),
+    [
+        pytest.param("4915123456789", "DE", "+4915123456789", id="own calling code, not a landline"),
+        pytest.param("015123456789", "DE", "+4915123456789", id="national with trunk zero"),
+        pytest.param("41791234567", "DE", "+41791234567", id="not national at all"),
+        pytest.param("13812345678", "CN", "+8613812345678", id="national that begins like North America"),
+    ],
+)
+def test_digits_without_plus_belong_to_the_default_region_where_its_plan_has_them(written: str, region: str, e164: str) -> None:
+    assert read_number(written, region).e164 == e164

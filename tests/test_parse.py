@@ -781,3 +781,29 @@ def test_no_printed_form_of_a_message_holds_number_text_or_code(code: str, numbe
 def test_a_recipient_shows_its_calling_code_and_two_digits(e164: str, shown: str) -> None:
     assert str(Recipient(e164)) == shown
     assert Recipient(e164).msisdn == e164[1:]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\ufdd0", "\U0010ffff", "\u034f", "\u115f", "\u3164", "\U0001d173", "\U000e0100", "12\ufe0e34"],
+    ids=lambda text: "-".join(f"{ord(character):x}" for character in text),
+)
+def test_what_nobody_would_see_is_refused(hidden: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse(json.dumps({"recipient": "+12025550110", "text": f"Code {hidden} 1"}).encode(), b"", None)
+    assert caught.value.result.fields == ("text",)
+
+
+@pytest.mark.parametrize("text", ["1\ufe0f\u20e3 Code 1", "\u2764\ufe0f Code 1"], ids=["keycap", "heart"])
+def test_selectors_that_emoji_need_are_accepted(text: str) -> None:
+    assert parse(json.dumps({"recipient": "+12025550110", "text": text}).encode(), b"", None).text.get_secret_value() == text
+
+
+def test_a_blank_field_does_not_hide_the_second_place() -> None:
+    message = parse(b'{"recipient":"","to":"+12025550110","text":"","body":"Code 1"}', b"", None)
+    assert (message.recipient.get_secret_value(), message.text.get_secret_value()) == ("+12025550110", "Code 1")
+
+
+def test_the_scope_of_an_address_is_dropped() -> None:
+    message = parse(b'{"recipient":"+12025550110","text":"Code 1","ip":"fe80::1%+12025550199"}', b"", None)
+    assert str(message.client_ip) == "fe80::1"

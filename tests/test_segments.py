@@ -259,3 +259,13 @@ def test_gsm7_is_never_declared_for_a_text_that_the_alphabet_lacks(script: str) 
         text = "".join(characters)
         encoded = encode(text)
         assert (encoded.encoding is Encoding.GSM7) == is_carried(encoded.text), ascii(text)
+
+
+def test_smart_encoding_never_costs_a_segment_more() -> None:
+    text = "\u2026" * 70
+    assert encode(text) == encode(text, is_smart=False)
+
+
+@pytest.mark.parametrize("line", ["@acme.example #12\u201334", "@acme.example #12\u201334 @frame.example"])
+def test_a_text_that_is_only_the_line_of_webotp_is_left_alone(line: str) -> None:
+    assert encode(line).text == line

@@ -539,3 +539,39 @@ def test_the_printed_form_of_settings_holds_no_secret() -> None:
 def test_the_destination_policy_is_made_of_the_operators_settings() -> None:
     policy = load(REQUIRED | {"ALLOWED_REGIONS": "CH", "BLOCKED_NUMBERS": "+4179"}).destination
     assert (policy.allowed_regions, policy.blocked_numbers) == (frozenset({"CH"}), ("+4179",))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MITTO_BASE_URL", "https://rest.mittoapi.com?"),
+        ("MITTO_BASE_URL", "https://rest.mittoapi.com#"),
+        ("MITTO_BASE_URL", "https://[v1.example.com]"),
+        ("MITTO_BASE_URL", "https://x[::1]"),
+        ("ALLOWED_REGIONS", "ß"),
+        ("ALLOWED_REGIONS", ","),
+        ("DEFAULT_REGION", "\u0131t"),
+        ("HOOK_SECRETS", "WHSEC_" + "a" * 40),
+        ("HOOK_SECRETS", "v1a,whsec_" + "a" * 40),
+        ("HOOK_SECRETS", "whsec_ü" + "a" * 40),
+    ],
+)
+def test_a_look_alike_of_a_right_value_is_refused(variable: str, value: str) -> None:
+    told = problems(REQUIRED | {variable: value})
+    assert [problem.split()[0] for problem in told] == [variable]
+    assert len(value) < 3 or value not in told[0]
+
+
+def test_an_empty_variable_counts_as_unset_for_every_platform() -> None:
+    assert load(REQUIRED | {"HOOK_SECRETS_OKTA": ""}).hook_secrets is not None
+
+
+def test_contradictions_are_told_together_with_other_problems() -> None:
+    told = problems(REQUIRED | {"MITTO_API_KEY": "", "DEADLINE_SECONDS": "1", "CONNECT_TIMEOUT_SECONDS": "5", "BUDGET_PER_DAY": "1"})
+    assert [problem.split()[0] for problem in told] == ["MITTO_API_KEY", "BUDGET_PER_HOUR", "CONNECT_TIMEOUT_SECONDS"]
+
+
+def test_a_secret_file_with_an_impossible_name_is_one_sentence() -> None:
+    assert problems(REQUIRED | {"MITTO_API_KEY": "", "MITTO_API_KEY_FILE": "a\0b"}) == [
+        "MITTO_API_KEY cannot be read from the file that MITTO_API_KEY_FILE names"
+    ]

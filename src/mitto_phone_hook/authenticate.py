@@ -65,7 +65,7 @@ def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
 def _is_expired(claims: bytes, now: float) -> bool:
     """Read ``exp`` of claims that the right secret has signed. A token without it is as good as the secret itself."""
     try:
-        expiry = from_json(base64.urlsafe_b64decode(claims + b"==")).get("exp", now)
+        expiry = from_json(base64.urlsafe_b64decode(claims + b"=="), allow_inf_nan=False).get("exp", now)
     except (ValueError, AttributeError):
         return True
     return not isinstance(expiry, int | float) or expiry + TOLERANCE_SECONDS < now

@@ -7,6 +7,9 @@ from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.segments import Encoded, encode
 from mitto_phone_hook.settings import Settings
 
+MAX_VALIDITY_MINUTES = 2880
+"""Mitto's own default, 48 hours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sms:
@@ -34,7 +37,7 @@ def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None
     encoded = encode(message.text.get_secret_value(), is_smart=settings.smart_encoding)
     if encoded.segments > settings.max_segments:
         raise Refused(Outcome.TEXT_TOO_LONG)
-    return Sms(message.recipient, settings.mitto_sender_id, encoded, max(int(lives_seconds // 60), 1))
+    return Sms(message.recipient, settings.mitto_sender_id, encoded, min(max(int(lives_seconds // 60), 1), MAX_VALIDITY_MINUTES))
 
 
 def _expiry(message: PhoneMessage, settings: Settings, signed_at: float | None, now: float) -> float:

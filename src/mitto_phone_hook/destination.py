@@ -3,16 +3,13 @@
 from dataclasses import dataclass
 
 from mitto_phone_hook.message import PhoneMessage
-from mitto_phone_hook.number import NumberKind
+from mitto_phone_hook.number import HANDSETS
 from mitto_phone_hook.outcome import Outcome
 
 INTERNATIONAL_NETWORKS = "001"
 """libphonenumber's region for satellite, premium and other networks that belong to no country."""
 
 ANY_REGION = "*"
-
-KINDS_WITH_SMS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
-"""The kinds that receive SMS. North America never says "mobile": its plan does not tell them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class DestinationPolicy:
             return Outcome.BLOCKED_RECIPIENT
         if not self._is_allowed(message.region):
             return Outcome.BLOCKED_COUNTRY
-        if message.number_kind not in KINDS_WITH_SMS:
+        if message.number_kind not in HANDSETS:
             return Outcome.BLOCKED_NUMBER_TYPE
         return None
 

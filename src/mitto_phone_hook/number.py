@@ -1,6 +1,7 @@
 """From what a caller writes to an E.164 number, and what the numbering plans say about it."""
 
 import re
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -33,6 +34,10 @@ class NumberKind(IntEnum):
     UNKNOWN = PhoneNumberType.UNKNOWN
 
 
+HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
+"""The kinds that receive SMS. North America never says "mobile": its plan does not tell them apart."""
+
+
 class Number(NamedTuple):
     """A valid number: its E.164 form, its region (``001`` for international networks) and its kind."""
 
@@ -44,29 +49,35 @@ class Number(NamedTuple):
 def read_number(written: str, default_region: str | None) -> Number:
     """Read a phone number as people and platforms write it.
 
-    ``+``, ``00`` or, from eleven digits on, neither: an international number. Fewer digits without a prefix
-    are a national number, which needs ``default_region``. Raises ``ValueError``, without the number, for
-    everything that is not a valid number of a numbering plan.
+    With ``+`` or ``00`` it is international. Without, there may be several readings: with the calling code of
+    ``default_region`` in front, as a national number of that region, or, from eleven digits on, international; the
+    first that is a handset is taken. Raises ``ValueError``, without the number, where no reading is a valid number.
     """
     if not _WRITTEN.fullmatch(written):
         raise ValueError("characters that no phone number has")
     digits = written.translate(_SEPARATORS)
     if digits.startswith("00"):
         digits = "+" + digits[2:]
-    if not digits.startswith("+"):
-        national = _valid(digits, default_region) if default_region and _NATIONAL.fullmatch(digits) else None
-        if national:
-            return national
-        if len(digits) < _MIN_DIGITS_WITHOUT_PLUS:
-            raise ValueError("no country code")
-        digits = "+" + digits
-    number = _valid(digits, None) if _E164.fullmatch(digits) else None
-    if number is None:
-        raise ValueError("not a number of any numbering plan")
-    return number
+    readings: Iterable[Number | None] = [_valid(digits, None)] if digits.startswith("+") else _readings(digits, default_region)
+    numbers = [number for number in readings if number]
+    if not numbers:
+        raise ValueError("not a number of any numbering plan, or one without its country code")
+    return next((number for number in numbers if number.kind in HANDSETS), numbers[0])
+
+
+def _readings(digits: str, region: str | None) -> Iterator[Number | None]:
+    if region and _NATIONAL.fullmatch(digits):
+        if digits.startswith(str(phonenumbers.country_code_for_region(region))):
+            own = _valid("+" + digits, None)
+            yield own if own and own.region == region else None
+        yield _valid(digits, region)
+    if len(digits) >= _MIN_DIGITS_WITHOUT_PLUS:
+        yield _valid("+" + digits, None)
 
 
 def _valid(digits: str, region: str | None) -> Number | None:
+    if region is None and not _E164.fullmatch(digits):
+        return None
     try:
         parsed = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:

@@ -23,13 +23,18 @@ _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 
 # Control characters (but tab, line feed, carriage return), bidirectional embeddings, overrides and isolates,
-# characters of no width, tags and noncharacters: nothing that a person would see, all that a forger would like.
+# characters of no width, fillers, tags and noncharacters: nothing that a person would see, all that a forger would like.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
-    "\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
+    + "]"
 )
-# Persian, Indic scripts and emoji need joiners between their characters; beside ASCII they only split codes.
-_JOINER_BESIDE_ASCII = re.compile("(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])")
+# Persian, Indic scripts and emoji need joiners and selectors between their characters; beside ASCII they only split
+# codes, but for the keycap emoji.
+_JOINER_BESIDE_ASCII = re.compile(
+    "(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])|[\x00-\x7f][\ufe00-\ufe0f](?!\u20e3)"
+)
 # Direction marks belong to texts in a script that runs from right to left.
 _DIRECTION_MARK = re.compile("[\u200e\u200f]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
@@ -98,8 +103,9 @@ def _walk(payload: Mapping[str, Any], path: Path) -> object:
 
 
 def _find(payload: Mapping[str, Any], places: tuple[Path, ...]) -> tuple[Path, object]:
-    found = ((path, _walk(payload, path)) for path in places)
-    return next((pair for pair in found if pair[1] is not None), (places[0] if places else (), None))
+    found = [(path, _walk(payload, path)) for path in places]
+    filled = (pair for pair in found if pair[1] is not None and pair[1] != "")
+    return next(filled, found[0] if found else ((), None))
 
 
 def _digits_or_string(raw: object) -> str:
@@ -157,7 +163,8 @@ def _locale(raw: object) -> str | None:
 
 def _ip(raw: object) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address((_name(raw) or "").strip())
+        # What stands behind % names an interface of the caller's, in words of the caller's.
+        address = ip_address((_name(raw) or "").strip().partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from mitto_phone_hook.gsm7 import SEPTETS, is_gsm7
 
-_LAST_LINE_OF_WEBOTP = re.compile(r"\n@\S+ #\S+\Z")
+_LAST_LINE_OF_WEBOTP = re.compile(r"(?:\A|\n)@\S+ #\S+(?: @\S+)?\Z")
 _BMP_END = 0xFFFF
 
 
@@ -58,14 +58,14 @@ def encode(text: str, *, is_smart: bool = True) -> Encoded:
     """Choose the cheaper encoding that carries ``text`` and count its segments.
 
     With ``is_smart``, typographic quotes, dashes, ellipses and odd spaces become their GSM-7 equals, but only
-    when that makes the whole text GSM-7. The last line ``@domain #code`` is compared by browsers byte for byte
+    when that makes the whole text GSM-7 and costs no segment more. The last line ``@domain #code`` is compared by browsers byte for byte
     (WebOTP), so it is never touched.
     """
     if is_smart and not is_gsm7(text):
         found = _LAST_LINE_OF_WEBOTP.search(text)
         end = found.start() if found else len(text)
         equal = text[:end].translate(GSM7_EQUALS) + text[end:]
-        if is_gsm7(equal):
+        if is_gsm7(equal) and _count(equal, Encoding.GSM7).segments <= as_ucs2(text).segments:
             text = equal
     return _count(text, Encoding.GSM7) if is_gsm7(text) else as_ucs2(text)
 

@@ -1,7 +1,6 @@
 """How each setting is read from its text: one function a form, raising ``ValueError`` with the rule and never the value."""
 
 import base64
-import binascii
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ _INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
 MEMORY = "memory://"
 OBSERVE = "observe"
 CLOSED = "closed"
+_KEY_LIKE = re.compile(r"wh(?:sec|pk|sk)_", re.IGNORECASE)
 _MIN_BEARER_LENGTH = 24
 _KEY_BYTES = range(24, 65)
 
@@ -43,7 +43,7 @@ def sender_id(text: str) -> str:
 def base_url(text: str) -> str:
     """Read the address of the API, which gets every number and code: no way to point it inwards or at a look-alike."""
     msg = "must be https:// and a host name without user, query or fragment (http:// only for loopback)"
-    if not _VISIBLE_ASCII.fullmatch(text) or "\\" in text:
+    if not _VISIBLE_ASCII.fullmatch(text) or set("\\?#") & set(text):
         raise ValueError(msg)
     try:
         url = urlsplit(text)
@@ -54,7 +54,8 @@ def base_url(text: str) -> str:
     host = url.hostname or ""
     is_public = _DNS_NAME.fullmatch(host) is not None and not host.endswith(_INTERNAL_SUFFIXES)
     is_right_scheme = url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)
-    is_bare = "@" not in url.netloc and not url.query and not url.fragment
+    written = f"[{host}]" if ":" in host else host
+    is_bare = url.netloc.lower() == (written if port is None else f"{written}:{port}")
     if not (is_right_scheme and is_bare and (is_public or host in _LOOPBACK)) or port == 0:
         raise ValueError(msg)
     return text.rstrip("/")
@@ -64,8 +65,10 @@ def hook_secrets(text: str) -> HookSecrets:
     """Read bearer secrets and Standard Webhooks keys; ``v1,whsec_…`` is how Supabase writes them."""
     bearer, keys = [], []
     for secret in re.split(r"[\s|]+", text.strip()):
-        if "whsec_" in secret[:9]:
+        if secret.startswith(("whsec_", "v1,whsec_")):
             keys.append(_signing_key(secret.removeprefix("v1,")))
+        elif _KEY_LIKE.search(secret):
+            raise ValueError("every signing key must begin with whsec_ or v1,whsec_; other kinds of keys are not for this")
         elif len(secret) < _MIN_BEARER_LENGTH or not _VISIBLE_ASCII.fullmatch(secret):
             raise ValueError(f"every bearer secret must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
         else:
@@ -92,7 +95,7 @@ def _signing_key(secret: str) -> bytes:
     msg = "every whsec_ secret must be base64 of 24 to 64 bytes"
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ValueError(msg) from None
     if len(key) not in _KEY_BYTES:
         raise ValueError(msg)
@@ -136,14 +139,15 @@ def _items(text: str) -> list[str]:
 def regions(text: str) -> frozenset[str]:
     """Read ISO 3166 regions, ``*`` and ``001``."""
     regions = {item.upper() for item in _items(text)}
-    if not regions <= SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}:
+    is_known = text.isascii() and regions <= SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
+    if not is_known or (text.strip() and not regions):
         raise ValueError("must be ISO 3166 regions such as CH,DE,GB, or * for all")
     return frozenset(regions)
 
 
 def region(text: str) -> str | None:
     """Read one ISO 3166 region, or none."""
-    if text and text.upper() not in SUPPORTED_REGIONS:
+    if text and not (text.isascii() and text.upper() in SUPPORTED_REGIONS):
         raise ValueError("must be one ISO 3166 region such as CH")
     return text.upper() or None
 
@@ -181,7 +185,8 @@ def prices(text: str) -> dict[str, int]:
         region, _, price = (part.strip() for part in line.partition(","))
         if not line.strip() or (number == 1 and region.lower() == "region"):
             continue
-        if region != ANY_REGION and region.upper() not in SUPPORTED_REGIONS | {INTERNATIONAL_NETWORKS}:
+        is_known = region.isascii() and region.upper() in SUPPORTED_REGIONS | {INTERNATIONAL_NETWORKS}
+        if region != ANY_REGION and not is_known:
             raise ValueError(f"holds no ISO 3166 region and no * in line {number}")
         read["" if region == ANY_REGION else region.upper()] = read_money(price)
     if "" not in read:

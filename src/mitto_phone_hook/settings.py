@@ -53,7 +53,7 @@ TABLE = (
     Setting("MAX_ATTEMPTS", "3", rules.whole(1, 10), "attempts at one message, only while nothing has been sent"),
     Setting("MAX_BODY_BYTES", "65536", rules.whole(1024, 1048576), "largest body that is read"),
     Setting("MAX_SEGMENTS", "4", rules.whole(1, 20), "longest text, in segments, the unit of cost"),
-    Setting("SMART_ENCODING", "on", rules.boolean, "typographic signs become GSM-7 where that saves segments"),
+    Setting("SMART_ENCODING", "on", rules.boolean, "typographic signs become their GSM-7 equals where that makes the whole text GSM-7"),
     Setting("CODE_LIFETIME_SECONDS", "300", rules.whole(30, 86400), "life of a code whose caller does not tell"),
     Setting("DUPLICATE_WINDOW_SECONDS", "600", rules.whole(1, 86400), "the same code for the same recipient is sent once in this time"),
     Setting(
@@ -149,8 +149,7 @@ def load(environment: Mapping[str, str], read_file: Callable[[str], str] = lambd
     problems += _unknown_platforms(environment)
     budgets = _regional_budgets(environment, problems)
     prices = _prices(values.get("prices_file"), read_file, problems)
-    if not problems:
-        problems += _contradictions(values, budgets)
+    problems += _contradictions(values, budgets)
     if problems:
         raise SettingsError(problems)
     for name, seconds in BUDGET_SECONDS.items():
@@ -185,9 +184,10 @@ def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Ca
         return setting.parse(read_file(path).strip())
 
     try:
-        return Mounted(read(), read)
-    except (OSError, UnicodeDecodeError):
+        read_file(path)
+    except (OSError, ValueError):
         raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
+    return Mounted(read(), read)
 
 
 def _regional_budgets(environment: Mapping[str, str], problems: list[str]) -> dict[str, list[Window]]:
@@ -217,12 +217,15 @@ def _prices(path: str | None, read_file: Callable[[str], str], problems: list[st
 
 
 def _contradictions(values: Mapping[str, Any], budgets: Mapping[str, list[Window]]) -> list[str]:
+    """Find settings that are right each for itself and wrong together; one that is wrong itself is passed over."""
     problems = []
-    if not values["prices_file"] and (budgets or any(values[name.lower()] is not None for name in BUDGET_SECONDS)):
+    has_budget = bool(budgets) or any(values.get(name.lower()) is not None for name in BUDGET_SECONDS)
+    if has_budget and not values.get("prices_file", True):
         problems.append("BUDGET_PER_HOUR and BUDGET_PER_DAY need PRICES_FILE")
-    if values["connect_timeout_seconds"] >= values["deadline_seconds"]:
+    deadline = values.get("deadline_seconds", 0)
+    if deadline and values.get("connect_timeout_seconds", 0) >= deadline:
         problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
-    if values["duplicate_window_seconds"] <= values["deadline_seconds"] + GRACE_SECONDS:
+    if values.get("duplicate_window_seconds", deadline + GRACE_SECONDS + 1) <= deadline + GRACE_SECONDS:
         problems.append(f"DUPLICATE_WINDOW_SECONDS must be more than DEADLINE_SECONDS and {GRACE_SECONDS:g}")
     return problems
 
@@ -230,5 +233,9 @@ def _contradictions(values: Mapping[str, Any], budgets: Mapping[str, list[Window
 def _unknown_platforms(environment: Mapping[str, str]) -> list[str]:
     """Find secrets for platforms without a route: they protect nothing, and their operator must hear of it."""
     known = {setting.name for setting in TABLE}
-    given = {name.removesuffix("_FILE") for name in environment if name.startswith("HOOK_SECRETS_") and name != "HOOK_SECRETS_FILE"}
+    given = {
+        name.removesuffix("_FILE")
+        for name, value in environment.items()
+        if value and name.startswith("HOOK_SECRETS_") and name != "HOOK_SECRETS_FILE"
+    }
     return [f"{name} names a platform that has no route here" for name in sorted(given - known)]
