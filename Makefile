@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test check format chaos attack bundle lock clean
+.PHONY: help demo run test check format chaos attack bench soak bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ chaos: $(READY) ## 2,000 codes, repeated at random, while everything around brea
 attack: $(READY) ## SMS pumping replayed with protection off, observing and on
 	@$(BIN)/python tests/attack.py
 
+bench: $(READY) ## Measure this function side by side with what people would use instead (15 min)
+	@$(BIN)/python -m benchmarks
+
+soak: $(READY) ## Steady load with faults for 10 minutes; whatever grows is a failure
+	@$(BIN)/python -m benchmarks.soak
+
 bundle: $(READY) ## Stage what a cloud needs in build/bundle
 	@$(BIN)/python deploy/bundle.py
 
@@ -44,7 +50,7 @@ lock: $(READY) ## Renew the exact versions and hashes in deploy/requirements*.tx
 	@$(BIN)/python deploy/bundle.py --lock
 
 clean: ## Remove everything that the other targets made
-	@rm -rf $(VENV) build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build benchmarks/.cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): pyproject.toml
 	@python=""; \

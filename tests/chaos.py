@@ -31,8 +31,7 @@ from typing import NamedTuple
 
 import httpx
 
-from mitto_phone_hook.destination import KINDS_WITH_SMS
-from mitto_phone_hook.number import read_number
+from mitto_phone_hook.number import HANDSETS, read_number
 from mitto_phone_hook.redis_link import PAUSE_SECONDS, TIMEOUT_SECONDS
 from mitto_phone_hook.sandbox.faults import FAULTS
 from mitto_phone_hook.sandbox.magic import RANGE
@@ -220,7 +219,7 @@ def _is_us_with_sms(number: str) -> bool:
         found = read_number(number, None)
     except ValueError:
         return False
-    return found.region == "US" and found.kind in KINDS_WITH_SMS
+    return found.region == "US" and found.kind in HANDSETS
 
 
 def plan_posts(rng: random.Random, codes: int, seconds: float) -> list[Post]:

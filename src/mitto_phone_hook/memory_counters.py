@@ -2,46 +2,51 @@
 
 import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from mitto_phone_hook.limits import Charge, Refusal, Taken
 
-MAX_WINDOWS = 200_000
+MAX_WINDOWS = 100_000
+"""Some 40 MiB; then the window touched longest ago is forgotten."""
 
 
 class _Log:
-    """What was counted in one window, oldest first, and its sum."""
+    """What was counted in one window, oldest first, and its sum.
+
+    Times and amounts alternate in one list: of most windows there are many thousands, with one entry each.
+    """
 
     __slots__ = ("entries", "used", "window_ms")
 
     def __init__(self, window_ms: int) -> None:
-        self.entries: deque[list[int]] = deque()
+        self.entries: list[int] = []
         self.used = 0
         self.window_ms = window_ms
 
     def forget(self, now: int) -> None:
-        while self.entries and self.entries[0][0] <= now - self.window_ms:
-            self.used -= self.entries.popleft()[1]
+        entries, passed = self.entries, 0
+        while passed < len(entries) and entries[passed] <= now - self.window_ms:
+            self.used -= entries[passed + 1]
+            passed += 2
+        del entries[:passed]
 
     def add(self, at: int, amount: int) -> None:
-        if self.entries and self.entries[-1][0] == at:
-            self.entries[-1][1] += amount
+        if self.entries and self.entries[-2] == at:
+            self.entries[-1] += amount
         else:
-            self.entries.append([at, amount])
+            self.entries += (at, amount)
         self.used += amount
 
     def remove(self, at: int, amount: int) -> None:
-        for entry in reversed(self.entries):
-            if entry[0] == at:
-                entry[1] -= amount
-                self.used -= amount
-                return
+        if at in (times := self.entries[::2]):
+            self.entries[2 * times.index(at) + 1] -= amount
+            self.used -= amount
 
     def wait(self, charge: Charge, now: int) -> int:
         """Give the milliseconds until ``charge`` fits."""
         excess = self.used + charge.amount - charge.window.limit
-        for at, amount in self.entries:
+        for at, amount in zip(self.entries[::2], self.entries[1::2], strict=True):
             excess -= amount
             if excess <= 0:
                 return at + self.window_ms - now

@@ -5,28 +5,24 @@ Here a request costs the same however many others wait: the idle connection used
 and those at the bottom are closed when their time is over. A request is never sent twice.
 """
 
-import contextlib
+import asyncio
+import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpcore
+import aiohappyeyeballs
 import httpx
+
+from mitto_phone_hook.connection import Body, Connection
 
 KEEPALIVE_SECONDS = 5.0
 
-_FAULTS: dict[type[Exception], type[httpx.TransportError]] = {
-    httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ConnectTimeout: httpx.ConnectTimeout,
-    httpcore.ReadError: httpx.ReadError,
-    httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.WriteError: httpx.WriteError,
-    httpcore.WriteTimeout: httpx.WriteTimeout,
-    httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-}
-"""httpcore's faults on one direct HTTP/1.1 connection, in httpx's words."""
+OTHER_FAMILY_SECONDS = 0.25
+"""After this long a connection over IPv4 is tried beside one over IPv6, or the other way round (RFC 8305)."""
+
+Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 class OneOriginTransport(httpx.AsyncBaseTransport):
@@ -34,113 +30,82 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, origin: httpx.URL, tls: ssl.SSLContext | None = None, *, keepalive_seconds: float = KEEPALIVE_SECONDS) -> None:
         """Open nothing yet. ``tls`` is needed for ``https`` and decides whom to trust."""
+        self._origin = (origin.raw_scheme, origin.raw_host, origin.port)
+        self._host = origin.host
+        self._port = origin.port or {"https": 443, "http": 80}[origin.scheme]
+        self._tls = tls if origin.scheme == "https" else None
         self._keepalive_seconds = keepalive_seconds
-        self._origin = httpcore.Origin(origin.raw_scheme, origin.raw_host, _port(origin))
-        self._tls = tls
-        self._idle: deque[httpcore.AsyncHTTPConnection] = deque()
+        self._idle: deque[Connection] = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send ``request`` once. Raises ``httpx.TransportError``; the cause is httpcore's fault, and its cause the system's."""
+        """Send ``request`` once. Raises ``httpx.TransportError``, whose cause is the system's.
+
+        Honours the connect time-out and the trace of httpx's extensions; the trace tells when the first byte is
+        about to be written. All other time-outs are the caller's: only one around everything holds.
+        """
         url = request.url
-        raw = httpcore.Request(
-            method=request.method,
-            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=_port(url), target=url.raw_path),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        network = _Network()
-        connection = await self._warmest() or httpcore.AsyncHTTPConnection(
-            self._origin, ssl_context=self._tls, keepalive_expiry=self._keepalive_seconds, network_backend=network
-        )
+        if (url.raw_scheme, url.raw_host, url.port) != self._origin:
+            raise RuntimeError("another origin than this transport's")
+        trace: Trace = request.extensions.get("trace", _silent)
+        connection = self._warmest()
+        if connection is None:
+            await trace("connection.connect_tcp.started", {})
+            connection = await self._connect(request.extensions.get("timeout", {}).get("connect"))
         try:
-            with _in_words_of_httpx():
-                response = await connection.handle_async_request(raw)
+            await trace("http11.send_request_headers.started", {})
+            exchange = connection.ask(_on_the_wire(request))
+            await exchange.head()
         except BaseException:
-            # Cancelled before it began, in a TLS handshake, or while it cleaned up: httpcore leaves it open then.
-            await connection.aclose()
-            await network.aclose()
+            connection.close()
             raise
-        stream = _Stream(response, connection, self._idle)
-        return httpx.Response(response.status, headers=response.headers, stream=stream, extensions=response.extensions)
+        return httpx.Response(exchange.status, headers=exchange.headers, stream=Body(connection, exchange, self._idle))
 
     async def aclose(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            await self._idle.pop().aclose()
+            self._idle.pop().close()
 
-    async def _warmest(self) -> httpcore.AsyncHTTPConnection | None:
-        while self._idle and self._idle[0].has_expired():
-            await self._idle.popleft().aclose()
+    def _warmest(self) -> Connection | None:
+        too_old = asyncio.get_running_loop().time() - self._keepalive_seconds
+        while self._idle and self._idle[0].idle_since < too_old:
+            self._idle.popleft().close()
         while self._idle:
             connection = self._idle.pop()
-            if not connection.has_expired():
+            if connection.is_reusable:
                 return connection
-            await connection.aclose()
+            connection.close()
         return None
 
-
-class _Stream(httpx.AsyncByteStream):
-    """An answer's body; closing it gives the connection back, or ends it when the answer was not read to its end."""
-
-    def __init__(
-        self, response: httpcore.Response, connection: httpcore.AsyncHTTPConnection, idle: deque[httpcore.AsyncHTTPConnection]
-    ) -> None:
-        self._response = response
-        self._connection = connection
-        self._idle = idle
-        self._is_closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _in_words_of_httpx():
-            async for chunk in self._response.aiter_stream():
-                yield chunk
-
-    async def aclose(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
+    async def _connect(self, timeout_seconds: float | None) -> Connection:
         try:
-            await self._response.aclose()
-        finally:
-            if self._connection.is_idle() and not _has_more(self._connection):
-                self._idle.append(self._connection)
-            else:
-                await self._connection.aclose()
+            async with asyncio.timeout(timeout_seconds):
+                return await self._open()
+        except TimeoutError as fault:
+            raise httpx.ConnectTimeout("") from fault
+        except OSError as fault:  # of which a refused certificate is one
+            raise httpx.ConnectError("") from fault
+
+    async def _open(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        connected = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=OTHER_FAMILY_SECONDS)
+        try:
+            server_hostname = self._host if self._tls else None
+            _, connection = await loop.create_connection(Connection, sock=connected, ssl=self._tls, server_hostname=server_hostname)
+        except BaseException:
+            connected.close()
+            raise
+        return connection
 
 
-class _Network(httpcore.AnyIOBackend):
-    """The system's network, which remembers the connection that it opened."""
-
-    def __init__(self) -> None:
-        self._stream: httpcore.AsyncNetworkStream | None = None
-
-    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:  # noqa: ANN401 - handed on as they are
-        self._stream = await super().connect_tcp(*args, **options)
-        return self._stream
-
-    async def aclose(self) -> None:
-        if self._stream is not None:
-            await self._stream.aclose()
+async def _silent(_event: str, _details: dict[str, Any]) -> None:
+    """Trace nothing."""
 
 
-def _has_more(connection: httpcore.AsyncHTTPConnection) -> bool:
-    """Tell whether bytes came behind the answer: the next request would take them for its own answer."""
-    data, _ = connection._connection._h11_state.trailing_data  # type: ignore[union-attr] # noqa: SLF001 - httpcore has no word for it
-    return bool(data)
-
-
-@contextlib.contextmanager
-def _in_words_of_httpx() -> Iterator[None]:
-    try:
-        yield
-    except tuple(_FAULTS) as fault:
-        # No text: the library's sentences may quote what was on the wire.
-        raise _FAULTS[type(fault)]("") from fault
-    except ssl.SSLError as fault:
-        # httpcore translates it while connecting, but not in a read or a write.
-        raise httpx.ReadError("") from fault
-
-
-def _port(url: httpx.URL) -> int:
-    return url.port or {"https": 443, "http": 80}[url.scheme]
+def _on_the_wire(request: httpx.Request) -> bytes:
+    lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode("ascii"), request.url.raw_path)]
+    lines += [b"%b: %b\r\n" % header for header in request.headers.raw]
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        raise httpx.LocalProtocolError("a header with a line break")
+    return head + b"\r\n" + request.content

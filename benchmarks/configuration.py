@@ -1,0 +1,51 @@
+"""What can be turned: the function's settings, the lengths of a run, its load."""
+
+from dataclasses import dataclass
+
+API_KEY = "key-of-the-benchmarks-0001"
+BEARER = "bearer-secret-of-the-benchmarks-0001"
+
+FUNCTION_SETTINGS = {
+    "MITTO_API_KEY": API_KEY,
+    "HOOK_SECRETS": BEARER,
+    "ALLOWED_REGIONS": "CH,DE,GB,US",
+    "BLOCKED_NUMBERS": "+18765550123,+4419",
+    "LIMITS": "total=9000000/hour,9000000/day",
+}
+"""Our function's environment, everything else at its default: with ledger, limits and log.
+
+``load.lua`` stays inside the limits per number, block of numbers, address and region; the one on the total would end
+a run after seconds, so it is counted like all others but wide.
+"""
+
+PAYLOAD = {
+    "recipient": "+41 76 000 00 01",
+    "text": "Your verification code is: 000001",
+    "context": {"message_type": "sms", "action": "second-factor-authentication", "language": "en", "code": "000001", "ip": "10.255.0.1"},
+}
+"""The first call of every server, which tells that it is up."""
+
+HEADERS = {"Authorization": f"Bearer {BEARER}", "Content-Type": "application/json"}
+
+DELAY_MS = 50
+LONG_DELAY_MS = 2000
+IN_FLIGHT = 64
+MANY_IN_FLIGHT = 256
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long a run takes."""
+
+    rounds: int
+    tls_rounds: int
+    warm_seconds: int
+    one_seconds: int
+    load_seconds: int
+    memory_steps: tuple[int, ...]
+    """Numbers of requests after which memory is measured; the figures use the first, second and last."""
+    import_runs: int
+
+
+FULL = Lengths(rounds=5, tls_rounds=5, warm_seconds=2, one_seconds=3, load_seconds=3, memory_steps=(1_000, 10_000, 100_000), import_runs=5)
+QUICK = Lengths(rounds=2, tls_rounds=1, warm_seconds=1, one_seconds=1, load_seconds=1, memory_steps=(1_000, 2_000, 4_000), import_runs=1)

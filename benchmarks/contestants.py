@@ -1,0 +1,73 @@
+"""Who takes part: the function, its peers and the floors, and how each is started."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.configuration import API_KEY, FUNCTION_SETTINGS
+from benchmarks.nginx import write_relay
+from benchmarks.running import CACHE, HOST, ROOT, inherited_environment
+
+NODE = CACHE / "node"
+_PEERS = Path(__file__).parent / "peers"
+
+Command = Callable[[int, str], list[str]]
+"""From port and upstream to a command line."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One server under test."""
+
+    name: str
+    title: str
+    command: Command
+    settings: Mapping[str, str]
+    folder: Path = ROOT
+    has_tls: bool = True
+    is_main: bool = True
+    """Takes part in quick runs, and with most calls in flight."""
+
+    def environment(self, upstream: str, authority: Path | None = None) -> dict[str, str]:
+        """Give the environment with Mitto's address and, for TLS, whom to trust."""
+        trust = {"SSL_CERT_FILE": str(authority), "NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
+        return inherited_environment() | dict(self.settings) | {"MITTO_BASE_URL": upstream} | trust
+
+
+def _python(source: Path, target: str) -> Command:
+    program = str(Path(sys.executable).parent / "functions-framework")
+    return lambda port, _: [program, "--source", str(source), "--target", target, "--host", HOST, "--port", str(port)]
+
+
+def _node(target: str) -> Command:
+    program = str(NODE / "node_modules" / ".bin" / "functions-framework")
+    return lambda port, _: [program, f"--target={target}", f"--port={port}"]
+
+
+def _nginx(port: int, upstream: str) -> list[str]:
+    return write_relay(CACHE / "nginx-relay", port, upstream.removeprefix("http://"), API_KEY)
+
+
+def _relay(port: int, _: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.peers.asyncio_relay", str(port)]
+
+
+_KEY = {"MITTO_API_KEY": API_KEY}
+_NODE_SETTINGS = _KEY | {"NODE_ENV": "production", "HOST": HOST}
+
+OURS = Contestant("ours", "this function, everything on", _python(ROOT / "src" / "main.py", "send_phone_message"), FUNCTION_SETTINGS)
+KEPT = Contestant("node_kept", "(b) Node, axios, kept connections", _node("kept_connection"), _NODE_SETTINGS, NODE)
+NEW = Contestant("node_new", "(a) Node, axios, a connection per call", _node("new_connection"), _NODE_SETTINGS, NODE, is_main=False)
+SYNC = Contestant("python_sync", "(c) Python, httpx, synchronous", _python(_PEERS / "sync_httpx.py", "relay"), _KEY, is_main=False)
+BARE = Contestant("bare_handler", "our transport, bare handler", _python(_PEERS / "bare_handler.py", "relay"), _KEY)
+RELAY = Contestant("asyncio_relay", "(d) floor: bare asyncio relay", _relay, _KEY, has_tls=False)
+NGINX = Contestant("nginx", "(d) floor: nginx proxy_pass", _nginx, {}, has_tls=False, is_main=False)
+
+ALL = (OURS, KEPT, BARE, RELAY, NEW, SYNC, NGINX)
+"""In the order of the tables."""
+
+DIRECT = "direct"
+"""The name under which the load without any server between is recorded."""
+
+TITLES = {one.name: one.title for one in ALL} | {DIRECT: "the stub itself, nothing between"}

@@ -1,0 +1,104 @@
+"""The goals of this function, as data, and whether a run met them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.configuration import DELAY_MS, IN_FLIGHT, LONG_DELAY_MS, MANY_IN_FLIGHT, Lengths
+from benchmarks.contestants import BARE, KEPT, OURS, RELAY
+from benchmarks.results import Results, Spread, ratios, spread
+
+_US, _THEM = OURS.name, KEPT.name
+_FLAT = 1.10
+"""Memory that has grown by less than this from the first step to the last is flat; a leak of 100 bytes a request would show."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One figure that has to be at most, or at least, so much; ``ratios`` gives it round by round."""
+
+    title: str
+    limit: float
+    is_at_most: bool
+    ratios: Callable[[Results], dict[int, float]]
+    form: str = ".2f"
+
+    def judge(self, results: Results) -> "Judgement":
+        """Compare the median over the rounds with the limit."""
+        measured = spread(self.ratios(results))
+        if measured is None:
+            return Judgement(self, None, "not measured")
+        is_met = measured.median <= self.limit if self.is_at_most else measured.median >= self.limit
+        return Judgement(self, measured, "met" if is_met else "MISSED")
+
+    @property
+    def sentence(self) -> str:
+        """The limit in words."""
+        return f"{'<=' if self.is_at_most else '>='} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was measured for a goal, and whether that meets it."""
+
+    goal: Goal
+    measured: Spread | None
+    verdict: str
+
+
+def _against(figure: str, other: str) -> Callable[[Results], dict[int, float]]:
+    return lambda results: ratios(results.by_round(_US, figure), results.by_round(other, figure))
+
+
+def _of_ours(numerator: str, denominator: str) -> Callable[[Results], dict[int, float]]:
+    return lambda results: ratios(results.by_round(_US, numerator), results.by_round(_US, denominator))
+
+
+def _added(figure: str) -> Callable[[Results], dict[int, float]]:
+    return lambda results: ratios(results.added(_US, figure), results.added(_THEM, figure))
+
+
+def _burst(figure: str) -> Callable[[Results], dict[int, float]]:
+    return lambda results: {number: value * 1000 / LONG_DELAY_MS for number, value in results.by_round(_US, figure).items()}
+
+
+def _most_opened(results: Results) -> dict[int, float]:
+    figures = [results.by_round(_US, figure) for figure in ("opened_one", "opened_many", "opened_delayed", "opened_tls")]
+    return {number: max(values[number] for values in figures) for number in figures[0] if all(number in values for values in figures)}
+
+
+def _price(results: Results) -> dict[int, float]:
+    share = ratios(results.by_round(BARE.name, "cpu_ms"), results.by_round(_US, "cpu_ms"))
+    return {number: 1 - value for number, value in share.items()}
+
+
+def goals(lengths: Lengths) -> tuple[Goal, ...]:
+    """Give all goals; those about memory speak of the numbers of requests in ``lengths``."""
+    first, middle, last = lengths.memory_steps
+    most, least = True, False
+    return (
+        Goal("added latency, 1 connection, p50, against (b)", 0.7, most, _added("p50_ms")),
+        Goal("added latency, 1 connection, p99, against (b)", 0.4, most, _added("p99_ms")),
+        Goal(f"requests/s, {IN_FLIGHT} in flight, upstream 0 ms, against (b)", 1.6, least, _against("rps_instant", _THEM)),
+        Goal(f"requests/s, {IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against (b)", 1.5, least, _against("rps_delayed", _THEM)),
+        Goal(
+            f"requests/s, {IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against the bare relay",
+            0.8,
+            least,
+            _against("rps_delayed", RELAY.name),
+        ),
+        Goal(
+            f"requests/s, {MANY_IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against own {IN_FLIGHT}",
+            0.9,
+            least,
+            _of_ours("rps_delayed_many", "rps_delayed"),
+        ),
+        Goal(f"{MANY_IN_FLIGHT} at once, upstream {LONG_DELAY_MS} ms, fresh pool: slowest / upstream", 1.2, most, _burst("burst_fresh_s")),
+        Goal(f"{MANY_IN_FLIGHT} at once, upstream {LONG_DELAY_MS} ms, warm pool: slowest / upstream", 1.2, most, _burst("burst_warm_s")),
+        Goal("p50, 1 connection, after those bursts / before", 1.1, most, _of_ours("after_burst_p50_ms", "before_burst_p50_ms")),
+        Goal("upstream connections opened per warm request, worst load", 0.0, most, _most_opened, ".5f"),
+        Goal("CPU per request, against (b)", 0.6, most, _against("cpu_ms", _THEM)),
+        Goal(f"memory after {middle:,} requests, against (b)", 0.85, most, _against(f"memory_{middle}_mib", _THEM)),
+        Goal(f"memory after {last:,} / after {first:,} requests", _FLAT, most, _of_ours(f"memory_{last}_mib", f"memory_{first}_mib")),
+        Goal("start to first 200, valid bytecode, against (b)", 1.3, most, _against("start_ms", _THEM)),
+        Goal("price of all that peers lack, share of our CPU per request", 0.35, most, _price),
+    )

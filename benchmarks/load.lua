@@ -1,0 +1,40 @@
+-- Every request is a call of its own: its number, code, text and address occur once in a run of the function, so that
+-- neither a ledger nor a limit per number, block of numbers or address ever answers in the place of Mitto.
+-- Usage: wrk -s load.lua URL -- FIRST SECRET
+
+local number = 0
+
+-- The digits that count fastest stand in the block of a number, not at its end.
+local recipients = {
+  function(n) return string.format("+417%d%03d%04d", 5 + math.floor(n / 1000) % 5, n % 1000, math.floor(n / 5000) % 10000) end,
+  function(n) return string.format("+49151%04d%04d", n % 10000, math.floor(n / 10000) % 10000) end,
+  function(n) return string.format("+447%03d%02d%04d", 400 + n % 50, math.floor(n / 50) % 100, math.floor(n / 5000) % 10000) end,
+  function(n) return string.format("+1%d%03d%04d", ({212, 310, 415, 617, 713})[math.floor(n / 800) % 5 + 1], 200 + n % 800, math.floor(n / 4000) % 10000) end,
+}
+
+function init(arguments)
+  number = tonumber(arguments[1])
+  wrk.headers["Content-Type"] = "application/json"
+  wrk.headers["Authorization"] = "Bearer " .. arguments[2]
+end
+
+function request()
+  number = number + 1
+  local recipient = recipients[number % 4 + 1](math.floor(number / 4))
+  local code = string.format("%06d", number * 7919 % 1000000)
+  local address = string.format("10.%d.%d.%d", math.floor(number / 65536) % 256, math.floor(number / 256) % 256, number % 256)
+  local body = '{"recipient":"' .. recipient .. '","text":"Your verification code is: ' .. code .. '","context":{"factor_type":"first",'
+    .. '"message_type":"sms","action":"second-factor-authentication","language":"en","code":"' .. code .. '","ip":"' .. address
+    .. '","user_agent":"Mozilla/5.0","client":{"client_id":"1235","name":"Test Application","client_metadata":{}},'
+    .. '"user":{"user_id":"auth0|' .. number .. '","name":"Billie Magnusson","email":"billie@email.com"}}}'
+  return wrk.format("POST", nil, nil, body)
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  print(string.format(
+    '\nRESULT {"requests":%d,"microseconds":%d,"socket_errors":%d,"status_errors":%d,"p50_us":%d,"p99_us":%d,"max_us":%d}',
+    summary.requests, summary.duration, errors.connect + errors.read + errors.write + errors.timeout, errors.status,
+    latency:percentile(50), latency:percentile(99), latency.max
+  ))
+end

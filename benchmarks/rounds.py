@@ -1,0 +1,154 @@
+"""What happens in one round: every contestant is started, warmed, loaded and ended, one after the other."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.configuration import DELAY_MS, HEADERS, IN_FLIGHT, LONG_DELAY_MS, MANY_IN_FLIGHT, PAYLOAD, Lengths
+from benchmarks.contestants import DIRECT, KEPT, OURS, Contestant
+from benchmarks.load import Generator, Load
+from benchmarks.machine import cpu_seconds, memory_mib
+from benchmarks.results import Results
+from benchmarks.running import Server, as_json, free_port, running, wait_for_200
+from benchmarks.upstreams import DelayStub, NginxStub, TlsSide, Upstream
+
+_SETTLE_SECONDS = 0.3
+_LONGEST_MEMORY_SLICE_SECONDS = 60
+
+
+@dataclass
+class Bench:
+    """All that a round needs, and where its measurements go."""
+
+    server_core: int
+    load: Generator
+    instant: NginxStub
+    delayed: DelayStub
+    lengths: Lengths
+    results: Results
+    round_number: int = 0
+
+    def measure(self, contestant: Contestant) -> None:
+        """Measure everything that is measured of every contestant."""
+        self._against_instant(contestant)
+        self._against_delayed(contestant)
+        if contestant in (OURS, KEPT) and self.round_number <= self.lengths.tls_rounds:
+            self._against_tls(contestant)
+
+    def measure_direct(self) -> None:
+        """Measure the upstreams with nothing between: what latency and throughput cannot be better than."""
+        one = self.load.wrk(_port(self.instant.url), in_flight=1, seconds=self.lengths.one_seconds, path="/sms.json")
+        self.results.add(self.round_number, DIRECT, one.fault, p50_ms=one.p50_ms, p99_ms=one.p99_ms)
+        self.delayed.set_delay(DELAY_MS)
+        for in_flight, figure in ((IN_FLIGHT, "rps_delayed"), (MANY_IN_FLIGHT, "rps_delayed_many")):
+            load = self.load.wrk(_port(self.delayed.url), in_flight=in_flight, seconds=1, path="/sms.json")
+            held = self.delayed.most_in_flight()
+            fault = load.fault or (None if held >= in_flight else f"the stub held only {held} of {in_flight}")
+            self.results.add(self.round_number, DIRECT, fault, **{figure: load.rps, f"{figure}_p50_ms": load.p50_ms})
+
+    def measure_memory(self, contestant: Contestant, steps: tuple[int, ...]) -> None:
+        """Measure the memory of a fresh server after so many requests."""
+        with self._started(contestant, self.instant.url) as server:
+            requests, speed, fault = 0, 0.0, None
+            for step in steps:
+                while requests < step and not fault:
+                    seconds = min(max(round((step - requests) / speed), 1), _LONGEST_MEMORY_SLICE_SECONDS) if speed else 1
+                    load = self.load.wrk(server.port, in_flight=min(IN_FLIGHT, step // 100), seconds=seconds)
+                    requests, speed, fault = requests + load.requests, load.rps, load.fault
+                memory = memory_mib(server.pid)
+                self.results.add(
+                    self.round_number, contestant.name, fault, **{f"memory_{step}_mib": memory, f"memory_{step}_after": requests}
+                )
+
+    def _against_instant(self, contestant: Contestant) -> None:
+        name, lengths = contestant.name, self.lengths
+        with self._started(contestant, self.instant.url) as server:
+            self.results.add(self.round_number, name, start_ms=server.started_in_seconds * 1000)
+            self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.warm_seconds)
+            used, opened = cpu_seconds(server.pid), _Opened(self.instant)
+            many = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.load_seconds)
+            used = cpu_seconds(server.pid) - used
+            fault = many.fault or opened.fault(many)
+            values = {"rps_instant": many.rps, "cpu_ms": used * 1000 / max(many.requests, 1), "opened_many": opened.per(many)}
+            self.results.add(self.round_number, name, fault, **values)
+            # The first calls after many at once still meet what those have left.
+            self.load.wrk(server.port, in_flight=1, seconds=1)
+            opened = _Opened(self.instant)
+            one = self.load.wrk(server.port, in_flight=1, seconds=lengths.one_seconds)
+            self.results.add(self.round_number, name, one.fault, p50_ms=one.p50_ms, p99_ms=one.p99_ms, opened_one=opened.per(one))
+
+    def _against_delayed(self, contestant: Contestant) -> None:
+        name, lengths = contestant.name, self.lengths
+        with self._started(contestant, self.delayed.url) as server:
+            if contestant is OURS:
+                self._bursts(server)
+            self.delayed.set_delay(DELAY_MS)
+            self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=1)
+            opened = _Opened(self.delayed)
+            load = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.load_seconds)
+            values = {"rps_delayed": load.rps, "rps_delayed_p50_ms": load.p50_ms, "opened_delayed": opened.per(load)}
+            self.results.add(self.round_number, name, load.fault or opened.fault(load), **values)
+            if contestant.is_main:
+                load = self.load.wrk(server.port, in_flight=MANY_IN_FLIGHT, seconds=lengths.load_seconds)
+                values = {"rps_delayed_many": load.rps, "rps_delayed_many_p50_ms": load.p50_ms}
+                self.results.add(self.round_number, name, load.fault, **values)
+
+    def _bursts(self, server: Server) -> None:
+        """Send many at once to a pool that has one connection, then to one that has them all; compare one caller before and after."""
+        add, seconds = self.results.add, self.lengths.one_seconds
+        self.delayed.set_delay(0)
+        self.load.wrk(server.port, in_flight=1, seconds=1)
+        before = self.load.wrk(server.port, in_flight=1, seconds=seconds)
+        add(self.round_number, OURS.name, before.fault, before_burst_p50_ms=before.p50_ms)
+        self.delayed.set_delay(LONG_DELAY_MS)
+        for figure in ("burst_fresh_s", "burst_warm_s"):
+            burst = self.load.burst(server.port, MANY_IN_FLIGHT)
+            add(self.round_number, OURS.name, burst.fault, **{figure: burst.slowest_seconds})
+        self.delayed.set_delay(0)
+        after = self.load.wrk(server.port, in_flight=1, seconds=seconds)
+        add(self.round_number, OURS.name, after.fault, after_burst_p50_ms=after.p50_ms)
+
+    def _against_tls(self, contestant: Contestant) -> None:
+        side = TlsSide(self.instant)
+        with self._started(contestant, side.url, self.instant.authority) as server:
+            self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=1)
+            opened = _Opened(side)
+            load = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=self.lengths.load_seconds)
+            fault = load.fault or opened.fault(load)
+            self.results.add(self.round_number, contestant.name, fault, rps_tls=load.rps, opened_tls=opened.per(load))
+
+    @contextlib.contextmanager
+    def _started(self, contestant: Contestant, upstream: str, authority: Path | None = None) -> Iterator[Server]:
+        port = free_port()
+        if upstream == self.delayed.url:
+            self.delayed.set_delay(0)
+        environment = contestant.environment(upstream, authority)
+        started = time.perf_counter()
+        with running(contestant.command(port, upstream), port, self.server_core, environment, folder=contestant.folder) as server:
+            wait_for_200(server, "POST", "/", as_json(PAYLOAD), HEADERS)
+            server.started_in_seconds = time.perf_counter() - started
+            yield server
+
+
+class _Opened:
+    """Counts what reached an upstream from now on."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        time.sleep(_SETTLE_SECONDS)
+        self._upstream = upstream
+        self._before = upstream.counts()
+
+    def per(self, load: Load) -> float:
+        """Give the connections opened per request."""
+        return (self._upstream.counts().connections - self._before.connections) / max(load.requests, 1)
+
+    def fault(self, load: Load) -> str | None:
+        """Say so when fewer messages reached Mitto than were answered with 200: something else must have answered them."""
+        reached = self._upstream.counts().requests - self._before.requests
+        return None if reached >= load.requests else f"only {reached} of {load.requests} calls reached the upstream"
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])
