@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.mounted import REREAD_SECONDS
+from mitto_phone_hook.mounted import REREAD_SECONDS, Mounted
 from mitto_phone_hook.settings import TABLE, Settings, SettingsError, load
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
@@ -575,3 +575,12 @@ def test_a_secret_file_with_an_impossible_name_is_one_sentence() -> None:
     assert problems(REQUIRED | {"MITTO_API_KEY": "", "MITTO_API_KEY_FILE": "a\0b"}) == [
         "MITTO_API_KEY cannot be read from the file that MITTO_API_KEY_FILE names"
     ]
+
+
+def test_a_mounted_secret_is_read_again_elsewhere_and_no_message_waits_for_it() -> None:
+    work: list[Callable[[], object]] = []
+    key = Mounted("first", lambda: "second", work.append)
+    assert [key.current(now) for now in (0, REREAD_SECONDS, REREAD_SECONDS + 1)] == ["first"] * 3
+    [reading] = work
+    reading()
+    assert key.current(REREAD_SECONDS + 2) == "second"

@@ -3,7 +3,8 @@
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from importlib.util import find_spec
 
@@ -23,9 +24,13 @@ from mitto_phone_hook.transport import OneOriginTransport
 
 def _settings_or_exit() -> Settings:
     try:
-        return load(os.environ)
+        return load(os.environ, elsewhere=_in_a_thread)
     except SettingsError as error:
         sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in error.problems))
+
+
+def _in_a_thread(work: Callable[[], object]) -> None:
+    threading.Thread(target=work, daemon=True).start()
 
 
 # The framework makes this the time after which the server kills a worker that did not stir. A cloud that takes an idle

@@ -7,19 +7,27 @@ T = TypeVar("T")
 
 REREAD_SECONDS = 300
 
+Elsewhere = Callable[[Callable[[], object]], object]
+"""Runs work somewhere, now or later: at once by default, in a thread in production."""
+
 
 class Mounted(Generic[T]):
     """A secret that is always the current one.
 
-    ``read`` gives the parsed secret; with ``is_file`` it is called again every ``REREAD_SECONDS`` and on
-    ``reread()``. A file that has become unreadable or wrong leaves the last good value in force: a rotation
-    that went wrong must not lock out everybody.
+    ``read`` gives the parsed secret; it is called again every ``REREAD_SECONDS`` and on ``reread()``. A file that
+    has become unreadable or wrong leaves the last good value in force: a rotation that went wrong must not lock
+    out everybody.
     """
 
-    def __init__(self, value: T, read: Callable[[], T] | None = None) -> None:
-        """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes."""
+    def __init__(self, value: T, read: Callable[[], T] | None = None, elsewhere: Elsewhere = lambda work: work()) -> None:
+        """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes.
+
+        ``elsewhere`` runs the regular reading: a mounted file may be a call over the network, for which no message
+        should wait. Until it is done the value is the last one.
+        """
         self._value = value
         self._read = read
+        self._elsewhere = elsewhere
         self._read_at: float | None = None
 
     def current(self, now: float) -> T:
@@ -27,7 +35,8 @@ class Mounted(Generic[T]):
         if self._read_at is None:
             self._read_at = now
         elif self._read is not None and now - self._read_at >= REREAD_SECONDS:
-            self.reread(now)
+            self._read_at = now
+            self._elsewhere(lambda: self.reread(now))
         return self._value
 
     def reread(self, now: float) -> bool:

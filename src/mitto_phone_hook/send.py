@@ -61,8 +61,17 @@ async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_atte
             await asyncio.sleep(pause)
         elif answer.is_character_set_refused and sms.encoded.encoding is Encoding.GSM7:
             sms = replace(sms, encoded=as_ucs2(sms.encoded.text))
-        elif answer.is_key_refused and not is_key_reread and mitto.reread_key(clock()):
+        elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, until):
             is_key_reread = True
         else:
             break
     return Sent(answer, attempts, clock() - started, sms)
+
+
+async def _is_key_rotated(mitto: Mitto, until: float) -> bool:
+    """Look for another API key, in a thread: where it is mounted, reading may be a call over the network."""
+    try:
+        async with asyncio.timeout_at(until - RESERVE_SECONDS):
+            return await asyncio.to_thread(mitto.reread_key, asyncio.get_running_loop().time())
+    except TimeoutError:
+        return False

@@ -13,7 +13,7 @@ from mitto_phone_hook.authenticate import HookSecrets
 from mitto_phone_hook.destination import DestinationPolicy
 from mitto_phone_hook.ledger import GRACE_SECONDS
 from mitto_phone_hook.limits import DEFAULTS, UNITS, Limits, Window, read_limits, read_money
-from mitto_phone_hook.mounted import Mounted
+from mitto_phone_hook.mounted import Elsewhere, Mounted
 
 
 class Setting(NamedTuple):
@@ -133,17 +133,23 @@ class Settings:
         return DestinationPolicy(self.allowed_regions, self.blocked_numbers)
 
 
-def load(environment: Mapping[str, str], read_file: Callable[[str], str] = lambda path: Path(path).read_text()) -> Settings:
+def load(
+    environment: Mapping[str, str],
+    read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
+    elsewhere: Elsewhere = lambda work: work(),
+) -> Settings:
     """Read and check all settings. Raises ``SettingsError`` with every problem at once.
 
-    An empty variable counts as unset. ``read_file`` may raise ``OSError`` or ``ValueError``.
+    An empty variable counts as unset. ``read_file`` may raise ``OSError`` or ``ValueError``; ``elsewhere`` runs the
+    regular reading of mounted secrets.
     """
     problems: list[str] = []
     values: dict[str, Any] = {}
     for setting in TABLE:
-        read = _read_secret if setting.is_secret else _read_plain
         try:
-            values[setting.name.lower()] = read(setting, environment, read_file)
+            values[setting.name.lower()] = (
+                _read_secret(setting, environment, read_file, elsewhere) if setting.is_secret else _read_plain(setting, environment)
+            )
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
     problems += _unknown_platforms(environment)
@@ -165,11 +171,11 @@ def load(environment: Mapping[str, str], read_file: Callable[[str], str] = lambd
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
-def _read_plain(setting: Setting, environment: Mapping[str, str], _: Callable[[str], str]) -> object:
+def _read_plain(setting: Setting, environment: Mapping[str, str]) -> object:
     return setting.parse(environment.get(setting.name) or setting.default or "")
 
 
-def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Callable[[str], str]) -> object:
+def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Callable[[str], str], elsewhere: Elsewhere) -> object:
     text, path = environment.get(setting.name), environment.get(f"{setting.name}_FILE")
     if text and path:
         raise ValueError(f"and {setting.name}_FILE are both set; keep one")
@@ -187,7 +193,7 @@ def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Ca
         read_file(path)
     except (OSError, ValueError):
         raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
-    return Mounted(read(), read)
+    return Mounted(read(), read, elsewhere)
 
 
 def _regional_budgets(environment: Mapping[str, str], problems: list[str]) -> dict[str, list[Window]]:
