@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -339,3 +341,27 @@ def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None
         await link.aclose()
 
     asyncio.run(run())
+
+
+def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        link = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
+        store = RedisStore(link, 600)
+        await store.claim("missed", Entry("pending", "r1"))
+        os.kill(server.popen.pid, signal.SIGSTOP)
+        await store.settle("missed", "r1", None)
+        os.kill(server.popen.pid, signal.SIGCONT)
+        other = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
+        end = time.monotonic() + 5
+        number = 0
+        while await RedisStore(other, 600).claim("missed", Entry("pending", "r2")) is not None:
+            assert time.monotonic() < end, "never told"
+            number += 1
+            await store.claim(f"later-{number}", Entry("pending", "r3"))
+            await store.settle(f"later-{number}", "r3", None)
+            await asyncio.sleep(0.1)
+        await other.aclose()
+        await link.aclose()
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))

@@ -41,6 +41,7 @@ class RedisLink:
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 1),
             decode_responses=True,
+            protocol=2,  # 3 costs every new connection a round trip more and gives nothing here
         )
         self._complain = complain
         self._left_alone_until = 0.0

@@ -1,11 +1,14 @@
 """The ledger shared between instances, in Redis: one round trip an operation."""
 
-import contextlib
 import json
 
 from mitto_phone_hook.ledger import Entry
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.redis_link import KEY_PREFIX, RedisLink, Unavailable
+
+MAX_UNSETTLED = 10_000
+SETTLED_AT_ONCE = 10
+"""Results that Redis could not be told before, told along with a new one."""
 
 # KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms.
 _CLAIM = """
@@ -34,6 +37,7 @@ class RedisStore:
         self._link = link
         self._front = MemoryStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
+        self._unsettled: dict[str, tuple[str, Entry | None]] = {}
 
     async def claim(self, key: str, entry: Entry) -> Entry | None:
         """See ``Store``."""
@@ -50,10 +54,17 @@ class RedisStore:
         return Entry(*json.loads(kept[0]))._replace(age_seconds=kept[1] / 1000)
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """See ``Store``."""
+        """See ``Store``. What Redis could not be told is told it as soon as it answers again."""
         await self._front.settle(key, owner, entry)
-        with contextlib.suppress(Unavailable):
-            await self._link.eval(_SETTLE, [KEY_PREFIX + key], [owner, _written(entry) if entry else "", self._window_ms])
+        late = [self._unsettled.popitem() for _ in range(min(len(self._unsettled), SETTLED_AT_ONCE))]
+        for one, (its_owner, its_entry) in [(key, (owner, entry)), *late]:
+            try:
+                written = _written(its_entry) if its_entry else ""
+                await self._link.eval(_SETTLE, [KEY_PREFIX + one], [its_owner, written, self._window_ms])
+            except Unavailable:
+                self._unsettled[one] = (its_owner, its_entry)
+        if len(self._unsettled) > MAX_UNSETTLED:
+            self._unsettled.pop(next(iter(self._unsettled)))
 
 
 def _written(entry: Entry) -> str:
