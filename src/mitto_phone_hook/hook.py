@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import httpx
 
-from mitto_phone_hook.authenticate import HookSecrets, authenticate
+from mitto_phone_hook.authenticate import authenticate
 from mitto_phone_hook.decide import decide
 from mitto_phone_hook.ledger import Ledger, Store, key_of
 from mitto_phone_hook.limits import Counters
@@ -63,27 +63,26 @@ class Hook:
 
     async def answer(self, call: Call) -> Reply:
         """Answer one HTTP request, whatever it is; raises nothing. Writes one log line, but none about health."""
-        started = asyncio.get_running_loop().time()
-        record = CallRecord(request_id=os.urandom(10).hex(), path=call.path, headers=call.headers, started=started)
+        until = asyncio.get_running_loop().time() + self._settings.deadline_seconds
+        record = CallRecord(request_id=os.urandom(10).hex(), path=call.path, headers=call.headers, started=time.perf_counter())
         try:
             route = find_route(call.method, call.path)
             if call.path == HEALTH_PATH:
                 return HEALTHY
-            result = await self._carry(call, route, record)
+            result = await self._carry(call, route, record, until)
         except Refused as refusal:
             result = refusal.result
         except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets an answer
             result = Result(Outcome.INTERNAL_ERROR)
             record.bug = bug
-        self._emit(record.line(result, asyncio.get_running_loop().time()))
+        self._emit(record.line(result, time.perf_counter()))
         return reply_to(result, record.request_id, allowed_methods(call.path))
 
-    async def _carry(self, call: Call, route: Route, record: CallRecord) -> Result:
+    async def _carry(self, call: Call, route: Route, record: CallRecord, until: float) -> Result:
         """Tell the whole story of one message, to its good or bad end."""
         settings = self._settings
-        until = record.started + settings.deadline_seconds
         body = await receive(call.headers, call.chunks, max_bytes=settings.max_body_bytes, until=until)
-        signed_at = authenticate(call.headers, body, self._secrets_of(route, record.started), self._wall_clock())
+        signed_at = await self._authenticate(call, body, route)
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
         self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
@@ -98,10 +97,18 @@ class Hook:
         record.turn = await self._ledger.once(key_of(message, self._first_secret()), record.request_id, until, send_once)
         return record.turn.result
 
-    def _secrets_of(self, route: Route, now: float) -> HookSecrets:
+    async def _authenticate(self, call: Call, body: bytes, route: Route) -> float | None:
+        """Check the caller; where it is refused, look once whether its secret has been mounted meanwhile."""
         own = getattr(self._settings, route.own_secrets) if route.own_secrets else None
-        secrets: HookSecrets = (own or self._settings.hook_secrets).current(now)
-        return secrets
+        mounted = own or self._settings.hook_secrets
+        now = asyncio.get_running_loop().time()
+        try:
+            return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
+        except Refused:
+            if not mounted.is_worth_another_look(now):
+                raise
+        await asyncio.to_thread(mounted.reread, now)
+        return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
 
     def _first_secret(self) -> bytes:
         return self._settings.hook_secrets.current(asyncio.get_running_loop().time()).first

@@ -8,6 +8,7 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from mitto_phone_hook.message import PhoneMessage
@@ -73,16 +74,16 @@ class Ledger:
         """
         clock = asyncio.get_running_loop().time
         pending = Entry("pending", owner)
-        started = clock()
+        started = perf_counter()
         while (entry := await self._store.claim(key, pending)) is not None:
-            claim_seconds = clock() - started
+            claim_seconds = perf_counter() - started
             is_in_flight = entry.state == "pending" and entry.age_seconds < self._dead_after
             if not is_in_flight:
                 return Turn(_earlier(entry), claim_seconds)
             if until - clock() < RESERVE_SECONDS + POLL_SECONDS:
                 return Turn(Result(Outcome.IN_PROGRESS, is_duplicate=True), claim_seconds)
             await asyncio.sleep(POLL_SECONDS)
-        claim_seconds = clock() - started
+        claim_seconds = perf_counter() - started
         try:
             result = await send()
         except Refused:
@@ -91,9 +92,9 @@ class Ledger:
         except Exception:
             await self._store.settle(key, owner, pending._replace(state="unknown"))
             raise
-        settling = clock()
+        settling = perf_counter()
         await self._store.settle(key, owner, _settled(pending, result))
-        return Turn(result, claim_seconds, clock() - settling)
+        return Turn(result, claim_seconds, perf_counter() - settling)
 
 
 def key_of(message: PhoneMessage, secret: bytes) -> str:

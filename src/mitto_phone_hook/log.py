@@ -76,6 +76,7 @@ class CallRecord:
     path: str
     headers: Mapping[bytes, bytes]
     started: float
+    """Seconds of any clock that ``line`` is told, too."""
     message: PhoneMessage | None = None
     sent: Sent | None = None
     turn: Turn | None = None

@@ -38,6 +38,10 @@ class Mitto:
         self._timeout = {"connect": connect_timeout_seconds}
         self._is_test = is_test
 
+    def key(self, now: float) -> str:
+        """Give the API key that a request at ``now`` carries."""
+        return self._api_key.current(now)
+
     def reread_key(self, now: float) -> bool:
         """Look whether the operator has mounted another API key; ``now`` in seconds of a monotonic clock."""
         return self._api_key.reread(now)

@@ -7,6 +7,9 @@ T = TypeVar("T")
 
 REREAD_SECONDS = 300
 
+SOONEST_SECONDS = 5
+"""Between two readings for callers that are refused: whoever has no secret must not keep us reading."""
+
 Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
@@ -29,6 +32,7 @@ class Mounted(Generic[T]):
         self._read = read
         self._elsewhere = elsewhere
         self._read_at: float | None = None
+        self._looked_at: float | None = None
 
     def current(self, now: float) -> T:
         """Give the value as of ``now``, in seconds of a monotonic clock."""
@@ -38,6 +42,13 @@ class Mounted(Generic[T]):
             self._read_at = now
             self._elsewhere(lambda: self.reread(now))
         return self._value
+
+    def is_worth_another_look(self, now: float) -> bool:
+        """Whether to ``reread()`` for a caller that is refused; says so at most once in ``SOONEST_SECONDS``."""
+        if self._read is None or (self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS):
+            return False
+        self._looked_at = now
+        return True
 
     def reread(self, now: float) -> bool:
         """Read the file now; tell whether the value changed."""

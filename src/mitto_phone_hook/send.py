@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.mitto import Mitto
@@ -46,11 +47,12 @@ async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_atte
     refuses has been rotated meanwhile. Never when nobody can tell whether the SMS left.
     """
     clock = asyncio.get_running_loop().time
-    started = clock()
+    started = perf_counter()
     attempts = 0
     is_key_reread = False
     while True:
         attempts += 1
+        key = mitto.key(clock())
         answer = await mitto.send(sms, reference=reference, until=until)
         if attempts >= max_attempts or until - clock() < RESERVE_SECONDS:
             break
@@ -61,17 +63,19 @@ async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_atte
             await asyncio.sleep(pause)
         elif answer.is_character_set_refused and sms.encoded.encoding is Encoding.GSM7:
             sms = replace(sms, encoded=as_ucs2(sms.encoded.text))
-        elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, until):
+        elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, key, until):
             is_key_reread = True
         else:
             break
-    return Sent(answer, attempts, clock() - started, sms)
+    return Sent(answer, attempts, perf_counter() - started, sms)
 
 
-async def _is_key_rotated(mitto: Mitto, until: float) -> bool:
+async def _is_key_rotated(mitto: Mitto, refused: str, until: float) -> bool:
     """Look for another API key, in a thread: where it is mounted, reading may be a call over the network."""
+    clock = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout_at(until - RESERVE_SECONDS):
-            return await asyncio.to_thread(mitto.reread_key, asyncio.get_running_loop().time())
+            await asyncio.to_thread(mitto.reread_key, clock())
     except TimeoutError:
         return False
+    return mitto.key(clock()) != refused

@@ -78,16 +78,14 @@ def hook_secrets(text: str) -> HookSecrets:
 
 
 def store_url(text: str) -> str:
-    """Read where the ledger is kept. The address may hold a password."""
+    """Read where ledger and limits are kept. The address may hold a password, and no options: a wrong one would only show in use."""
     try:
         url = urlsplit(text)
-        is_right = (url.scheme == "memory" and text == MEMORY) or (
-            url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
-        )
+        is_redis = url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
     except ValueError:
-        is_right = False
-    if not is_right:
-        raise ValueError(f"must be {MEMORY}, redis://host or rediss://host")
+        is_redis = False
+    if text != MEMORY and not (is_redis and not url.query and not url.fragment and re.fullmatch("/?[0-9]{0,4}", url.path)):
+        raise ValueError(f"must be {MEMORY}, redis://host or rediss://host, with :port and /database where needed")
     return text
 
 

@@ -1,0 +1,164 @@
+"""``mitto-phone-hook check``: the settings as the function would read them, and the world that they point at."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from mitto_phone_hook.cli import deployed, key, reach, settings_report
+from mitto_phone_hook.cli.caller import PATIENCE_SECONDS, Caller, credentials
+from mitto_phone_hook.cli.report import Line, Mark, milliseconds
+from mitto_phone_hook.cli.screen import Screen
+from mitto_phone_hook.message import Recipient
+from mitto_phone_hook.number import read_number
+from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.routes import HEALTH_PATH, ROUTES
+from mitto_phone_hook.settings import Settings, SettingsError, load
+
+_CONNECT_SECONDS = 10.0
+_MAX_LABEL = 63  # DNS
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_HELP = """\
+Say line by line what is right and what is not, and what to do about it.
+
+Without --url: the settings in the environment, read as the function reads them; the store; the way to Mitto; and
+whether Mitto takes the API key, by one test message that is neither delivered nor charged. Run it where the function
+runs, since the network and its address count.
+
+With --url: a deployed function, from outside. Needs only HOOK_SECRETS in the environment (or HOOK_SECRETS_FILE). It sends
+nothing without --recipient. About ten lines in the function's log, events voice_unsupported and unauthorized, come from it.
+
+Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
+"""
+
+
+def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is private
+    """Add the subcommand."""
+    parser = parsers.add_parser(
+        "check",
+        help="check the settings here, or a deployed function",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--url", type=_hook_url, help="check the function at this address (https; http only for loopback)")
+    parser.add_argument(
+        "--recipient",
+        type=_recipient,
+        metavar="NUMBER",
+        help="E.164 number for the test message (default: one reserved for fiction); with --url one real SMS goes there",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str], screen: Screen) -> int:
+    """Check, and give the exit status."""
+    if options.url:
+        _check_deployed(options.url, options.recipient, environment, screen)
+    else:
+        _check_here(options.recipient, environment, screen)
+    return screen.finish()
+
+
+def _check_here(recipient: Recipient | None, environment: Mapping[str, str], screen: Screen) -> None:
+    screen.heading("Settings")
+    screen.show_all(settings_report.stray_lines(environment))
+    try:
+        settings = load(environment)
+    except SettingsError as error:
+        screen.show_all(settings_report.problem_lines(error.problems))
+        return
+    screen.show_all(settings_report.lines(settings, environment))
+    screen.heading("Store")
+    _check_store(settings, screen)
+    screen.heading("Mitto")
+    _check_mitto(settings, recipient, screen)
+
+
+def _check_store(settings: Settings, screen: Screen) -> None:
+    if line := settings_report.store_line(settings):
+        screen.show(line)
+    elif find_spec("redis") is None:
+        screen.show(Line(Mark.WRONG, "redis", "the package for it is missing", "pip install 'mitto-phone-hook[redis]'"))
+    else:
+        # The package is only there when it is asked for.
+        from mitto_phone_hook.cli import store  # noqa: PLC0415
+
+        screen.pending("redis")
+        screen.show_all(store.lines(settings.store_url, when_it_fails=settings_report.when_the_store_fails(settings)))
+
+
+def _check_mitto(settings: Settings, recipient: Recipient | None, screen: Screen) -> None:
+    url = httpx.URL(settings.mitto_base_url)
+    is_taken = False
+    try:
+        screen.pending("name")
+        screen.show(reach.resolve(url))
+        screen.pending("connection")
+        screen.show(reach.connect(url, timeout_seconds=settings.connect_timeout_seconds))
+        is_taken = _check_key(settings, recipient, screen)
+    except reach.NoWay as end:
+        screen.show(end.line)
+    # Most of all where Mitto does not answer: it may be silent to addresses that it does not know.
+    if source := reach.source_of(url):
+        screen.show(reach.egress_line(source, is_taken=is_taken))
+
+
+def _check_key(settings: Settings, recipient: Recipient | None, screen: Screen) -> bool:
+    """Tell whether Mitto took the key."""
+    screen.pending("API key")
+    started = time.perf_counter()
+    answer = asyncio.run(key.ask(settings, recipient or Recipient(key.FICTIONAL_RECIPIENT)))
+    lines = key.verdict(answer, is_fictional=recipient is None)
+    if answer.outcome is Outcome.ACCEPTED:
+        lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}, in {milliseconds(time.perf_counter() - started)}")
+    screen.show(*lines)
+    return key.is_taken(lines)
+
+
+def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[str, str], screen: Screen) -> None:
+    own = {name: value for name, value in environment.items() if name.startswith("HOOK_SECRETS")}
+    try:
+        # The key is not asked for: whoever calls the function does not have it.
+        settings = load({"MITTO_API_KEY": "-", **own})
+    except SettingsError as error:
+        screen.heading("Secrets")
+        screen.show_all(settings_report.problem_lines(error.problems))
+        return
+    parts = urlsplit(url)
+    path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
+    own_secrets = ROUTES[path].own_secrets
+    active = (getattr(settings, own_secrets) if own_secrets else None) or settings.hook_secrets
+    health_url = urlunsplit(parts._replace(path=parts.path.removesuffix(path) + HEALTH_PATH))
+    timeout = httpx.Timeout(PATIENCE_SECONDS, connect=_CONNECT_SECONDS)
+    # A proxy of the environment is for the world, not for this machine.
+    with httpx.Client(timeout=timeout, trust_env=parts.hostname not in _LOOPBACK) as client:
+        deployed.check(Caller(client, url, health_url), credentials(active.current(0)), recipient, screen)
+
+
+def _hook_url(text: str) -> str:
+    msg = "must be https:// and a host, without user, query or fragment (http:// only for loopback)"
+    try:
+        url = urlsplit(text)
+        is_right = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+        is_bare = "@" not in url.netloc and not url.query and not url.fragment and url.port != 0
+        httpx.URL(text)
+    except (ValueError, httpx.InvalidURL):
+        raise argparse.ArgumentTypeError(msg) from None
+    is_host = all(0 < len(label) <= _MAX_LABEL for label in (url.hostname or "").rstrip(".").split("."))
+    if not (is_right and is_bare and is_host and text.isascii() and text.isprintable() and " " not in text):
+        raise argparse.ArgumentTypeError(msg)
+    return urlunsplit(url._replace(path=url.path or "/"))
+
+
+def _recipient(text: str) -> Recipient:
+    try:
+        return Recipient(read_number(text, None).e164)
+    except ValueError:
+        # Not the number itself: this sentence may end up in a log.
+        raise argparse.ArgumentTypeError("must be a phone number with + and its country code") from None

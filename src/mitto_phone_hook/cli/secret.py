@@ -1,0 +1,66 @@
+"""``mitto-phone-hook secret``: a new secret for the callers of the hook."""
+
+import argparse
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from mitto_phone_hook.cli.screen import Screen
+
+_SECRET_BYTES = 32
+
+_HELP = """\
+Make a secret by which the identity platform proves itself to the function.
+
+On a terminal both forms are shown, with what each is for. In a pipe there are just the two, one a line, the signing
+key first: that is a good value for HOOK_SECRETS as it stands. --signing and --bearer give that form alone, everywhere:
+
+  HOOK_SECRETS=$(mitto-phone-hook secret --signing)
+"""
+
+
+def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is private
+    """Add the subcommand."""
+    parser = parsers.add_parser(
+        "secret", help="make a secret for HOOK_SECRETS", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--signing", action="store_true", help="only a signing key, for callers that sign (Standard Webhooks)")
+    form.add_argument("--bearer", action="store_true", help="only a bearer secret, for callers that cannot sign")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> int:
+    """Show new secrets."""
+    if options.signing or options.bearer:
+        screen.write(f"{signing_key() if options.signing else bearer_secret()}\n")
+    elif screen.is_terminal:
+        screen.write(_explained(signing_key(), bearer_secret()))
+    else:
+        screen.write(f"{signing_key()}\n{bearer_secret()}\n")
+    return 0
+
+
+def signing_key() -> str:
+    """Make a key as the Standard Webhooks specification writes it."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
+
+
+def bearer_secret() -> str:
+    """Make a bearer secret: of letters and digits only, so that no shell, URL or double click cuts it."""
+    return secrets.token_hex(_SECRET_BYTES)
+
+
+def _explained(key: str, bearer: str) -> str:
+    return f"""\
+For callers that sign, such as the Actions of deploy/auth0 (the secret itself never travels):
+
+  {key}
+
+For callers that can only send "Authorization: Bearer ...":
+
+  {bearer}
+
+Take one of them: into HOOK_SECRETS of the function, and into the caller. Supabase writes a key as v1,whsec_...
+"""
