@@ -13,7 +13,10 @@ _BETWEEN_MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.D
 
 def env_example() -> str:
     """Give the whole of ``.env.example``."""
-    head = "# Copy to .env and fill in; never commit that file. A line that is commented out shows the default.\n"
+    head = (
+        "# For docker run --env-file, or as a list for a secret manager; not for a shell, which would cut values at spaces.\n"
+        "# Copy to .env and fill in; never commit that file. A line that is commented out shows the default.\n"
+    )
     return head + "".join(map(_example, TABLE))
 
 

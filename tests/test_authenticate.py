@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from mitto_phone_hook.authenticate import HookSecrets, authenticate
 from mitto_phone_hook.outcome import Outcome, Refused, Result
+from mitto_phone_hook.reply import reply_to
 
 LAW = settings(max_examples=150, deadline=None)
 
@@ -274,21 +275,23 @@ def test_either_credential_suffices_and_a_wrong_one_beside_it_does_no_harm() -> 
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "why"),
     [
-        pytest.param({}, id="nothing"),
-        pytest.param({b"authorization": b"Bearer wrong"}, id="wrong bearer"),
-        pytest.param({b"authorization": b"Basic eDp5"}, id="another scheme"),
-        pytest.param(signed("v1,wrong"), id="wrong signature"),
-        pytest.param(signed(right(timestamp=NOW - 999), timestamp=NOW - 999), id="too old"),
-        pytest.param(signed(right(), message_id=b"msg_2"), id="another id"),
+        pytest.param({}, "no_credentials", id="nothing"),
+        pytest.param({b"authorization": b"Bearer wrong"}, "wrong_secret", id="wrong bearer"),
+        pytest.param({b"authorization": b"Basic eDp5"}, "wrong_secret", id="another scheme"),
+        pytest.param({b"authorization": b"Bearer whsec_x"}, "signing_key_sent_as_bearer", id="a signing key that was sent"),
+        pytest.param(signed("v1,wrong"), "wrong_signature", id="wrong signature"),
+        pytest.param(signed(right(timestamp=NOW - 999), timestamp=NOW - 999), "clock_or_replay", id="too old"),
+        pytest.param(signed(right(), message_id=b"msg_2"), "wrong_signature", id="another id"),
     ],
 )
-def test_the_refusal_does_not_tell_what_was_wrong(headers: dict[bytes, bytes]) -> None:
+def test_the_log_tells_what_to_look_at_and_the_caller_learns_nothing(headers: dict[bytes, bytes], why: str) -> None:
     with pytest.raises(Refused) as caught:
         authenticate(headers, BODY, BOTH, NOW)
-    assert caught.value.result == Result(Outcome.UNAUTHORIZED)
+    assert caught.value.result == Result(Outcome.UNAUTHORIZED, why)
     assert str(caught.value) == "unauthorized"
+    assert reply_to(caught.value.result, "r").body == reply_to(Result(Outcome.UNAUTHORIZED), "r").body
 
 
 def test_the_printed_form_of_the_secrets_holds_none() -> None:
@@ -370,7 +373,7 @@ def test_without_a_valid_credential_nothing_passes_whatever_the_headers(
 ) -> None:
     with pytest.raises(Refused) as caught:
         authenticate(headers, body, secrets, NOW)
-    assert caught.value.result == Result(Outcome.UNAUTHORIZED)
+    assert caught.value.result.outcome is Outcome.UNAUTHORIZED
 
 
 @pytest.mark.parametrize("key", [b"", KEY])

@@ -145,7 +145,7 @@ def test_a_text_of_as_many_segments_as_allowed_is_sent(text: str, limit: int, se
     ],
 )
 def test_a_text_of_more_segments_than_allowed_is_not_sent(text: str, limit: int) -> None:
-    assert refused({"text": text}, environment={"MAX_SEGMENTS": str(limit)}) == Result(Outcome.TEXT_TOO_LONG)
+    assert refused({"text": text}, environment={"MAX_SEGMENTS": str(limit)}).outcome is Outcome.TEXT_TOO_LONG
 
 
 def test_smart_encoding_can_make_the_difference_and_can_be_switched_off() -> None:

@@ -54,13 +54,24 @@ def test_the_first_request_after_the_server_forked_is_answered(hook: Process, mi
 
 def test_the_start_warns_when_every_country_gets_messages(tmp_path: Path) -> None:
     with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
-        assert process.log() == [{"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"}]
+        assert process.log()[1:] == [{"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"}]
+
+
+def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Path) -> None:
+    settings = {"MITTO_BASE_URL": "http://127.0.0.1:9", "ALLOWED_REGIONS": "US", "MITTO_TEST": "true"}
+    with function(tmp_path / "function.txt", HOOK_SECRET="x", ALLOWED_REGION="CH", **settings) as process:
+        assert process.log() == [
+            {"severity": "INFO", "event": "started", "regions": "US", "policy": "enforce", "store": "memory"},
+            {"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"},
+            {"severity": "WARNING", "event": "unknown_setting", "setting": "ALLOWED_REGION"},
+            {"severity": "WARNING", "event": "unknown_setting", "setting": "HOOK_SECRET"},
+        ]
 
 
 def test_health_calls_nobody_and_is_not_logged(hook: Process, mitto: FakeMittoProcess) -> None:
     assert hook.request("GET", "/health") == (200, b'{"status":"ok"}')
     assert hook.request("HEAD", "/health") == (200, b"")
-    assert not hook.lines()
+    assert [line["event"] for line in hook.log()] == ["started"]
     assert mitto.requests() == 0
 
 

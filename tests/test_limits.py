@@ -313,8 +313,8 @@ def test_money_warns_at_80_percent_once_and_is_refused_when_it_is_spent(tmp_path
         assert [reply.status for reply in replies] == [200] * 10 + [429] * 3
         alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
         assert [(line["severity"], line["event"], line["limit"]) for line in alerts] == [
-            ("WARNING", "budget_at_80_percent", "budget_US"),
-            ("ERROR", "budget_exhausted", "budget_US"),
+            ("WARNING", "budget_at_80_percent", "BUDGET_PER_HOUR_US"),
+            ("ERROR", "budget_exhausted", "BUDGET_PER_HOUR_US"),
         ]
         assert [line["why"] for line in stage.lines if line["event"] == "rate_limited"] == ["budget_exhausted"] * 3
 

@@ -52,8 +52,8 @@ NOT_SENT = Outcome.UPSTREAM_UNAVAILABLE
 SHORT_SECONDS = 0.25
 """A deadline that a test means to meet."""
 
-TOLERANCE_SECONDS = 0.1
-"""What an attempt may take beyond its deadline."""
+TOLERANCE_SECONDS = 0.5
+"""What an attempt may take beyond its deadline on a machine that does much else; it is a time-out that is looked for, not a speed."""
 
 
 def in_seconds(seconds: float) -> float:

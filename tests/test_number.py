@@ -140,7 +140,7 @@ def test_what_is_not_exactly_one_number_is_refused_without_repeating_it(written:
 @pytest.mark.parametrize("default_region", ["US", "CH", "AU", "SE"])
 @pytest.mark.parametrize("written", ["+1 800 FLOWERS", "\uff0b12025550100", "+12025550100;ext=1", "+12025550100\n", "", "+"])
 def test_a_default_region_lets_nothing_strange_pass(written: str, default_region: str) -> None:
-    with pytest.raises(ValueError, match="number"):
+    with pytest.raises(ValueError, match=r"number|country"):
         read_number(written, default_region)
 
 
@@ -193,7 +193,7 @@ def test_separators_change_nothing(e164: str, separators: list[str]) -> None:
 @LAW
 @given(st.from_regex(r"\A[+0-9]{1,14}\Z"), st.characters().filter(lambda c: c not in "+0123456789 ().-/"), st.integers(0, 14))
 def test_one_strange_character_anywhere_refuses_the_number(digits: str, strange: str, position: int) -> None:
-    with pytest.raises(ValueError, match="characters that no phone number has"):
+    with pytest.raises(ValueError, match=r"^not_a_number$"):
         read_number(digits[:position] + strange + digits[position:], None)
 
 

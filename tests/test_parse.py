@@ -239,7 +239,7 @@ def test_every_shape_of_auth0_is_read_field_by_field(name: str, expected: dict[s
 
 def test_the_passwordless_gateway_is_read_and_the_number_of_its_documentation_refused() -> None:
     documented = json.loads((DATA / "passwordless-sms-gateway.json").read_bytes())
-    assert refusal(json.dumps(documented).encode()) == Result(Outcome.INVALID_RECIPIENT, "not_a_number", ("recipient",))
+    assert refusal(json.dumps(documented).encode()) == Result(Outcome.INVALID_RECIPIENT, "no_such_number", ("recipient",))
     assert read(json.dumps(documented | {"recipient": RECIPIENT}).encode()) == {
         "source": "flat",
         "recipient": RECIPIENT,
@@ -725,7 +725,15 @@ def test_whatever_arrives_becomes_a_message_or_one_of_three_refusals(body: bytes
     if isinstance(outcome, Result):
         assert outcome.outcome in {Outcome.INVALID_JSON, Outcome.INVALID_REQUEST, Outcome.INVALID_RECIPIENT}
         assert set(outcome.fields) <= PLACES
-        assert outcome.why in {"not_json", "not_a_form", "not_an_object", "wrong_fields", "not_a_number"}
+        assert outcome.why in {
+            "not_json",
+            "not_a_form",
+            "not_an_object",
+            "wrong_fields",
+            "not_a_number",
+            "no_such_number",
+            "no_country_code",
+        }
 
 
 @LAW

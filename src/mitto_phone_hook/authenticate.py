@@ -44,8 +44,20 @@ def authenticate(headers: Mapping[bytes, bytes], body: bytes, secrets: HookSecre
     is_bearer = _is_bearer(headers.get(b"authorization", b""), secrets.bearer, now)
     signed_at = _signed_at(headers, body, secrets.signing_keys, now)
     if not is_bearer and signed_at is None:
-        raise Refused(Outcome.UNAUTHORIZED)
+        raise Refused(Outcome.UNAUTHORIZED, _why(headers, now))
     return signed_at
+
+
+def _why(headers: Mapping[bytes, bytes], now: float) -> str:
+    """Say for the log, never for the caller, what to look at."""
+    timestamp = headers.get(b"webhook-timestamp", b"")
+    if b"webhook-signature" in headers:
+        is_stale = _TIMESTAMP.fullmatch(timestamp) and abs(now - int(timestamp)) > TOLERANCE_SECONDS
+        return "clock_or_replay" if is_stale else "wrong_signature"
+    authorization = headers.get(b"authorization")
+    if authorization is None:
+        return "no_credentials"
+    return "signing_key_sent_as_bearer" if b"whsec_" in authorization else "wrong_secret"
 
 
 def _is_bearer(authorization: bytes, secrets: tuple[bytes, ...], now: float) -> bool:

@@ -36,7 +36,7 @@ def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None
         raise Refused(Outcome.CODE_EXPIRED)
     encoded = encode(message.text.get_secret_value(), is_smart=settings.smart_encoding)
     if encoded.segments > settings.max_segments:
-        raise Refused(Outcome.TEXT_TOO_LONG)
+        raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{encoded.segments}_segments")
     return Sms(message.recipient, settings.mitto_sender_id, encoded, min(max(int(lives_seconds // 60), 1), MAX_VALIDITY_MINUTES))
 
 

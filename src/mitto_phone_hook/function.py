@@ -18,7 +18,7 @@ from mitto_phone_hook.log import emitter, take_over_library_logs
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY
-from mitto_phone_hook.settings import Settings, SettingsError, load
+from mitto_phone_hook.settings import Settings, SettingsError, load, unknown
 from mitto_phone_hook.transport import OneOriginTransport
 
 
@@ -41,8 +41,21 @@ _SETTINGS = _settings_or_exit()
 if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
     sys.exit("mitto-phone-hook does not start:\n  STORE_URL needs the package redis; install mitto-phone-hook[redis]")
 _EMIT = emitter(_SETTINGS.log_level)
+_EMIT(
+    {
+        "severity": "INFO",
+        "event": "started",
+        "regions": ",".join(sorted(_SETTINGS.allowed_regions)) or "*",
+        "policy": _SETTINGS.policy_mode,
+        "store": _SETTINGS.store_url.partition(":")[0],
+    }
+)
 if not _SETTINGS.allowed_regions:
     _EMIT({"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"})
+if _SETTINGS.mitto_test:
+    _EMIT({"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"})
+for _name in unknown(os.environ):
+    _EMIT({"severity": "WARNING", "event": "unknown_setting", "setting": _name})
 
 
 @functions_framework.aio.http

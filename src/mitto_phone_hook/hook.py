@@ -90,8 +90,7 @@ class Hook:
         async def send_once() -> Result:
             taken = await self._policy.take(message, sms.encoded.segments, self._first_secret(), record.would_refuse)
             record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
-            if record.sent.answer.outcome not in MAY_HAVE_LEFT:
-                await self._policy.give_back(taken)
+            await self._policy.settle(taken, may_have_left=record.sent.answer.outcome in MAY_HAVE_LEFT)
             return record.sent.result
 
         record.turn = await self._ledger.once(key_of(message, self._first_secret()), record.request_id, until, send_once)

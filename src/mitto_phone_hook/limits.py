@@ -21,6 +21,9 @@ ALLOWED_REGIONS, all in messages; in total in segments."""
 
 NAMES = ("recipient", "prefix", "ip", "region", "total")
 
+BUDGETS = {UNITS["hour"]: "BUDGET_PER_HOUR", UNITS["day"]: "BUDGET_PER_DAY"}
+"""Settings of budgets by the seconds of their window."""
+
 MICRO = 1_000_000
 """Money is counted in millionths of the operator's currency, so that it stays whole."""
 
@@ -44,7 +47,7 @@ class Charge(NamedTuple):
     """What one message adds to one window."""
 
     name: str
-    """The rule, as in ``LIMITS``, or ``budget`` and ``budget_<REGION>``."""
+    """The rule, as in ``LIMITS``, or the setting of a budget."""
     key: str
     """Rule, length and subject of the window; personal data only as a keyed hash."""
     window: Window
@@ -117,10 +120,9 @@ class Limits:
         ]
         price = self.prices.get(region, self.prices.get("", 0)) * segments
         for place in ("", region):
-            name = f"budget_{place}" if place else "budget"
-            charges += [
-                Charge(name, f"{name}:{window.seconds}", window, price, _step_ms(name, window)) for window in self.budgets.get(place, ())
-            ]
+            for window in self.budgets.get(place, ()):
+                name = f"{BUDGETS[window.seconds]}_{place}" if place else BUDGETS[window.seconds]
+                charges.append(Charge(name, name, window, price, _step_ms(name, window)))
         return charges
 
 
@@ -157,7 +159,7 @@ def _step_ms(name: str, window: Window) -> int:
 
 def is_budget(name: str) -> bool:
     """Whether the rule caps money, directly or in segments."""
-    return name == "total" or name.startswith("budget")
+    return name == "total" or name.startswith(tuple(BUDGETS.values()))
 
 
 def _site(message: PhoneMessage) -> str:

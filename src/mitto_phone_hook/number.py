@@ -17,6 +17,12 @@ _NATIONAL = re.compile(r"[0-9]{4,15}")
 _MIN_DIGITS_WITHOUT_PLUS = 11
 
 
+NOT_A_NUMBER = "not_a_number"
+NOT_ASSIGNED = "no_such_number"
+NO_COUNTRY_CODE = "no_country_code"
+"""Why something is not a number: its characters, no numbering plan has it, or it is national and no region is given."""
+
+
 class NumberKind(IntEnum):
     """What a number is used for, in libphonenumber's terms."""
 
@@ -46,22 +52,23 @@ class Number(NamedTuple):
     kind: NumberKind
 
 
-def read_number(written: str, default_region: str | None) -> Number:
+def read_number(written: str, region: str | None) -> Number:
     """Read a phone number as people and platforms write it.
 
     With ``+`` or ``00`` it is international. Without, there may be several readings: with the calling code of
-    ``default_region`` in front, as a national number of that region, or, from eleven digits on, international; the
-    first that is a handset is taken. Raises ``ValueError``, without the number, where no reading is a valid number.
+    ``region`` in front, as a national number of that region, or, from eleven digits on, international; the
+    first that is a handset is taken. Raises ``ValueError`` with one of the three words, where no reading is valid.
     """
     if not _WRITTEN.fullmatch(written):
-        raise ValueError("characters that no phone number has")
+        raise ValueError(NOT_A_NUMBER)
     digits = written.translate(_SEPARATORS)
     if digits.startswith("00"):
         digits = "+" + digits[2:]
-    readings: Iterable[Number | None] = [_valid(digits, None)] if digits.startswith("+") else _readings(digits, default_region)
+    readings: Iterable[Number | None] = [_valid(digits, None)] if digits.startswith("+") else _readings(digits, region)
     numbers = [number for number in readings if number]
     if not numbers:
-        raise ValueError("not a number of any numbering plan, or one without its country code")
+        is_short = not digits.startswith("+") and len(digits) < _MIN_DIGITS_WITHOUT_PLUS
+        raise ValueError(NO_COUNTRY_CODE if is_short and region is None else NOT_ASSIGNED)
     return next((number for number in numbers if number.kind in HANDSETS), numbers[0])
 
 

@@ -66,8 +66,8 @@ def parse(body: bytes, content_type: bytes, default_region: str | None) -> Phone
 def _message(shape: Shape, values: dict[str, Any], default_region: str | None) -> PhoneMessage:
     try:
         number = read_number(values.pop("recipient"), default_region)
-    except ValueError:
-        raise Refused(Outcome.INVALID_RECIPIENT, "not_a_number", (".".join(shape.places["recipient"][0]),)) from None
+    except ValueError as error:
+        raise Refused(Outcome.INVALID_RECIPIENT, str(error), (".".join(shape.places["recipient"][0]),)) from None
     return PhoneMessage(
         source=shape.source,
         recipient=Recipient(number.e164),

@@ -39,13 +39,13 @@ class Policy:
         """Raise ``Refused`` when the number may not get messages; in observe mode note the code instead."""
         outcome = self._destination.verdict(message)
         if outcome is not None:
-            self._refuse(Refused(outcome), outcome, would_refuse)
+            why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
+            self._refuse(Refused(outcome, why), outcome, would_refuse)
 
     async def take(self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str]) -> Taken | None:
         """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
         taken = await self._counters.take(self._limits.charges(message, segments, secret))
         if isinstance(taken, Taken):
-            self._warn_of_budgets(taken)
             return taken
         why = f"limit_{taken.name}"
         if is_budget(taken.name):
@@ -54,9 +54,11 @@ class Policy:
         self._refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=taken.retry_after_seconds), why, would_refuse)
         return None
 
-    async def give_back(self, taken: Taken | None) -> None:
-        """Take the count back: certainly nothing was sent."""
-        if taken is not None:
+    async def settle(self, taken: Taken | None, *, may_have_left: bool) -> None:
+        """Let the count stand and warn when a budget nears its end, or take it back: certainly nothing was sent."""
+        if taken is not None and may_have_left:
+            self._warn_of_budgets(taken)
+        elif taken is not None:
             await self._counters.give_back(taken)
 
     def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
@@ -74,4 +76,5 @@ class Policy:
         now = self._clock()
         if now - self._alerted.get((event, name), -window_seconds) >= window_seconds:
             self._alerted[event, name] = now
-            self._emit({"severity": severity, "event": event, "limit": name})
+            alert = {"severity": severity, "event": event, "limit": name}
+            self._emit(alert | {"severity": "WARNING", "policy": "observe"} if self._is_observing else alert)

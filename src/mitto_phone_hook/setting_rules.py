@@ -13,6 +13,7 @@ from mitto_phone_hook.limits import read_money
 
 _VISIBLE_ASCII = re.compile("[!-~]+")
 _SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{1,9})[A-Za-z0-9]|[0-9]{3,14}")
+_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 _NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -156,6 +157,13 @@ def numbers(text: str) -> tuple[str, ...]:
     if not all(map(_NUMBER_PREFIX.fullmatch, numbers)):
         raise ValueError("must be E.164 numbers or their first digits, each with +, separated by commas")
     return numbers
+
+
+def whole_numbers(text: str) -> tuple[str, ...]:
+    """Read E.164 numbers, none of them only a beginning."""
+    if not all(map(_E164.fullmatch, numbers(text))):
+        raise ValueError("must be complete E.164 numbers, such as +41791234567, separated by commas")
+    return numbers(text)
 
 
 def log_level(text: str) -> str:

@@ -12,7 +12,7 @@ from mitto_phone_hook import setting_rules as rules
 from mitto_phone_hook.authenticate import HookSecrets
 from mitto_phone_hook.destination import DestinationPolicy
 from mitto_phone_hook.ledger import GRACE_SECONDS
-from mitto_phone_hook.limits import DEFAULTS, UNITS, Limits, Window, read_limits, read_money
+from mitto_phone_hook.limits import BUDGETS, DEFAULTS, Limits, Window, read_limits, read_money
 from mitto_phone_hook.mounted import Elsewhere, Mounted
 
 
@@ -54,10 +54,20 @@ TABLE = (
     Setting("MAX_BODY_BYTES", "65536", rules.whole(1024, 1048576), "largest body that is read"),
     Setting("MAX_SEGMENTS", "4", rules.whole(1, 20), "longest text, in segments, the unit of cost"),
     Setting("SMART_ENCODING", "on", rules.boolean, "typographic signs become their GSM-7 equals where that makes the whole text GSM-7"),
-    Setting("CODE_LIFETIME_SECONDS", "300", rules.whole(30, 86400), "life of a code whose caller does not tell"),
-    Setting("DUPLICATE_WINDOW_SECONDS", "600", rules.whole(1, 86400), "the same code for the same recipient is sent once in this time"),
     Setting(
-        "STORE_URL", rules.MEMORY, rules.store_url, "where that is remembered; `redis://…` or `rediss://…` shares it between instances"
+        "CODE_LIFETIME_SECONDS",
+        "300",
+        rules.whole(30, 86400),
+        "how long a code is good for, in seconds, where the call has no `expires_at`",
+    ),
+    Setting(
+        "DUPLICATE_WINDOW_SECONDS", "600", rules.whole(1, 86400), "the same code and text for the same recipient are sent once in this time"
+    ),
+    Setting(
+        "STORE_URL",
+        rules.MEMORY,
+        rules.store_url,
+        "where that is remembered; `redis://…` or `rediss://…` shares it between instances (install the extra `redis`)",
     ),
     Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
@@ -76,7 +86,10 @@ TABLE = (
     ),
     Setting("LIMITS_FAIL", "open", rules.word("open", rules.CLOSED), "`closed`: nothing leaves while the shared limits cannot be asked"),
     Setting(
-        "EXEMPT_NUMBERS", "", rules.numbers, "E.164 numbers that no limit counts, for tests and VIPs; destination rules hold for them, too"
+        "EXEMPT_NUMBERS",
+        "",
+        rules.whole_numbers,
+        "E.164 numbers that no limit counts, for tests and VIPs; destination rules hold for them, too",
     ),
     Setting("PRICES_FILE", "", rules.as_is, "CSV file `region,price` of a segment, with a line `*,price` for all others, in any currency"),
     Setting(
@@ -88,7 +101,11 @@ TABLE = (
 """Every variable that the function reads, in the order of the documentation."""
 
 
-BUDGET_SECONDS = {"BUDGET_PER_HOUR": UNITS["hour"], "BUDGET_PER_DAY": UNITS["day"]}
+BUDGET_SECONDS = {name: seconds for seconds, name in BUDGETS.items()}
+
+
+_EVERYBODYS = frozenset({"MAX", "CODE", "DEADLINE", "CONNECT", "DEFAULT", "LOG", "STORE"})
+"""First words of settings that other software's variables begin with, too."""
 
 
 class SettingsError(Exception):
@@ -169,6 +186,15 @@ def load(
         exempt_numbers=frozenset(values["exempt_numbers"]),
     )
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """Find variables that look like settings and are none: a misspelt limit limits nothing."""
+    known = {name for setting in TABLE for name in (setting.name, f"{setting.name}_FILE")}
+    families = {name.split("_")[0] for name in known if name.split("_")[0] not in _EVERYBODYS} | {"LIMIT"}
+    return sorted(
+        name for name in environment if name not in known and name.split("_")[0] in families and not name.startswith(tuple(BUDGET_SECONDS))
+    )
 
 
 def _read_plain(setting: Setting, environment: Mapping[str, str]) -> object:

@@ -50,7 +50,7 @@ async def _run(options: argparse.Namespace) -> None:
     async with mitto:
         _say(f"fake Mitto listening on {mitto.url}")
         _say(f"set MITTO_BASE_URL={mitto.url} MITTO_API_KEY={options.api_key}")
-        _say(f"what it can do: {mitto.url}/")
+        _say(f"Its faults, and how to ask for them: {mitto.url}/")
         await stopped.wait()
 
 

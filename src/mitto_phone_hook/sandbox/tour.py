@@ -147,7 +147,7 @@ async def _stay(base: str, mitto: str, secret: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     _say("Both are running; Ctrl-C ends them. Send a message from another terminal:")
     _show(_curl(base, secret))
-    _say(f"Numbers from +1 202 555 0100 to 0199 bring faults; {mitto}/faults lists them.")
+    _say(f"Some numbers bring faults, such as +12025550141 (401), 0150 (500) or 0160 (hangs); all are listed at {mitto}/")
     _say("Log lines of the function and messages on the handset, as they come:")
     await ended.wait()
 
@@ -181,6 +181,9 @@ def main() -> int:
         asyncio.run(_tour(is_staying=parser.parse_args().stay))
     except TourError as error:
         print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
         return 1
     return 0
 
