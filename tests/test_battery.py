@@ -21,7 +21,7 @@ from processes import API_KEY, BEARER, FakeMittoProcess, Process, command, fake_
 
 BATTERY = json.loads((Path(__file__).parent / "data" / "battery.json").read_text(encoding="utf-8"))
 SETTINGS = BATTERY["defaults"]["environment"] | {"HOOK_SECRETS": HOOK_SECRETS}
-OTPS = (f"{number:06d}" for number in itertools.count(283947, 7919))
+OTPS = (f"{number:010d}" for number in itertools.count(2839471234, 7919))
 
 
 class Stage(NamedTuple):

@@ -211,3 +211,41 @@ def test_idle_connections_whose_time_is_over_are_closed_at_the_next_request() ->
             await transport.aclose()
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9_000_000, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 9_000_000],
+    ids=["headers", "trailers"],
+)
+def test_what_is_no_body_is_bounded(flood: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(flood)
+
+    async def scenario() -> None:
+        async with Upstream(script) as upstream:
+            transport = OneOriginTransport(upstream.url)
+            found = await client(transport, upstream.base_url).send(SMS, reference="r", until=in_seconds(3))
+            assert found.outcome is Outcome.OUTCOME_UNKNOWN
+            assert found.why != "deadline"
+            await upstream.until(lambda: upstream.open == 0)
+
+    run(scenario())
+
+
+def test_bytes_into_an_idle_connection_end_it() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.write(OK)
+        await asyncio.sleep(0.05)
+        await peer.write(b"HTTP/1.1 200 OK\r\nX: ")
+        await peer.until_client_leaves()
+
+    async def scenario() -> None:
+        async with Upstream(script) as upstream:
+            transport = OneOriginTransport(upstream.url)
+            assert (await client(transport, upstream.base_url).send(SMS, reference="r", until=in_seconds(3))).outcome is Outcome.ACCEPTED
+            await upstream.until(lambda: upstream.connections == 1 and upstream.open == 0)
+
+    run(scenario())

@@ -365,3 +365,32 @@ def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: P
 
     with redis_server(tmp_path) as server:
         asyncio.run(run(server))
+
+
+def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        url = f"redis://127.0.0.1:{server.port}"
+        async with contextlib.aclosing(RedisLink(url, Complaints())) as here, contextlib.aclosing(RedisLink(url, Complaints())) as there:
+            store = RedisStore(here, 600)
+            await RedisStore(there, 600).claim("k", Entry("pending", "there"))
+            assert await store.claim("k", Entry("pending", "here")) is not None
+            os.kill(server.popen.pid, signal.SIGSTOP)
+            kept = await store.claim("k", Entry("pending", "here"))
+            os.kill(server.popen.pid, signal.SIGCONT)
+            assert kept is not None
+            assert kept.owner == "there"
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))
+
+
+def test_more_calls_at_once_than_a_pool_usually_holds_do_not_pass_for_a_redis_that_is_down(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+            store = RedisStore(link, 600)
+            for start in range(0, 300, 150):  # the first time opens the connections
+                with contextlib.suppress(AssertionError) if start == 0 else contextlib.nullcontext():
+                    await asyncio.gather(*(store.claim(f"many-{number}", Entry("pending", "r")) for number in range(start, start + 150)))
+                await asyncio.sleep(1.1 if start == 0 else 0)
+
+    asyncio.run(run())

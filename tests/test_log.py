@@ -260,9 +260,9 @@ def test_lines_below_the_operators_level_are_not_written(level: str, written: li
     assert [json.loads(line)["severity"] for line in stream.getvalue().splitlines()] == written
 
 
-def test_lines_go_to_standard_output_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_go_to_standard_output_unless_told_otherwise(capfd: pytest.CaptureFixture[str]) -> None:
     emitter("INFO")({"severity": "INFO", "event": "accepted"})
-    assert capsys.readouterr() == ('{"severity":"INFO","event":"accepted"}\n', "")
+    assert capfd.readouterr() == ('{"severity":"INFO","event":"accepted"}\n', "")
 
 
 def library_record(level: int, message: str, *args: object, error: Exception | None = None) -> logging.LogRecord:

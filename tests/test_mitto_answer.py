@@ -270,3 +270,9 @@ def test_whatever_comes_becomes_an_answer_and_only_a_promise_is_accepted(status:
 @given(st.integers(100, 599), BODIES)
 def test_only_429_and_503_may_be_repeated_as_they_are(status: int, body: bytes | None) -> None:
     assert read_answer(status, body, "").outcome is not NOT_SENT or status in {429, 503}
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+@pytest.mark.parametrize("code", [0, 1])
+def test_no_status_makes_a_code_that_may_mean_sent_into_not_sent(status: int, code: int) -> None:
+    assert read_answer(status, with_code(code), "").outcome is UNKNOWN

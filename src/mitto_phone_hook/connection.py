@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 import httptools
 import httpx
 
-MAX_HEAD_BYTES = 102_400
-"""For status lines and headers of one answer, interim ones included."""
+MAX_OVERHEAD_BYTES = 102_400
+"""For all of an answer that is not its body: headers, interim answers, the lengths of chunks, trailers."""
 
 MAX_WAITING_BYTES = 131_072
 """Of a body that is not read; the server has to wait then."""
@@ -33,7 +33,7 @@ class Exchange:
         """Whether bytes came behind the answer."""
         self.keeps_alive = False
         self._parser = httptools.HttpResponseParser(self)
-        self._head_bytes = 0
+        self._overhead = 0
         self._has_head = False
         self._has_length = False
         self._fault: httpx.TransportError | None = None
@@ -47,8 +47,9 @@ class Exchange:
 
     def feed(self, data: bytes) -> None:
         """Take bytes off the wire."""
-        if not self._has_head:
-            self._head_bytes += len(data)
+        if self._fault is not None:
+            return
+        self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -56,7 +57,7 @@ class Exchange:
         except httptools.HttpParserError:
             self.has_more = True
             self.fail(httpx.RemoteProtocolError("not HTTP"))
-        if not self._has_head and self._head_bytes > MAX_HEAD_BYTES:
+        if self._overhead > MAX_OVERHEAD_BYTES:
             self.fail(httpx.RemoteProtocolError("endless headers"))
         self._wake()
 
@@ -106,7 +107,7 @@ class Exchange:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
-        if not self.is_complete:
+        if not self._has_head:  # what comes later are trailers, which mean nothing here
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -124,6 +125,7 @@ class Exchange:
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
         if not self.is_complete:
+            self._overhead -= len(body)
             self._chunks.append(body)
 
     def on_message_complete(self) -> None:
@@ -146,6 +148,7 @@ class Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> Exchange:
         """Write a whole request, once, and expect its answer."""
         self._exchange = Exchange()
+        self.read_on()
         if not self._is_open:
             self._exchange.end(None)
         self._socket.write(request)
@@ -180,7 +183,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on what comes; what nobody asked for ends the connection."""
         exchange = self._exchange
-        if exchange is None:
+        if exchange is None or exchange.is_complete:
             self.close()
             return
         exchange.feed(data)

@@ -54,6 +54,8 @@ if not _SETTINGS.allowed_regions:
     _EMIT({"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"})
 if _SETTINGS.mitto_test:
     _EMIT({"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"})
+if _SETTINGS.store_url == MEMORY and os.environ.get("WORKERS", "1") not in ("", "1"):
+    _EMIT({"severity": "WARNING", "event": "workers_share_nothing", "setting": "STORE_URL"})
 for _name in unknown(os.environ):
     _EMIT({"severity": "WARNING", "event": "unknown_setting", "setting": _name})
 

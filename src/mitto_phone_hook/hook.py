@@ -25,6 +25,8 @@ from mitto_phone_hook.send import send
 from mitto_phone_hook.setting_rules import OBSERVE
 from mitto_phone_hook.settings import Settings
 
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
 
 class Call(NamedTuple):
     """One HTTP request in plain values. ``chunks`` raises ``ConnectionError`` when the caller hangs up."""
@@ -64,7 +66,7 @@ class Hook:
     async def answer(self, call: Call) -> Reply:
         """Answer one HTTP request, whatever it is; raises nothing. Writes one log line, but none about health."""
         until = asyncio.get_running_loop().time() + self._settings.deadline_seconds
-        record = CallRecord(request_id=os.urandom(10).hex(), path=call.path, headers=call.headers, started=time.perf_counter())
+        record = CallRecord(request_id=_new_id(), path=call.path, headers=call.headers, started=time.perf_counter())
         try:
             route = find_route(call.method, call.path)
             if call.path == HEALTH_PATH:
@@ -90,7 +92,8 @@ class Hook:
         async def send_once() -> Result:
             taken = await self._policy.take(message, sms.encoded.segments, self._first_secret(), record.would_refuse)
             record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
-            await self._policy.settle(taken, may_have_left=record.sent.answer.outcome in MAY_HAVE_LEFT)
+            may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
+            await self._ledger.finish(self._policy.settle(taken, may_have_left=may_have_left), until)
             return record.sent.result
 
         record.turn = await self._ledger.once(key_of(message, self._first_secret()), record.request_id, until, send_once)
@@ -136,3 +139,8 @@ class Hook:
             connect_timeout_seconds=settings.connect_timeout_seconds,
             is_test=settings.mitto_test,
         )
+
+
+def _new_id() -> str:
+    """Give 80 random bits in letters: among digits a search for a code in the logs would find codes by chance."""
+    return os.urandom(10).hex().translate(_LETTERS)

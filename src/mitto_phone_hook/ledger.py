@@ -6,10 +6,10 @@ by its content: recipient, code and text, as a keyed hash from which none of the
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
@@ -22,6 +22,9 @@ RESERVE_SECONDS = 0.5
 
 GRACE_SECONDS = 2.0
 """After its deadline and this, a call that has not told its result is dead, and its message's fate unknown."""
+
+MARGIN_SECONDS = 0.05
+"""How far the telling of a result may outlast the deadline before the answer goes out without it."""
 
 _PURPOSE = b"mitto-phone-hook ledger 1"
 
@@ -64,7 +67,15 @@ class Ledger:
     def __init__(self, store: Store, *, deadline_seconds: float) -> None:
         """Keep the entries in ``store``; ``deadline_seconds`` is how long a living call takes at most."""
         self._store = store
+        self._late: set[asyncio.Task[None]] = set()
         self._dead_after = deadline_seconds + GRACE_SECONDS
+
+    async def finish(self, work: Coroutine[Any, Any, None], until: float) -> None:
+        """Do what the store has to be told, but let the answer wait for it no longer than the deadline allows."""
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        await asyncio.wait({task}, timeout=max(until + MARGIN_SECONDS - asyncio.get_running_loop().time(), 0.0))
 
     async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> Turn:
         """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.
@@ -93,7 +104,7 @@ class Ledger:
             await self._store.settle(key, owner, pending._replace(state="unknown"))
             raise
         settling = perf_counter()
-        await self._store.settle(key, owner, _settled(pending, result))
+        await self.finish(self._store.settle(key, owner, _settled(pending, result)), until)
         return Turn(result, claim_seconds, perf_counter() - settling)
 
 

@@ -3,6 +3,7 @@
 Fields of Cloud Logging's structured format where it has them; any other collector reads the same line.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -123,9 +124,12 @@ def emitter(level: str, stream: TextIO | None = None) -> Emit:
 
     def emit(values: Mapping[str, object]) -> None:
         if LEVELS[str(values["severity"])] >= threshold:
-            out = stream or sys.stdout
-            out.write(as_line(values))
-            out.flush()
+            # Not sys.stdout: the framework may wrap that and add what the caller wrote.
+            out = stream or sys.__stdout__
+            # A line that cannot be written must not make a message that has left look like a fault.
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                out.write(as_line(values))  # type: ignore[union-attr] # None where there is no standard output
+                out.flush()  # type: ignore[union-attr]
 
     return emit
 
@@ -175,7 +179,8 @@ def take_over_library_logs(level: str) -> None:
 
     To be called when the server runs: it sets up handlers of its own after the function was imported.
     """
-    handler = logging.StreamHandler(sys.stdout)
+    logging.raiseExceptions = False  # its complaint about a line that it cannot write quotes the line
+    handler = logging.StreamHandler(sys.__stdout__)
     handler.setFormatter(LibraryFormatter())
     root = logging.getLogger()
     root.handlers = [handler]

@@ -41,6 +41,17 @@ class MemoryStore:
         if entry is not None:
             self._put(key, entry, self._clock())
 
+    async def find(self, key: str) -> Entry | None:
+        """Give the entry there is, whoever owns it."""
+        now = self._clock()
+        self._forget(now)
+        kept = self._entries.get(key)
+        return kept[1]._replace(age_seconds=kept[1].age_seconds + now - kept[0]) if kept else None
+
+    async def forget(self, key: str) -> None:
+        """Remove the entry there is, whoever owns it."""
+        self._entries.pop(key, None)
+
     def _put(self, key: str, entry: Entry, now: float) -> None:
         self._entries[key] = (now, entry)
         self._entries.move_to_end(key)

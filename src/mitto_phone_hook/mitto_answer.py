@@ -28,6 +28,9 @@ RESPONSE_CODES = {
 CHARACTER_SET_CODES = frozenset({4, 9})
 """Codes for a text outside its alphabet: the one rejection that another encoding can heal."""
 
+MAY_HAVE_SENT_CODES = frozenset({0, 1})
+"""Codes that no status outweighs: beside them nobody can say that nothing was sent."""
+
 STATUSES = {
     401: Outcome.UPSTREAM_AUTH,
     403: Outcome.UPSTREAM_AUTH,
@@ -84,7 +87,7 @@ def read_answer(status: int, body: bytes | None, retry_after: str) -> Answer:
 def _outcome(status: int, code: int | None) -> Outcome:
     """Read status and code together. A status that contradicts code 0 leaves nobody able to tell."""
     if status in STATUSES:
-        return Outcome.OUTCOME_UNKNOWN if code == 0 else STATUSES[status]
+        return Outcome.OUTCOME_UNKNOWN if code in MAY_HAVE_SENT_CODES else STATUSES[status]
     if code == 0:
         return Outcome.ACCEPTED if status // 100 == _SUCCESS_CLASS else Outcome.OUTCOME_UNKNOWN
     if code is not None:

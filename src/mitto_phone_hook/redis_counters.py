@@ -92,7 +92,7 @@ class RedisCounters:
         await self._front.give_back(taken.front)
         arguments = [number for charge in taken.charges for number in (charge.stamp(taken.at_ms), charge.amount)]
         with contextlib.suppress(Unavailable):
-            await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments)
+            await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments, may_repeat=False)
 
 
 def _keys(charges: Sequence[Charge]) -> list[str]:

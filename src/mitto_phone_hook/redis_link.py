@@ -21,8 +21,15 @@ PAUSE_SECONDS = 1.0
 
 COMPLAINT_SECONDS = 60.0
 
+MAX_CONNECTIONS = 10_000
+"""More than there are calls at once: a pool that is exhausted would pass for a Redis that is down."""
+
 KEY_PREFIX = "{mitto-phone-hook:1}:"
 """In braces what a cluster keeps together: one message's windows are counted in one step."""
+
+
+Keys = Sequence[str]
+Arguments = Sequence[str | int]
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the world, met every time
@@ -34,12 +41,12 @@ class RedisLink:
 
     def __init__(self, url: str, complain: Callable[[], None]) -> None:
         """Connect on first use. ``complain`` is called when Redis fails, at most once in ``COMPLAINT_SECONDS``."""
-        # One more try, at once: a connection from before a restart of Redis fails although Redis is there.
         self._redis = redis.asyncio.from_url(
             url,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 0),
+            max_connections=MAX_CONNECTIONS,
             decode_responses=True,
             protocol=2,  # 3 costs every new connection a round trip more and gives nothing here
         )
@@ -47,14 +54,23 @@ class RedisLink:
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
 
-    async def eval(self, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:  # noqa: ANN401 - what the script returns
-        """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not."""
+    async def eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool = True) -> Any:  # noqa: ANN401
+        """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not.
+
+        With ``may_repeat`` it is run again, once and at once, when its connection breaks: one from before a restart
+        of Redis does, although Redis is there.
+        """
         now = time.monotonic()
         if now < self._left_alone_until:
             raise Unavailable
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await self._redis.eval(script, len(keys), *keys, *arguments)
+                try:
+                    return await self._redis.eval(script, len(keys), *keys, *arguments)
+                except redis.ConnectionError:
+                    if not may_repeat:
+                        raise
+                    return await self._redis.eval(script, len(keys), *keys, *arguments)
         except (redis.RedisError, OSError, TimeoutError):
             self._left_alone_until = now + PAUSE_SECONDS
             if now >= self._quiet_until:

@@ -38,6 +38,8 @@ class RedisStore:
         self._front = MemoryStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
         self._unsettled: dict[str, tuple[str, Entry | None]] = {}
+        self._elsewhere = MemoryStore(window_seconds)
+        """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
     async def claim(self, key: str, entry: Entry) -> Entry | None:
         """See ``Store``."""
@@ -47,11 +49,18 @@ class RedisStore:
         try:
             kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms])
         except Unavailable:
-            return None
+            seen = await self._elsewhere.find(key)
+            if seen is not None:
+                await self._front.settle(key, entry.owner, None)
+            return seen
         if not kept:
+            await self._elsewhere.forget(key)
             return None
         await self._front.settle(key, entry.owner, None)
-        return Entry(*json.loads(kept[0]))._replace(age_seconds=kept[1] / 1000)
+        other = Entry(*json.loads(kept[0]))._replace(age_seconds=kept[1] / 1000)
+        await self._elsewhere.forget(key)
+        await self._elsewhere.claim(key, other)
+        return other
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``Store``. What Redis could not be told is told it as soon as it answers again."""

@@ -29,7 +29,7 @@ UNITS_IN_EACH = {Encoding.GSM7: 153, Encoding.UCS2: 67}
 """Units that fit into every segment of a text that needs several."""
 
 GSM7_EQUALS = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2039\u203a`\u00b4", "'")
+    dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2039\u203a", "'")
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"')
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
     | dict.fromkeys("\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " ")

@@ -82,7 +82,7 @@ def store_url(text: str) -> str:
     """Read where ledger and limits are kept. The address may hold a password, and no options: a wrong one would only show in use."""
     try:
         url = urlsplit(text)
-        is_redis = url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0
+        is_redis = text.startswith(("redis://", "rediss://")) and text.isprintable() and bool(url.hostname) and url.port != 0
     except ValueError:
         is_redis = False
     if text != MEMORY and not (is_redis and not url.query and not url.fragment and re.fullmatch("/?[0-9]{0,4}", url.path)):
