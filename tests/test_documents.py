@@ -1,17 +1,22 @@
 """The documentation says what the code does, and every command in it has been run."""
 
+import base64
 import contextlib
 import os
 import re
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import documents
 import processes
+from mitto_phone_hook.authenticate import HookSecrets, authenticate
 from mitto_phone_hook.outcome import Outcome
 from mitto_phone_hook.reply import REPLIES
 from mitto_phone_hook.setting_rules import hook_secrets
@@ -20,10 +25,20 @@ from processes import BEARER, fake_mitto, function
 README = documents.README.read_text(encoding="utf-8")
 COMMANDS = set(
     re.findall(
-        r"^ *((?:make|python3?|functions-framework|curl) .*)$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE
+        r"^ *((?:make|python3?|curl|\.venv/bin/\S+) .*)$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE
     )
 )
+SECRET_COMMAND = ".venv/bin/mitto-phone-hook secret"
+CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
+SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
+FUNCTION_COMMAND = ".venv/bin/functions-framework --source src/main.py --target send_phone_message"
 RUN_BY_THE_GATE = {"make test", "make check"}
+
+
+def _here(command: str) -> list[str]:
+    """Give a command of the README with the programs of this environment, wherever it is."""
+    program, *arguments = command.split()
+    return [str(Path(sys.executable).parent / Path(program).name), *arguments]
 
 
 @contextlib.contextmanager
@@ -62,7 +77,7 @@ def test_the_readme_tells_every_code_with_its_status(outcome: Outcome) -> None:
 
 
 def test_every_command_of_the_readme_has_a_test() -> None:
-    tested = {"make demo", "make run", SECRET_COMMAND, FUNCTION_COMMAND} | RUN_BY_THE_GATE
+    tested = {"make demo", "make run", SECRET_COMMAND, CHECK_COMMAND, FUNCTION_COMMAND} | RUN_BY_THE_GATE
     assert tested == COMMANDS
 
 
@@ -107,19 +122,36 @@ def test_a_taken_port_gives_one_clear_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
-SECRET_COMMAND = """python3 -c "import base64, os; print('whsec_' + base64.b64encode(os.urandom(32)).decode())\""""
-
-
 def test_the_secret_that_the_readme_makes_is_a_good_one() -> None:
-    made = subprocess.run(["/bin/sh", "-c", SECRET_COMMAND], capture_output=True, text=True, timeout=20, check=True)
+    made = subprocess.run([*_here(SECRET_COMMAND)], capture_output=True, text=True, timeout=20, check=True)
     assert hook_secrets(made.stdout.strip()).signing_keys
 
 
-FUNCTION_COMMAND = "functions-framework --source src/main.py --target send_phone_message"
+def test_the_check_of_the_readme_finds_a_good_set_up_good(tmp_path: Path) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as mitto:
+        environment = processes.function_environment(MITTO_BASE_URL=f"http://127.0.0.1:{mitto.port}", ALLOWED_REGIONS="US")
+        done = subprocess.run([*_here(CHECK_COMMAND)], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout
+    assert not mitto.output.read_text(encoding="utf-8").count("Mitto SMS")
+
+
+def test_the_sandbox_of_the_readme_explains_itself() -> None:
+    done = subprocess.run([*_here(SANDBOX_COMMAND)], capture_output=True, text=True, timeout=20, check=True)
+    assert "12025550160" in done.stdout
 
 
 def test_the_function_starts_as_the_readme_says(tmp_path: Path) -> None:
     words = processes.command(1)
-    assert " ".join([Path(words[0]).name, *words[1:5]]) == FUNCTION_COMMAND
+    assert " ".join([f".venv/bin/{Path(words[0]).name}", *words[1:5]]) == FUNCTION_COMMAND
     with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
         assert process.post({}, bearer=BEARER)[0] == 422
+
+
+def test_the_signature_of_the_readme_is_accepted() -> None:
+    [snippet] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102 - our own README
+    key = bytes(range(32))
+    headers = names["signed"](f"whsec_{base64.b64encode(key).decode()}", b"{}")
+    raw = {name.encode(): value.encode() for name, value in headers.items()}
+    assert authenticate(raw, b"{}", HookSecrets(signing_keys=(key,)), time.time()) is not None

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
+from mitto_phone_hook.cli.capacity import add_to as add_capacity
 from mitto_phone_hook.cli.check import add_to as add_check
 from mitto_phone_hook.cli.screen import Screen
 from mitto_phone_hook.cli.secret import add_to as add_secret
 
-COMMANDS = (add_secret, add_check)
+COMMANDS = (add_secret, add_check, add_capacity)
 """Each adds its parser, whose ``run`` takes options, environment and screen, and gives the exit status."""
 
 INTERRUPTED = 130
