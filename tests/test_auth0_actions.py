@@ -29,8 +29,9 @@ def test_the_actions_pass_their_own_tests() -> None:
     done = _node("--test", "--test-reporter=tap", *map(str, sorted(TESTS.glob("*.test.mjs"))))
     assert done.returncode == 0, done.stdout[-5000:]
     counts = dict(line[2:].split() for line in done.stdout.splitlines() if line.startswith(("# tests", "# pass", "# skipped")))
-    assert int(counts["tests"]) == int(counts["pass"]) > 40
-    assert counts["skipped"] == "0"
+    assert int(counts["tests"]) == int(counts["pass"]) + int(counts["skipped"])
+    assert int(counts["pass"]) > 40
+    assert counts["skipped"] == "0" or "CI" not in os.environ, "some need jq and shellcheck"
 
 
 class Stage(NamedTuple):
