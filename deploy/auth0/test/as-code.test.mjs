@@ -1,9 +1,7 @@
 // The three ways of setting up as code, and the README, agree with each other and with the files that they upload.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import test from "node:test";
-import { fileURLToPath } from "node:url";
 import { OWN_CODES, readText, REPLIES } from "./support.mjs";
 
 const TENANTS = { "custom-phone-provider": "deploy-cli/tenant.yaml", "send-phone-message": "deploy-cli/tenant-send-phone-message.yaml" };
@@ -55,11 +53,4 @@ test("Terraform keeps the secret out of its output and the steps in their order"
 test("the README explains every code that can reach the tenant log", () => {
   const readme = readText("../README.md");
   for (const code of [...OWN_CODES, ...REPLIES.map((reply) => reply.code)]) assert.ok(readme.includes(`\`${code}\``), code);
-});
-
-const hasTerraform = spawnSync("terraform", ["version"]).status === 0;
-test("the Terraform files are formatted", { skip: !hasTerraform && "terraform is not on this machine" }, () => {
-  const folder = fileURLToPath(new URL("../terraform", import.meta.url));
-  const { status, stdout } = spawnSync("terraform", ["fmt", "-check", "-diff", folder], { encoding: "utf8" });
-  assert.equal(status, 0, stdout);
 });
