@@ -241,7 +241,7 @@ def test_a_wrong_settings_file_stops_before_the_deployment(line: str, said: str,
 def test_the_example_of_settings_is_one_that_deploys(cloud: Cloud) -> None:
     done = cloud.deploy("--settings", GCP / "settings.example.env", secrets=_SECRETS)
     assert done.returncode == 0, done.stderr
-    assert load(cloud.environment(), lambda path: API_KEY if "api-key" in path else BEARER).mitto_test
+    assert not load(cloud.environment(), lambda path: API_KEY if "api-key" in path else BEARER).mitto_test
 
 
 def test_undo_deletes_all_that_was_made_but_the_secrets(cloud: Cloud) -> None:
