@@ -21,8 +21,8 @@ PAUSE_SECONDS = 1.0
 
 COMPLAINT_SECONDS = 60.0
 
-MAX_CONNECTIONS = 10_000
-"""More than there are calls at once: a pool that is exhausted would pass for a Redis that is down."""
+MAX_CONNECTIONS = 16
+"""Further operations wait in line: opening hundreds at once would miss the time-out and pass for a Redis that is down."""
 
 KEY_PREFIX = "{mitto-phone-hook:1}:"
 """In braces what a cluster keeps together: one message's windows are counted in one step."""
@@ -50,6 +50,7 @@ class RedisLink:
             decode_responses=True,
             protocol=2,  # 3 costs every new connection a round trip more and gives nothing here
         )
+        self._line = asyncio.Semaphore(MAX_CONNECTIONS)
         self._complain = complain
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
@@ -60,6 +61,11 @@ class RedisLink:
         With ``may_repeat`` it is run again, once and at once, when its connection breaks: one from before a restart
         of Redis does, although Redis is there.
         """
+        # Waiting in line is not Redis' fault, so it stands outside the time-out.
+        async with self._line:
+            return await self._eval(script, keys, arguments, may_repeat=may_repeat)
+
+    async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401
         now = time.monotonic()
         if now < self._left_alone_until:
             raise Unavailable
@@ -72,7 +78,7 @@ class RedisLink:
                         raise
                     return await self._redis.eval(script, len(keys), *keys, *arguments)
         except (redis.RedisError, OSError, TimeoutError):
-            self._left_alone_until = now + PAUSE_SECONDS
+            self._left_alone_until = time.monotonic() + PAUSE_SECONDS
             if now >= self._quiet_until:
                 self._quiet_until = now + COMPLAINT_SECONDS
                 self._complain()
