@@ -7,50 +7,56 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test check format chaos attack bench soak bundle lock clean
+.PHONY: ready help demo run test check format chaos attack bench soak bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## See the whole way once: hook call in, SMS out, on this machine only
+demo: ready ## See the whole way once: hook call in, SMS out, on this machine only
 	@$(BIN)/python -m mitto_phone_hook.sandbox.tour
 
-run: $(READY) ## Leave the function and the fake Mitto running, to try your own calls
+run: ready ## Leave the function and the fake Mitto running, to try your own calls
 	@$(BIN)/python -m mitto_phone_hook.sandbox.tour --stay
 
-test: $(READY) ## Run the tests, but for those that build deployments
+test: ready ## Run the tests, but for those that build deployments
 	@$(BIN)/python -m pytest -m "not deployment"
 
-check: $(READY) ## Lint, types, all tests with coverage
+check: ready ## Lint, types, all tests with coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --cov --cov-report=term
 
-format: $(READY) ## Format the code and mend what can be mended
+format: ready ## Format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: $(READY) ## 2,000 codes, repeated at random, while everything around breaks (60 s)
+chaos: ready ## 2,000 codes, repeated at random, while everything around breaks (60 s)
 	@$(BIN)/python tests/chaos.py
 
-attack: $(READY) ## SMS pumping replayed with protection off, observing and on
+attack: ready ## SMS pumping replayed with protection off, observing and on
 	@$(BIN)/python tests/attack.py
 
-bench: $(READY) ## Measure this function side by side with what people would use instead (15 min)
+bench: ready ## Measure this function side by side with what people would use instead (15 min)
+	@$(BIN)/python -m benchmarks.costs
 	@$(BIN)/python -m benchmarks
 
-soak: $(READY) ## Steady load with faults for 10 minutes; whatever grows is a failure
+soak: ready ## Steady load with faults for 10 minutes; whatever grows is a failure
 	@$(BIN)/python -m benchmarks.soak
 
-bundle: $(READY) ## Stage what a cloud needs in build/bundle
+bundle: ready ## Stage what a cloud needs in build/bundle
 	@$(BIN)/python deploy/bundle.py
 
-lock: $(READY) ## Renew the exact versions and hashes in deploy/requirements*.txt
+lock: ready ## Renew the exact versions and hashes in deploy/requirements*.txt
 	@$(BIN)/python deploy/bundle.py --lock
 
 clean: ## Remove everything that the other targets made
 	@rm -rf $(VENV) build benchmarks/.cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# The stamp says that a set-up was finished once; this, that it still works.
+ready: $(READY)
+	@$(BIN)/python -c 'import functions_framework, mitto_phone_hook, pytest' 2>/dev/null \
+	|| { echo "The environment in .venv is broken; make clean takes it away, then run the same command again." >&2; exit 1; }
 
 $(READY): pyproject.toml
 	@python=""; \

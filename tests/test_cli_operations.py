@@ -1,7 +1,6 @@
 """The page for whoever is woken tells every event and every word that the log can have, and its commands work."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from mitto_phone_hook.limits import NAMES, is_budget
 from mitto_phone_hook.log import FIELDS, SEVERITIES
 from mitto_phone_hook.outcome import Outcome
-from processes import ROOT
+from processes import ROOT, need
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SOURCE = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "src" / "mitto_phone_hook").glob("*.py")))
@@ -77,8 +76,8 @@ def test_the_sections_that_the_command_points_at_are_there() -> None:
         assert f"## {name}\n" in PAGE or f"| `{name}` |" in PAGE
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
 def test_the_commands_for_jq_read_a_log(tmp_path: Path) -> None:
+    need("jq", "jq")
     log = (
         '{"severity":"INFO","event":"accepted","region":"CH","upstream_ms":12.5}\n'
         '{"severity":"INFO","event":"accepted","region":"CH","duplicate":true}\n'

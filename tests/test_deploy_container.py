@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, fake_mitto, free_port, function
+from processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, fake_mitto, free_port, function, lacking
 from test_deploy import MESSAGE, run, serving, stamps
 
 # The first test of a module installs packages, and not always from a cache.
@@ -86,10 +86,10 @@ def _public_python() -> str | None:
 def rootfs() -> Iterator[Path]:
     """Replay the build: the image's folders, made by the Dockerfile's commands, read-only and owned by root."""
     if os.getuid() != 0:
-        pytest.skip("only root can run the function as another user")
+        lacking("only root can run the function as another user")
     python = _public_python()
     if python is None:
-        pytest.skip(f"no Python >= 3.11 here that user {USER} may run")
+        lacking(f"no Python >= 3.11 here that user {USER} may run")
     # Not pytest's own folder, which is closed to other users.
     with tempfile.TemporaryDirectory() as folder:
         rootfs = Path(folder)
@@ -176,7 +176,7 @@ def _container(rootfs: Path, mitto: FakeMittoProcess, output: Path) -> Iterator[
 def needs_namespaces() -> None:
     probe = subprocess.run(["unshare", "--mount", "mount", "--make-rprivate", "/"], check=False, capture_output=True)  # noqa: S607 - of the system
     if probe.returncode:
-        pytest.skip("this machine does not let root make a mount namespace, so the root cannot be made read-only")
+        lacking("this machine does not let root make a mount namespace, so the root cannot be made read-only")
 
 
 REQUESTS: dict[str, tuple[str, str, dict[str, Any] | None, str]] = {

@@ -90,7 +90,9 @@ def test_the_demo_shows_reply_and_handset_and_ends_well() -> None:
     with _make("demo") as demo:
         printed, errors = demo.communicate(timeout=60)
     assert demo.returncode == 0, errors
-    assert '"status": "accepted"' in printed
+    assert printed.count('"status": "accepted"') == 2
+    assert printed.count('"duplicate": true') == 1
+    assert printed.count("Mitto SMS") == 1
     assert "Here is your one time password: 999111" in printed
     assert "401" in printed
     assert "All as it should be" in printed

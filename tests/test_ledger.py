@@ -260,6 +260,22 @@ def test_a_message_is_known_by_recipient_code_and_text_however_written() -> None
     assert "2025550110" not in _key()
 
 
+def test_redis_itself_lets_only_the_owner_settle(redis: Process) -> None:
+    """Another instance knows nothing of the entry: only the script can refuse."""
+
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+            key = next(KEYS)
+            await RedisStore(link, 600).claim(key, Entry("pending", "mine"))
+            for entry in (None, Entry("unknown", "somebody")):
+                await RedisStore(link, 600).settle(key, "somebody", entry)
+                kept = await RedisStore(link, 600).claim(key, Entry("pending", "r2"))
+                assert kept is not None
+                assert (kept.owner, kept.state) == ("mine", "pending")
+
+    asyncio.run(run())
+
+
 class Complaints(list[float]):
     def __call__(self) -> None:
         self.append(time.monotonic())

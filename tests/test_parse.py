@@ -793,7 +793,20 @@ def test_a_recipient_shows_its_calling_code_and_two_digits(e164: str, shown: str
 
 @pytest.mark.parametrize(
     "hidden",
-    ["\ufdd0", "\U0010ffff", "\u034f", "\u115f", "\u3164", "\U0001d173", "\U000e0100", "12\ufe0e34"],
+    [
+        "\ufdd0",
+        "\U0010ffff",
+        "\u034f",
+        "\u115f",
+        "\u3164",
+        "\U0001d173",
+        "\U000e0100",
+        "12\ufe0e34",
+        "12\u033834",
+        "12\u060034",
+        "12\U0001343034",
+        "12\u280034",
+    ],
     ids=lambda text: "-".join(f"{ord(character):x}" for character in text),
 )
 def test_what_nobody_would_see_is_refused(hidden: str) -> None:

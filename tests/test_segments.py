@@ -1,16 +1,26 @@
 """What a text costs: the alphabet, the boundaries of segments, and that no text loses anything on its way."""
 
+import asyncio
 import random
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 
+import httpx
 import pytest
 from gsm0338 import Codec  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.gsm7 import BASIC, ESCAPE, EXTENSION, SEPTETS, is_gsm7
+from mitto_phone_hook.message import Recipient
+from mitto_phone_hook.mitto import Mitto
+from mitto_phone_hook.mounted import Mounted
+from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.sandbox import FakeMitto
 from mitto_phone_hook.segments import GSM7_EQUALS, UNITS_IN_EACH, UNITS_IN_ONE, Encoding, as_ucs2, encode, split
+from mitto_phone_hook.transport import OneOriginTransport
 
 LAW = settings(max_examples=150, deadline=None)
 CODEC = Codec()
@@ -246,18 +256,39 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_gsm7_is_never_declared_for_a_text_that_the_alphabet_lacks(script: str) -> None:
+def texts_in(script: str, strange: str = "") -> Iterator[str]:
+    """Give 250 texts with letters of a script among everything that a template holds."""
     first, last = SCRIPTS[script]
     source = random.Random(script)  # noqa: S311 - the same texts on every run, nothing secret
     for _ in range(250):
         letters = [chr(source.randint(first, last)) for _ in range(source.randint(1, 5))]
-        filling = source.choices(f"code {ESCAPE if source.random() < 0.1 else ''}\u2019\u2026 1234\n€[", k=source.randint(0, 180))
+        filling = source.choices(f"code {strange if source.random() < 0.1 else ''}\u2019\u2026 1234\n€[", k=source.randint(0, 180))
         characters = letters + filling
         source.shuffle(characters)
-        text = "".join(characters)
+        yield "".join(characters)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_gsm7_is_never_declared_for_a_text_that_the_alphabet_lacks(script: str) -> None:
+    for text in texts_in(script, strange=ESCAPE):
         encoded = encode(text)
         assert (encoded.encoding is Encoding.GSM7) == is_carried(encoded.text), ascii(text)
+
+
+def test_mitto_rejects_none_of_5000_texts_in_20_scripts() -> None:
+    async def run() -> None:
+        async with FakeMitto(api_key="key-of-the-tests") as fake:
+            transport = OneOriginTransport(httpx.URL(fake.url))
+            mitto = Mitto(transport, Mounted("key-of-the-tests"), base_url=fake.url, connect_timeout_seconds=5, is_test=False)
+            texts = [text for script in SCRIPTS for text in texts_in(script)]
+            for text in texts:
+                sms = Sms(Recipient("+12025550110"), "Mitto SMS", encode(text), 5)
+                answer = await mitto.send(sms, reference="r", until=asyncio.get_running_loop().time() + 5)
+                assert answer.outcome is Outcome.ACCEPTED, (answer.why, ascii(text))
+            assert len(fake.inbox) == len(texts) == 5000
+            await transport.aclose()
+
+    asyncio.run(run())
 
 
 def test_smart_encoding_never_costs_a_segment_more() -> None:

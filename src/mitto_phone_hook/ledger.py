@@ -26,6 +26,9 @@ GRACE_SECONDS = 2.0
 MARGIN_SECONDS = 0.05
 """How far the telling of a result may outlast the deadline before the answer goes out without it."""
 
+AMPLE_SECONDS = 1.0
+"""With more than this left, telling the store cannot reach the deadline: its own time-out is a fraction of it."""
+
 _PURPOSE = b"mitto-phone-hook ledger 1"
 
 
@@ -72,10 +75,14 @@ class Ledger:
 
     async def finish(self, work: Coroutine[Any, Any, None], until: float) -> None:
         """Do what the store has to be told, but let the answer wait for it no longer than the deadline allows."""
+        left_seconds = until + MARGIN_SECONDS - asyncio.get_running_loop().time()
+        if left_seconds > AMPLE_SECONDS:
+            await work
+            return
         task = asyncio.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
-        await asyncio.wait({task}, timeout=max(until + MARGIN_SECONDS - asyncio.get_running_loop().time(), 0.0))
+        await asyncio.wait({task}, timeout=max(left_seconds, 0.0))
 
     async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> Turn:
         """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.

@@ -175,7 +175,7 @@ class LibraryFormatter(logging.Formatter):
 
 
 def take_over_library_logs(level: str) -> None:
-    """Send every library's warnings, and at ``DEBUG`` more, through ``LibraryFormatter``.
+    """Send every library's warnings, or only its errors where ``level`` says so, through ``LibraryFormatter``.
 
     To be called when the server runs: it sets up handlers of its own after the function was imported.
     """

@@ -26,14 +26,14 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 # characters of no width, fillers, tags and noncharacters: nothing that a person would see, all that a forger would like.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u206f"
-    "\u2800\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\u2800\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U00013430-\U0001343f\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
     + "]"
 )
 # Persian, Indic scripts and emoji need joiners and selectors between their characters; beside ASCII they only split
 # codes, but for the keycap emoji.
 _JOINER_BESIDE_ASCII = re.compile(
-    "(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])|[\x00-\x7f][\ufe00-\ufe0f](?!\u20e3)|[0-9][\u0300-\u036f\u20d0-\u20ff]"
+    "(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])|[\x00-\x7f][\ufe00-\ufe0f](?!\u20e3)|[0-9][\u0300-\u036f\u0600-\u0605\u20d0-\u20ff]"
 )
 # Direction marks belong to texts in a script that runs from right to left.
 _DIRECTION_MARK = re.compile("[\u200e\u200f]")

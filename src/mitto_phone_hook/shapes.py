@@ -57,10 +57,22 @@ HOOK = Shape(
     ),
 )
 
+_EVENT = {
+    "client_id": "client.client_id",
+    "client_name": "client.name",
+    "organization": "organization.id",
+    "user_id": "user.user_id",
+    "tenant": "tenant.id",
+    "client_ip": "request.ip",
+}
+"""What the events of both Actions have in the same places."""
+
+_EVENT_OBJECTS = (("client",), ("request",), ("tenant",), ("user",))
+
 MFA_EVENT = Shape(
     source="auth0_event_mfa",
     marker=("message_options",),
-    objects=(("message_options",), ("client",), ("request",), ("tenant",), ("user",)),
+    objects=(("message_options",), *_EVENT_OBJECTS),
     places=_places(
         recipient="message_options.recipient",
         text="message_options.text",
@@ -68,19 +80,14 @@ MFA_EVENT = Shape(
         code="message_options.code",
         purpose_raw="message_options.action",
         locale="request.language",
-        client_id="client.client_id",
-        client_name="client.name",
-        organization="organization.id",
-        user_id="user.user_id",
-        tenant="tenant.id",
-        client_ip="request.ip",
+        **_EVENT,
     ),
 )
 
 PROVIDER_EVENT = Shape(
     source="auth0_event_provider",
     marker=("notification",),
-    objects=(("notification",), ("client",), ("request",), ("tenant",), ("user",)),
+    objects=(("notification",), *_EVENT_OBJECTS),
     places=_places(
         recipient="notification.recipient",
         text="notification.as_text",
@@ -88,12 +95,7 @@ PROVIDER_EVENT = Shape(
         code="notification.code",
         purpose_raw="notification.message_type",
         locale="notification.locale request.language",
-        client_id="client.client_id",
-        client_name="client.name",
-        organization="organization.id",
-        user_id="user.user_id",
-        tenant="tenant.id",
-        client_ip="request.ip",
+        **_EVENT,
         sender_hint="notification.from",
     ),
 )

@@ -57,6 +57,9 @@ async def walk(base: str, secret: str, messages: list[Message]) -> None:
         if len(messages) != 1:
             raise TourError("One SMS should have left and did not; run `make run` and read the function's log.")
         _show(draw(messages[0]))
+        _say("The same call again, as callers repeat themselves:")
+        if not (await _post(client, secret, expect=200)).get("duplicate"):
+            raise TourError("The repeat should have been known as a duplicate; run `make run` and read the function's log.")
         _say("The same call with a wrong secret:")
         await _post(client, "not-the-secret-of-this-hook", expect=401)
     if len(messages) != 1:

@@ -1,0 +1,136 @@
+"""What ledger and checks cost one message, in this process and in round trips to Redis: ``python -m benchmarks.costs``.
+
+Processor time, the least of seven runs, so that other work on the machine counts as little as possible. A whole
+message is the hook itself with an answer of Mitto's at hand: without HTTP server and network, so shares are upper bounds.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from mitto_phone_hook.destination import DestinationPolicy
+from mitto_phone_hook.hook import Call, Hook, Stores
+from mitto_phone_hook.ledger import Ledger, key_of
+from mitto_phone_hook.limits import Limits, read_limits
+from mitto_phone_hook.memory_counters import MemoryCounters
+from mitto_phone_hook.memory_store import MemoryStore
+from mitto_phone_hook.number import read_number
+from mitto_phone_hook.outcome import Outcome, Result
+from mitto_phone_hook.parse import parse
+from mitto_phone_hook.policy import Policy
+from mitto_phone_hook.settings import load
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from processes import fake_mitto, function, redis_server
+
+RUNS, MESSAGES = 7, 2000
+SECRET = "bearer-secret-of-the-benchmark"  # noqa: S105 - no secret
+CHECKS_GOAL_US, LEDGER_GOAL = 150, 0.05
+SETTINGS = {"ALLOWED_REGIONS": "CH", "LIMITS": "prefix=off; ip=9999999/hour; total=9999999/hour,9999999/day"}
+
+
+def body(number: int) -> bytes:
+    """Give a message to a number of its own."""
+    context = {"code": f"{number:06d}", "message_type": "sms", "ip": "203.0.113.7", "client": {"client_id": "x"}}
+    return json.dumps({"recipient": f"+4179{number:07d}", "text": f"Your code is {number:06d}", "context": context}).encode()
+
+
+def microseconds(work: Callable[[], Callable[[int], Awaitable[object]]]) -> float:
+    """Give the processor time of one message; ``work`` makes what handles it anew for every run."""
+
+    async def run() -> float:
+        handle = work()
+        started = time.process_time()
+        for number in range(MESSAGES):
+            await handle(number)
+        return (time.process_time() - started) / MESSAGES * 1e6
+
+    return min(asyncio.run(run()) for _ in range(RUNS))
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def whole() -> Callable[[int], Awaitable[object]]:
+    """Handle messages by the whole hook."""
+    settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
+    mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
+    hook = Hook(settings, lambda: mitto, lambda: Stores(MemoryStore(600), MemoryCounters()), lambda _: None)
+    headers = {b"authorization": f"Bearer {SECRET}".encode()}
+    return lambda number: hook.answer(Call("POST", "/", headers, _pieces(body(number))))
+
+
+def checks() -> Callable[[int], Awaitable[object]]:
+    """Handle messages by all checks: the number, its destination, limits."""
+    limits = Limits(read_limits(SETTINGS["LIMITS"]), {}, {}, frozenset({"CH"}), frozenset())
+    policy = Policy(DestinationPolicy(frozenset({"CH"}), ()), limits, MemoryCounters(), lambda _: None, is_observing=False)
+    messages = [parse(body(number), b"", None) for number in range(MESSAGES)]
+
+    async def handle(number: int) -> None:
+        message = messages[number]
+        read_number(message.recipient.get_secret_value(), None)
+        policy.check_destination(message, [])
+        await policy.settle(await policy.take(message, 1, b"secret", []), may_have_left=True)
+
+    return handle
+
+
+def ledger() -> Callable[[int], Awaitable[object]]:
+    """Handle messages by the ledger alone; who sends is at hand."""
+    book = Ledger(MemoryStore(600), deadline_seconds=8)
+    messages = [parse(body(number), b"", None) for number in range(MESSAGES)]
+
+    async def send() -> Result:
+        return Result(Outcome.ACCEPTED, message_id="m", segments=1)
+
+    return lambda number: book.once(key_of(messages[number], b"secret"), f"r{number}", float("inf"), send)
+
+
+def round_trips() -> float:
+    """Count what a real Redis is asked for one message through the real function."""
+    with TemporaryDirectory() as name, redis_server(Path(name)) as redis, fake_mitto(Path(name) / "mitto.txt") as mitto:
+        places = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "STORE_URL": f"redis://127.0.0.1:{redis.port}"}
+        with function(Path(name) / "function.txt", **SETTINGS | places) as process:
+            process.post(json.loads(body(0)))
+            before = _scripts_run(redis.port)
+            for number in range(1, 21):
+                process.post(json.loads(body(number)))
+            return (_scripts_run(redis.port) - before) / 20
+
+
+def _scripts_run(port: int) -> int:
+    async def ask() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"INFO commandstats\r\n")
+        length = int((await reader.readline())[1:])
+        lines = (await reader.readexactly(length)).decode().splitlines()
+        writer.close()
+        return sum(int(line.split("calls=")[1].split(",")[0]) for line in lines if line.startswith("cmdstat_eval:"))
+
+    return asyncio.run(ask())
+
+
+def main() -> int:
+    """Print the costs; 1 when a goal is missed."""
+    message, check, book, trips = microseconds(whole), microseconds(checks), microseconds(ledger), round_trips()
+    share = book / message
+    rows = [
+        ("a whole message, without server and network", f"{message:.0f} us", ""),
+        ("all checks: number, destination, limits", f"{check:.0f} us", "met" if check < CHECKS_GOAL_US else "MISSED"),
+        ("ledger: key, claim, settle", f"{book:.0f} us, {share:.1%}", "met" if share < LEDGER_GOAL else "MISSED"),
+        ("round trips to Redis: claim, count, settle", f"{trips:.2f}", "met" if trips == 3 else "MISSED"),  # noqa: PLR2004 - named beside it
+    ]
+    for name, figure, verdict in rows:
+        sys.stdout.write(f"{name:<46}{figure:>16}  {verdict}\n")
+    return int(any(verdict == "MISSED" for _, _, verdict in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
