@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -35,12 +36,21 @@ def lacking(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+# Below the ports that the system gives away (32768 on), and each test worker's own: one that was found free a moment
+# ago must not be somebody else's by the time a server of ours has started.
+_PORTS = itertools.cycle(range(10_000 + _WORKER * 1200, 10_000 + _WORKER * 1200 + 1200))
+for _ in range(os.getpid() % 1200):
+    next(_PORTS)
+
+
 def free_port() -> int:
-    """Give a loopback port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a loopback port that nobody listens on, and that nobody else is given."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("an endless cycle ended")
 
 
 def function_environment(**settings: str) -> dict[str, str]:

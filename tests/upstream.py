@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from processes import free_port
+
 T = TypeVar("T")
 
 LIMIT_SECONDS = 10
@@ -215,10 +217,7 @@ def deaf_port() -> Iterator[int]:
 
 def closed_port() -> int:
     """Give a port on which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+    return free_port()
 
 
 def open_sockets() -> int:

@@ -18,8 +18,9 @@ const drip = (socket, text, everyMs = 10) => {
   const timer = setInterval(() => (index < text.length && !socket.destroyed ? socket.write(text[index++]) : clearInterval(timer)), everyMs);
 };
 
+// Below the ports that the system gives away: somebody else could be given one that was ours a moment ago.
 const closedPort = async () => {
-  const server = net.createServer().listen(0, "127.0.0.1");
+  const server = net.createServer().listen(32000 + Math.floor(Math.random() * 700), "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
   server.close();

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -25,6 +26,7 @@ from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
 
 HOST = "127.0.0.1"
+PORTS = range(20_000, 32_000)
 ENTRY_FILE = Path(mitto_phone_hook.__file__).parent.parent / "main.py"
 START_SECONDS = 20
 
@@ -113,14 +115,14 @@ async def _until_healthy(base: str, process: asyncio.subprocess.Process) -> None
 
 def choose_port(wanted: str | None) -> int:
     """Give the wanted port, or any free one. Raises ``TourError`` when it is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, int(wanted or 0)))
-        except (OSError, ValueError, OverflowError):
-            raise TourError(f"Port {wanted} is taken or no port; choose another one, or leave PORT unset for any free one.") from None
-        port: int = probe.getsockname()[1]
-        return port
+    # Not one that the system gives away: it could be somebody else's by the time the function has started.
+    candidates = [wanted] if wanted else random.sample(PORTS, 50)
+    for candidate in candidates:
+        with socket.socket() as probe, contextlib.suppress(OSError, ValueError, OverflowError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, int(candidate)))
+            return int(candidate)
+    raise TourError(f"Port {wanted} is taken or no port; choose another one, or leave PORT unset for any free one.")
 
 
 def _environment(mitto: str, api_key: str, secret: str) -> dict[str, str]:
