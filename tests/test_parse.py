@@ -688,8 +688,8 @@ def test_a_refusal_names_fields_and_never_repeats_what_was_in_them(body: bytes) 
     assert "canary" not in "".join(traceback.format_exception(error))
 
 
-PLACES = {".".join(path) for shape in NATIVE_SHAPES for paths in shape.places.values() for path in paths} | {
-    ".".join(path) for shape in NATIVE_SHAPES for path in shape.objects
+PLACES = {path for shape in NATIVE_SHAPES for _, path in shape.holders} | {
+    place.dotted for shape in NATIVE_SHAPES for places in shape.places.values() for place in places
 }
 KEYS = sorted({key for place in PLACES for key in place.split(".")})
 LEAVES = (

@@ -13,13 +13,14 @@ from pydantic_core import from_json
 from mitto_phone_hook.message import PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.number import read_number
 from mitto_phone_hook.outcome import Outcome, Refused
-from mitto_phone_hook.shapes import CHANNELS, NATIVE_SHAPES, PURPOSES, Path, Shape
+from mitto_phone_hook.shapes import CHANNELS, NATIVE_SHAPES, PURPOSES, Place, Shape
 
 FORM = b"application/x-www-form-urlencoded"
 
 _MAX_FORM_FIELDS = 50
 _CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_SECONDS = re.compile("[0-9]{1,11}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 
 # Control characters (but tab, line feed, carriage return), bidirectional embeddings, overrides and isolates,
@@ -49,15 +50,17 @@ def parse(body: bytes, content_type: bytes, default_region: str | None) -> Phone
     payload = _read_form(body) if content_type.split(b";")[0].strip().lower() == FORM else _read_json(body)
     if not isinstance(payload, dict):
         raise Refused(Outcome.INVALID_REQUEST, "not_an_object")
-    shape = next(s for s in NATIVE_SHAPES if not s.marker or _walk(payload, s.marker) is not None)
-    wrong = [".".join(path) for path in shape.objects if not isinstance(_walk(payload, path), dict | None)]
+    shape = next(s for s in NATIVE_SHAPES if s.marker is None or payload.get(s.marker) is not None)
+    objects, wrong = _open(payload, shape)
     values: dict[str, Any] = {}
-    for field, clean in _CLEANERS.items():
-        path, raw = _find(payload, shape.places.get(field, ()))
+    for field, places in shape.places.items():
+        place, raw = _find(objects, places)
+        if (raw is None or raw == "") and field not in _NEVER_ABSENT:
+            continue
         try:
-            values[field] = clean(raw)
+            values[field] = _CLEANERS[field](raw)
         except (TypeError, ValueError):
-            wrong.append(".".join(path))
+            wrong.append(place.dotted)
     if wrong:
         raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(dict.fromkeys(wrong)))
     return _message(shape, values, default_region)
@@ -67,13 +70,13 @@ def _message(shape: Shape, values: dict[str, Any], default_region: str | None) -
     try:
         number = read_number(values.pop("recipient"), default_region)
     except ValueError as error:
-        raise Refused(Outcome.INVALID_RECIPIENT, str(error), (".".join(shape.places["recipient"][0]),)) from None
+        raise Refused(Outcome.INVALID_RECIPIENT, str(error), (shape.places["recipient"][0].dotted,)) from None
     return PhoneMessage(
         source=shape.source,
         recipient=Recipient(number.e164),
         region=number.region,
         number_kind=number.kind,
-        purpose=PURPOSES.get(values["purpose_raw"], Purpose.OTHER),
+        purpose=PURPOSES.get(values.get("purpose_raw", ""), Purpose.OTHER),
         **values,
     )
 
@@ -95,17 +98,27 @@ def _read_form(body: bytes) -> object:
     return dict(pairs)
 
 
-def _walk(payload: Mapping[str, Any], path: Path) -> object:
-    value: Any = payload
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def _open(payload: dict[str, Any], shape: Shape) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Give the objects in which to look, by their dotted paths, and the paths where something else must be an object."""
+    objects, wrong = {"": payload}, []
+    for place, path in shape.holders:
+        value = objects[place.holder].get(place.key)
+        if isinstance(value, dict):
+            objects[path] = value
+            continue
+        objects[path] = {}
+        if value is not None and place in shape.objects:
+            wrong.append(path)
+    return objects, wrong
 
 
-def _find(payload: Mapping[str, Any], places: tuple[Path, ...]) -> tuple[Path, object]:
-    found = [(path, _walk(payload, path)) for path in places]
-    filled = (pair for pair in found if pair[1] is not None and pair[1] != "")
-    return next(filled, found[0] if found else ((), None))
+def _find(objects: Mapping[str, Mapping[str, Any]], places: tuple[Place, ...]) -> tuple[Place, object]:
+    """Give the first place that is filled, else the first one, and what it holds."""
+    for place in places:
+        raw = objects[place.holder].get(place.key)
+        if raw is not None and raw != "":
+            return place, raw
+    return places[0], objects[places[0].holder].get(places[0].key)
 
 
 def _digits_or_string(raw: object) -> str:
@@ -127,9 +140,7 @@ def _text(raw: object) -> SecretStr:
     return SecretStr(raw)
 
 
-def _code(raw: object) -> SecretStr | None:
-    if raw is None or raw == "":
-        return None
+def _code(raw: object) -> SecretStr:
     code = _digits_or_string(raw)
     if not _CODE.fullmatch(code):
         raise ValueError
@@ -145,16 +156,16 @@ def _channel(raw: object) -> object:
     return CHANNELS[word]
 
 
-def _name(raw: object) -> str | None:
-    if not isinstance(raw, str | None):
+def _name(raw: object) -> str:
+    if not isinstance(raw, str):
         raise TypeError
-    if raw and not _NAME.fullmatch(raw):
+    if not _NAME.fullmatch(raw):
         raise ValueError
-    return raw or None
+    return raw
 
 
 def _locale(raw: object) -> str | None:
-    tag = (_name(raw) or "").replace("_", "-")
+    tag = _name(raw).replace("_", "-")
     if not _LOCALE.fullmatch(tag):
         return None
     language, *rest = tag.split("-")
@@ -164,17 +175,15 @@ def _locale(raw: object) -> str | None:
 def _ip(raw: object) -> IPv4Address | IPv6Address | None:
     try:
         # What stands behind % names an interface of the caller's, in words of the caller's.
-        address = ip_address((_name(raw) or "").strip().partition("%")[0])
+        address = ip_address(_name(raw).strip().partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _time(raw: object) -> datetime | None:
-    if raw is None or raw == "":
-        return None
+def _time(raw: object) -> datetime:
     seconds = _digits_or_string(raw)
-    if not re.fullmatch("[0-9]{1,11}", seconds):
+    if not _SECONDS.fullmatch(seconds):
         raise ValueError
     return datetime.fromtimestamp(int(seconds), UTC)
 
@@ -197,3 +206,6 @@ _CLEANERS = {
     "sent_at": _time,
 }
 """How each field of a ``PhoneMessage`` is read; raises ``TypeError`` or ``ValueError`` on what must be refused."""
+
+_NEVER_ABSENT = frozenset({"recipient", "text", "channel"})
+"""Read even where nothing is given; all other fields may be absent, empty or null."""

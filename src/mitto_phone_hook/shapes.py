@@ -6,38 +6,59 @@ Source: Auth0's documentation of the Send Phone Message Hook, of the Actions ``s
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from mitto_phone_hook.message import Channel, Purpose
 
-Path = tuple[str, ...]
+
+class Place(NamedTuple):
+    """A key in an object of the payload; ``holder`` is the object's dotted path, empty for the payload itself."""
+
+    holder: str
+    key: str
+
+    @property
+    def dotted(self) -> str:
+        """The path as replies and logs name it."""
+        return f"{self.holder}.{self.key}" if self.holder else self.key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
     """Where one caller puts what; of several places the first that is filled counts."""
 
     source: str
-    marker: Path
-    """The object or field by which the shape is recognised; the first shape whose marker is filled is taken."""
-    places: Mapping[str, tuple[Path, ...]]
-    objects: tuple[Path, ...] = ()
+    marker: str | None
+    """The key by which the shape is recognised; the first shape whose marker is filled is taken."""
+    objects: tuple[Place, ...]
     """What must be an object where it is present at all."""
+    places: Mapping[str, tuple[Place, ...]]
+
+    @cached_property
+    def holders(self) -> tuple[tuple[Place, str], ...]:
+        """Every object in which to look, with its dotted path, the outer ones first."""
+        paths = {place.dotted for place in self.objects} | {place.holder for places in self.places.values() for place in places}
+        return tuple((_place(path), path) for path in sorted(paths - {""}))
 
 
-def _places(**dotted: str) -> dict[str, tuple[Path, ...]]:
-    return {field: tuple(tuple(place.split(".")) for place in places.split()) for field, places in dotted.items()}
+def _place(dotted: str) -> Place:
+    holder, _, key = dotted.rpartition(".")
+    return Place(holder, key)
+
+
+def _all(dotted: str) -> tuple[Place, ...]:
+    return tuple(map(_place, dotted.split()))
+
+
+def _places(**dotted: str) -> dict[str, tuple[Place, ...]]:
+    return {field: _all(places) for field, places in dotted.items()}
 
 
 HOOK = Shape(
     source="auth0_hook",
-    marker=("context",),
-    objects=(
-        ("context",),
-        ("context", "client"),
-        ("context", "request"),
-        ("context", "tenant"),
-        ("context", "user"),
-    ),
+    marker="context",
+    objects=_all("context context.client context.request context.tenant context.user"),
     places=_places(
         recipient="recipient",
         text="text",
@@ -67,12 +88,12 @@ _EVENT = {
 }
 """What the events of both Actions have in the same places."""
 
-_EVENT_OBJECTS = (("client",), ("request",), ("tenant",), ("user",))
+_EVENT_OBJECTS = _all("client request tenant user")
 
 MFA_EVENT = Shape(
     source="auth0_event_mfa",
-    marker=("message_options",),
-    objects=(("message_options",), *_EVENT_OBJECTS),
+    marker="message_options",
+    objects=(*_all("message_options"), *_EVENT_OBJECTS),
     places=_places(
         recipient="message_options.recipient",
         text="message_options.text",
@@ -86,8 +107,8 @@ MFA_EVENT = Shape(
 
 PROVIDER_EVENT = Shape(
     source="auth0_event_provider",
-    marker=("notification",),
-    objects=(("notification",), *_EVENT_OBJECTS),
+    marker="notification",
+    objects=(*_all("notification"), *_EVENT_OBJECTS),
     places=_places(
         recipient="notification.recipient",
         text="notification.as_text",
@@ -102,8 +123,8 @@ PROVIDER_EVENT = Shape(
 
 FLAT = Shape(
     source="flat",
-    marker=(),
-    objects=(("req",),),
+    marker=None,
+    objects=_all("req"),
     places=_places(
         recipient="recipient to",
         text="text body",
