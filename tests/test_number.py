@@ -2,13 +2,15 @@
 
 import re
 import traceback
+from collections.abc import Iterator
+from random import Random
 
 import phonenumbers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.number import Number, NumberKind, read_number
+from mitto_phone_hook.number import Number, NumberKind, calling_code, read_number
 
 LAW = settings(max_examples=200, deadline=None)
 
@@ -208,3 +210,39 @@ def test_one_strange_character_anywhere_refuses_the_number(digits: str, strange:
 )
 def test_digits_without_plus_belong_to_the_default_region_where_its_plan_has_them(written: str, region: str, e164: str) -> None:
     assert read_number(written, region).e164 == e164
+
+
+def everywhere() -> Iterator[str]:
+    """Give international numbers of every numbering plan: libphonenumber's examples, and what is near them."""
+    random = Random(1)  # noqa: S311 - test data
+    examples = [phonenumbers.example_number_for_type(region, kind) for region in phonenumbers.SUPPORTED_REGIONS for kind in range(11)]
+    examples += [phonenumbers.example_number_for_non_geo_entity(code) for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS]
+    for example in filter(None, examples):
+        digits = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+        code = "+" + calling_code(digits[1:])
+        national = digits.removeprefix(code)
+        yield digits
+        for trunk_prefix in ("0", "1", "8", "06", "90"):
+            yield code + trunk_prefix + national
+        for _ in range(6):
+            start = random.randrange(len(national))
+            yield code + national[:start] + "".join(random.choices("0123456789", k=len(national) - start))
+
+
+def test_every_plan_is_read_as_libphonenumber_reads_it() -> None:
+    def theirs(written: str) -> Number | None:
+        try:
+            parsed = phonenumbers.parse(written)
+        except phonenumbers.NumberParseException:
+            return None
+        if not phonenumbers.is_valid_number(parsed):
+            return None
+        digits = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return Number(digits, phonenumbers.region_code_for_number(parsed), NumberKind(phonenumbers.number_type(parsed)))
+
+    written = [number for number in everywhere() if 8 <= len(number) <= 16]  # what E.164 allows, and no short numbers
+    wrong = [
+        number for number in written if (None if isinstance(ours := read_or_refuse(number, None), ValueError) else ours) != theirs(number)
+    ]
+    assert wrong == []
+    assert len(written) > 10_000

@@ -4,10 +4,9 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from pydantic import BaseModel, ConfigDict, Secret, SecretStr
 
-from mitto_phone_hook.number import NumberKind
+from mitto_phone_hook.number import NumberKind, calling_code
 
 _VISIBLE_LAST_DIGITS = 2
 
@@ -17,7 +16,7 @@ class Recipient(Secret[str]):
 
     def _display(self) -> str:
         digits = self.get_secret_value()[1:]
-        length = next((n for n in (1, 2, 3) if int(digits[:n]) in COUNTRY_CODE_TO_REGION_CODE), 0)
+        length = len(calling_code(digits))
         hidden = max(len(digits) - length - _VISIBLE_LAST_DIGITS, 0)
         return f"+{digits[:length]}{'*' * hidden}{digits[length + hidden :]}"
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from functools import cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 # libphonenumber reads letters, direction marks and foreign digits; none of that may reach it.
 _WRITTEN = re.compile(r"[+0-9 ().\-/]{1,40}")
@@ -15,7 +16,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NATIONAL = re.compile(r"[0-9]{4,15}")
 # Ten digits are too easily a national number (US) whose head is another country's calling code (20, Egypt).
 _MIN_DIGITS_WITHOUT_PLUS = 11
-
+_CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 
 NOT_A_NUMBER = "not_a_number"
 NOT_ASSIGNED = "no_such_number"
@@ -72,6 +73,11 @@ def read_number(written: str, region: str | None) -> Number:
     return next((number for number in numbers if number.kind in HANDSETS), numbers[0])
 
 
+def calling_code(digits: str) -> str:
+    """Give the calling code at the head of an international number without ``+``; empty where there is none."""
+    return next((head for head in (digits[:1], digits[:2], digits[:3]) if head in _CALLING_CODES), "")
+
+
 def _readings(digits: str, region: str | None) -> Iterator[Number | None]:
     if region and _NATIONAL.fullmatch(digits):
         if digits.startswith(str(phonenumbers.country_code_for_region(region))):
@@ -86,7 +92,8 @@ def _valid(digits: str, region: str | None) -> Number | None:
     if region is None and not _E164.fullmatch(digits):
         return None
     try:
-        parsed = phonenumbers.parse(digits, region)
+        parsed = _plain(digits[1:]) if region is None else None
+        parsed = parsed or phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return None
     # A number of no kind is one that no plan has assigned: this is libphonenumber's own test of validity.
@@ -95,3 +102,23 @@ def _valid(digits: str, region: str | None) -> Number | None:
         return None
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     return Number(e164, phonenumbers.region_code_for_number(parsed), NumberKind(kind))
+
+
+def _plain(digits: str) -> PhoneNumber | None:
+    """Take an international number as it stands; ``None`` where its head may be a trunk prefix, which libphonenumber has to judge.
+
+    Its parser reads all that people write, in several times the time that telling region and kind takes.
+    """
+    code = calling_code(digits)
+    national = digits[len(code) :]
+    if not code or _trunk_prefix(int(code)).match(national):
+        return None
+    return PhoneNumber(country_code=int(code), national_number=int(national))
+
+
+@cache
+def _trunk_prefix(code: int) -> re.Pattern[str]:
+    """Give what may have to be cut off national numbers of a calling code. Zeros are kept by some countries and cut by others."""
+    plan = PhoneMetadata.metadata_for_region_or_calling_code(code, COUNTRY_CODE_TO_REGION_CODE[code][0])
+    prefixes = plan.national_prefix_for_parsing if plan else None
+    return re.compile(f"0|(?:{prefixes})" if prefixes else "0")
