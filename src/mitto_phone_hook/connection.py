@@ -143,6 +143,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._socket: asyncio.Transport
         self._exchange: Exchange | None = None
+        self._unasked: select.poll
         self._is_open = True
 
     def ask(self, request: bytes) -> Exchange:
@@ -160,9 +161,7 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange
         if not self._is_open or exchange is None or exchange.has_more or not (exchange.is_complete and exchange.keeps_alive):
             return False
-        poll = select.poll()
-        poll.register(self._socket.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return not self._unasked.poll(0)
 
     def read_on(self) -> None:
         """Let the server send again after a part of the body was read."""
@@ -179,6 +178,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
         self._socket = transport  # type: ignore[assignment] # create_connection makes no other
+        self._unasked = select.poll()
+        self._unasked.register(self._socket.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Hand on what comes; what nobody asked for ends the connection."""

@@ -4,8 +4,7 @@ Source: Mitto's API documentation, its published client code and what certified 
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
@@ -47,8 +46,7 @@ _MESSAGE_ID_JUNK = re.compile(r"[^A-Za-z0-9._:-]")
 _MAX_MESSAGE_ID = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one attempt.
 
     ``ACCEPTED``: Mitto took it. ``UPSTREAM_UNAVAILABLE``: certainly not sent. ``OUTCOME_UNKNOWN``: bytes were

@@ -1,7 +1,7 @@
 """How a hook call can end, and whose fault it is. Nothing here knows HTTP."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Outcome(StrEnum):
@@ -35,8 +35,7 @@ MAY_HAVE_LEFT = frozenset({Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN})
 """The ends after which an SMS has left or may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One hook call's end with all that a reply or a log line may tell about it; no secret fits in here.
 
     ``why`` is a constant word for the operator, ``fields`` are names of payload fields,

@@ -108,4 +108,4 @@ def _on_the_wire(request: httpx.Request) -> bytes:
     head = b"".join(lines)
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
         raise httpx.LocalProtocolError("a header with a line break")
-    return head + b"\r\n" + request.content
+    return head + b"\r\n" + b"".join(request.stream)  # type: ignore[arg-type] # a body is always at hand here
