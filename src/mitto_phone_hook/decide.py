@@ -1,6 +1,6 @@
 """What is sent, if anything: a pure decision on a parsed message."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mitto_phone_hook.message import Channel, PhoneMessage, Recipient
 from mitto_phone_hook.outcome import Outcome, Refused
@@ -11,8 +11,7 @@ MAX_VALIDITY_MINUTES = 2880
 """Mitto's own default, 48 hours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sms:
+class Sms(NamedTuple):
     """One SMS, ready for Mitto."""
 
     recipient: Recipient

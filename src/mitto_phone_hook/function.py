@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import functions_framework.aio
 import httpx
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from mitto_phone_hook.hook import Call, Hook, Stores
@@ -70,11 +70,13 @@ async def send_phone_message(request: Request) -> Response:
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise ConnectionError from None
+    while True:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ConnectionError
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
 
 
 @cache

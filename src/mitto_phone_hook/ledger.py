@@ -7,10 +7,10 @@ by its content: recipient, code and text, as a keyed hash from which none of the
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
+from mitto_phone_hook.derived_key import derived_key
 from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 
@@ -55,8 +55,7 @@ class Store(Protocol):
         """Replace the owner's entry, ``None`` to remove it. An entry of somebody else stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """One call's turn at a message: its result, and the seconds that claiming and settling took."""
 
     result: Result
@@ -123,8 +122,7 @@ def key_of(message: PhoneMessage, secret: bytes) -> str:
     code = message.code.get_secret_value() if message.code else ""
     content = (message.recipient.get_secret_value(), code, message.text.get_secret_value())
     parts = (message.source, message.idempotency_hint) if message.idempotency_hint else content
-    key = hmac.digest(secret, _PURPOSE, "sha256")
-    return hmac.digest(key, "\0".join(parts).encode(), "sha256").hex()
+    return hmac.digest(derived_key(secret, _PURPOSE), "\0".join(parts).encode(), "sha256").hex()
 
 
 def _earlier(entry: Entry) -> Result:

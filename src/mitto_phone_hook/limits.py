@@ -3,14 +3,16 @@
 All windows of a message are checked before any is counted, in one step; what is refused counts nowhere.
 """
 
-import hmac
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from ipaddress import IPv6Address, ip_network
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import NamedTuple, Protocol
 
+from mitto_phone_hook.derived_key import derived_key
 from mitto_phone_hook.message import PhoneMessage
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -29,11 +31,12 @@ MICRO = 1_000_000
 
 WARN_AT = 0.8
 
+_BUDGET_NAMES = tuple(BUDGETS.values())
 _BUDGET_STEPS = 100
 _WINDOW = re.compile(r"([0-9]{1,7})/([0-9]{0,4})(second|minute|hour|day)s?")
 _PREFIX_DROPS = 4
 _IPV6_SITE = 64
-_PURPOSE = b"mitto-phone-hook limits 1"
+_PURPOSE = b"mitto-phone-hook limits 2"
 
 
 class Window(NamedTuple):
@@ -88,7 +91,7 @@ class Counters(Protocol):
         """Undo ``take``: nothing was sent after all."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """The operator's limits and budgets, and what they need to be counted."""
 
@@ -100,23 +103,32 @@ class Limits:
     home_regions: frozenset[str]
     exempt_numbers: frozenset[str]
 
+    @cached_property
+    def _windows(self) -> list[tuple[str, Window, str, int]]:
+        """All windows but those of budgets, with the head of their keys and their steps."""
+        return [
+            (name, window, f"{name}:{window.seconds}:", _step_ms(name, window))
+            for name, windows in self.windows.items()
+            for window in windows
+        ]
+
     def charges(self, message: PhoneMessage, segments: int, secret: bytes) -> list[Charge]:
         """Give what this message adds to every window that applies to it; ``secret`` keys the hashes."""
         number, region = message.recipient.get_secret_value(), message.region or ""
         if number in self.exempt_numbers:
             return []
+        key = derived_key(secret, _PURPOSE)
         subjects = {
-            "recipient": (_hidden(number, secret), 1),
-            "prefix": (_hidden(number[:-_PREFIX_DROPS], secret), 1),
-            "ip": (_hidden(_site(message), secret) if message.client_ip else None, 1),
-            "region": (None if region in self.home_regions else region, 1),
-            "total": ("", segments),
+            "recipient": _hidden(number, key),
+            "prefix": _hidden(number[:-_PREFIX_DROPS], key),
+            "ip": _hidden(_site(message.client_ip), key) if message.client_ip else None,
+            "region": None if region in self.home_regions else region,
+            "total": "",
         }
         charges = [
-            Charge(name, f"{name}:{window.seconds}:{subject}", window, amount, _step_ms(name, window))
-            for name, (subject, amount) in subjects.items()
-            if subject is not None
-            for window in self.windows.get(name, ())
+            Charge(name, f"{head}{subject}", window, segments if name == "total" else 1, step_ms)
+            for name, window, head, step_ms in self._windows
+            if (subject := subjects[name]) is not None
         ]
         price = self.prices.get(region, self.prices.get("", 0)) * segments
         for place in ("", region):
@@ -159,14 +171,14 @@ def _step_ms(name: str, window: Window) -> int:
 
 def is_budget(name: str) -> bool:
     """Whether the rule caps money, directly or in segments."""
-    return name == "total" or name.startswith(tuple(BUDGETS.values()))
+    return name == "total" or name.startswith(_BUDGET_NAMES)
 
 
-def _site(message: PhoneMessage) -> str:
+def _site(ip: IPv4Address | IPv6Address) -> str:
     """Give the address that counts: an IPv6 customer has a whole /64."""
-    ip = message.client_ip
     return str(ip_network((ip, _IPV6_SITE), strict=False)) if isinstance(ip, IPv6Address) else str(ip)
 
 
-def _hidden(subject: str, secret: bytes) -> str:
-    return hmac.digest(secret, _PURPOSE + subject.encode(), "sha256").hex()[:32]
+def _hidden(subject: str, key: bytes) -> str:
+    # BLAKE2 takes a key by itself, and a third of the time of HMAC-SHA256.
+    return hashlib.blake2b(subject.encode(), key=key, digest_size=16).hexdigest()

@@ -3,8 +3,6 @@
 Fields of Cloud Logging's structured format where it has them; any other collector reads the same line.
 """
 
-import contextlib
-import json
 import logging
 import os
 import re
@@ -13,6 +11,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
+
+from pydantic_core import to_json
 
 from mitto_phone_hook.ledger import Turn
 from mitto_phone_hook.message import PhoneMessage
@@ -65,7 +65,7 @@ FIELDS = (
 )
 """The only fields that a line can have. None can hold a code, a text, a full number, a secret or a body."""
 
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_PROJECT = os.environ.get("GOOGLE_CLOUD_PROJECT")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9]+)?")
 
@@ -115,7 +115,7 @@ class CallRecord:
         if self.turn:
             values["claim_ms"] = _milliseconds(self.turn.claim_seconds)
             values["settle_ms"] = _milliseconds(self.turn.settle_seconds)
-        return values | trace_fields(self.headers, os.environ.get("GOOGLE_CLOUD_PROJECT"))
+        return values | trace_fields(self.headers, _PROJECT)
 
 
 def emitter(level: str, stream: TextIO | None = None) -> Emit:
@@ -126,18 +126,20 @@ def emitter(level: str, stream: TextIO | None = None) -> Emit:
         if LEVELS[str(values["severity"])] >= threshold:
             # Not sys.stdout: the framework may wrap that and add what the caller wrote.
             out = stream or sys.__stdout__
-            # A line that cannot be written must not make a message that has left look like a fault.
-            with contextlib.suppress(OSError, ValueError, AttributeError):
+            try:
                 out.write(as_line(values))  # type: ignore[union-attr] # None where there is no standard output
                 out.flush()  # type: ignore[union-attr]
+            except (OSError, ValueError, AttributeError):
+                # A line that cannot be written must not make a message that has left look like a fault.
+                return
 
     return emit
 
 
 def as_line(values: Mapping[str, object]) -> str:
     """Write the allowed fields that are filled as one line of JSON."""
-    kept = {name: values[name] for name in FIELDS if values.get(name) is not None}
-    return _ENCODE(kept) + "\n"
+    kept = {name: value for name in FIELDS if (value := values.get(name)) is not None}
+    return to_json(kept, ensure_ascii=True).decode("ascii") + "\n"
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -26,6 +26,8 @@ class _Log:
 
     def forget(self, now: int) -> None:
         entries, passed = self.entries, 0
+        if entries and entries[0] > now - self.window_ms:
+            return
         while passed < len(entries) and entries[passed] <= now - self.window_ms:
             self.used -= entries[passed + 1]
             passed += 2
@@ -69,22 +71,11 @@ class MemoryCounters:
         """See ``Counters``."""
         now = int(self._clock() * 1000)
         self._forget(now)
-        logs = [self._log(charge, now) for charge in charges]
-        waits = [
-            (log.wait(charge, now), charge)
-            for log, charge in zip(logs, charges, strict=True)
-            if log.used + charge.amount > charge.window.limit
-        ]
+        waits = [(wait, charge) for charge in charges if (wait := self._wait(charge, now))]
         if waits:
             milliseconds, charge = max(waits)
             return Refusal(charge.name, charge.window.seconds, math.ceil(milliseconds / 1000))
-        for log, charge in zip(logs, charges, strict=True):
-            self._logs[charge.key] = log
-            self._logs.move_to_end(charge.key)
-            log.add(charge.stamp(now), charge.amount)
-        while len(self._logs) > MAX_WINDOWS:
-            self._logs.popitem(last=False)
-        return Taken(charges, now, tuple(log.used for log in logs))
+        return Taken(charges, now, [self._add(charge, now) for charge in charges])
 
     async def give_back(self, taken: Taken) -> None:
         """See ``Counters``."""
@@ -92,10 +83,24 @@ class MemoryCounters:
             if (log := self._logs.get(charge.key)) is not None:
                 log.remove(charge.stamp(taken.at_ms), charge.amount)
 
-    def _log(self, charge: Charge, now: int) -> _Log:
-        log = self._logs.get(charge.key) or _Log(charge.window.seconds * 1000)
+    def _wait(self, charge: Charge, now: int) -> int:
+        log = self._logs.get(charge.key)
+        if log is None:
+            return 0 if charge.amount <= charge.window.limit else charge.window.seconds * 1000
         log.forget(now)
-        return log
+        return log.wait(charge, now) if log.used + charge.amount > charge.window.limit else 0
+
+    def _add(self, charge: Charge, now: int) -> int:
+        """Count; give how full the window is now."""
+        log = self._logs.get(charge.key)
+        if log is None:
+            log = self._logs[charge.key] = _Log(charge.window.seconds * 1000)
+            if len(self._logs) > MAX_WINDOWS:
+                self._logs.popitem(last=False)
+        else:
+            self._logs.move_to_end(charge.key)
+        log.add(charge.stamp(now), charge.amount)
+        return log.used
 
     def _forget(self, now: int) -> None:
         """Drop windows that are over, from the one touched longest ago on."""

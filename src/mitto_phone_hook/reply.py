@@ -1,6 +1,5 @@
 """What the caller is told: one row an outcome, in the dialect of the native route."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pydantic_core import to_json
@@ -58,16 +57,15 @@ HEADERS = {
 _BODY_UNREAD = frozenset({Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE})
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP answer in plain values."""
 
     status: int
     body: bytes
-    headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
+    headers: dict[str, str]
 
 
-HEALTHY = Reply(200, b'{"status":"ok"}')
+HEALTHY = Reply(200, b'{"status":"ok"}', HEADERS)
 
 
 def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply:

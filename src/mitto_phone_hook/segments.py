@@ -6,8 +6,8 @@ segments gives six octets of each to the header that joins them on the handset.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from mitto_phone_hook.gsm7 import SEPTETS, is_gsm7
 
@@ -38,8 +38,7 @@ GSM7_EQUALS = str.maketrans(
 """Typographic characters and their GSM-7 equals. Letters are never here: "ç" is not "c"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A text ready to be sent: the words, their encoding, and how many segments will be charged.
 
     The words are a secret; they are kept out of ``repr``.
@@ -96,6 +95,9 @@ def split(text: str, encoding: Encoding) -> Iterator[str]:
 
 
 def _count(text: str, encoding: Encoding) -> Encoded:
+    # No character costs more than two units, so a short text need not be looked at.
+    if 2 * len(text) <= UNITS_IN_ONE[encoding]:
+        return Encoded(text, encoding, 1)
     return Encoded(text, encoding, sum(1 for _ in split(text, encoding)))
 
 

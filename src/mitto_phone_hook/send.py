@@ -1,8 +1,8 @@
 """One message to Mitto: tried again only while certainly nothing has been sent."""
 
 import asyncio
-from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import NamedTuple
 
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.mitto import Mitto
@@ -17,8 +17,7 @@ RESERVE_SECONDS = 0.5
 """What must be left of the deadline after a pause: an attempt with less would only be cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """The last answer, how many attempts it took in how many seconds, and the SMS as it went out last."""
 
     answer: Answer
@@ -62,7 +61,7 @@ async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_atte
                 break
             await asyncio.sleep(pause)
         elif answer.is_character_set_refused and sms.encoded.encoding is Encoding.GSM7:
-            sms = replace(sms, encoded=as_ucs2(sms.encoded.text))
+            sms = sms._replace(encoded=as_ucs2(sms.encoded.text))
         elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, key, until):
             is_key_reread = True
         else:
