@@ -91,7 +91,7 @@ class CallRecord:
         """Give the values of the call's log line. An unknown path stays out: it may hold a secret."""
         values: dict[str, object] = {
             "severity": SEVERITIES[result.outcome],
-            "event": result.outcome,
+            "event": result.outcome.value,
             "request_id": self.request_id,
             "route": self.path if self.path in ROUTES else None,
             "duration_ms": _milliseconds(now - self.started),
@@ -104,13 +104,13 @@ class CallRecord:
         }
         if self.message:
             values["source"] = self.message.source
-            values["purpose"] = self.message.purpose
+            values["purpose"] = self.message.purpose.value
             values["recipient"] = str(self.message.recipient)
             values["region"] = self.message.region
         if self.sent:
             values["attempts"] = self.sent.attempts
             values["segments"] = self.sent.sms.encoded.segments
-            values["encoding"] = self.sent.sms.encoded.encoding
+            values["encoding"] = self.sent.sms.encoded.encoding.value
             values["upstream_ms"] = _milliseconds(self.sent.seconds)
         if self.turn:
             values["claim_ms"] = _milliseconds(self.turn.claim_seconds)
@@ -192,3 +192,5 @@ def take_over_library_logs(level: str) -> None:
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
+    # A list of URLs that nobody sees: where nobody listens, the server does not even put it together.
+    logging.getLogger("uvicorn.access").propagate = False

@@ -74,7 +74,7 @@ def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply
     headers = dict(HEADERS)
     if result.outcome is Outcome.ACCEPTED:
         content: dict[str, object] = {
-            "status": result.outcome,
+            "status": result.outcome.value,
             "message_id": result.message_id,
             "segments": result.segments,
             "duplicate": result.is_duplicate,
@@ -92,5 +92,5 @@ def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply
         # Else the server would go on to read, and throw away, whatever the caller still sends.
         headers["connection"] = "close"
     message = row.message + (f" Fields: {', '.join(result.fields)}." if result.fields else "")
-    error = {"code": result.outcome, "message": message, "retryable": result.outcome in RETRYABLE, "request_id": request_id}
+    error = {"code": result.outcome.value, "message": message, "retryable": result.outcome in RETRYABLE, "request_id": request_id}
     return Reply(row.status, to_json({"error": error}), headers)
