@@ -87,6 +87,7 @@ def _hook() -> Hook:
     # does by default, was a tenth of a call's time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
     return Hook(_SETTINGS, _transport, _stores, _EMIT)
 
 
