@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.configuration import DELAY_MS, IN_FLIGHT, LONG_DELAY_MS, MANY_IN_FLIGHT, Lengths
-from benchmarks.contestants import BARE, KEPT, OURS, RELAY
+from benchmarks.contestants import BARE, DIRECT, KEPT, OURS, RELAY
 from benchmarks.results import Results, Spread, ratios, spread
 
 _US, _THEM = OURS.name, KEPT.name
@@ -21,6 +21,8 @@ class Goal:
     is_at_most: bool
     ratios: Callable[[Results], dict[int, float]]
     form: str = ".2f"
+    ceiling: Callable[[Results], dict[int, float]] | None = None
+    """What the load reaches without any server between: nobody can do better."""
 
     def judge(self, results: Results) -> "Judgement":
         """Compare the median over the rounds with the limit."""
@@ -28,7 +30,7 @@ class Goal:
         if measured is None:
             return Judgement(self, None, "not measured")
         is_met = measured.median <= self.limit if self.is_at_most else measured.median >= self.limit
-        return Judgement(self, measured, "met" if is_met else "MISSED")
+        return Judgement(self, measured, "met" if is_met else "MISSED", spread(self.ceiling(results)) if self.ceiling else None)
 
     @property
     def sentence(self) -> str:
@@ -43,10 +45,11 @@ class Judgement:
     goal: Goal
     measured: Spread | None
     verdict: str
+    ceiling: Spread | None = None
 
 
-def _against(figure: str, other: str) -> Callable[[Results], dict[int, float]]:
-    return lambda results: ratios(results.by_round(_US, figure), results.by_round(other, figure))
+def _against(figure: str, other: str, one: str = _US) -> Callable[[Results], dict[int, float]]:
+    return lambda results: ratios(results.by_round(one, figure), results.by_round(other, figure))
 
 
 def _of_ours(numerator: str, denominator: str) -> Callable[[Results], dict[int, float]]:
@@ -79,12 +82,19 @@ def goals(lengths: Lengths) -> tuple[Goal, ...]:
         Goal("added latency, 1 connection, p50, against (b)", 0.7, most, _added("p50_ms")),
         Goal("added latency, 1 connection, p99, against (b)", 0.4, most, _added("p99_ms")),
         Goal(f"requests/s, {IN_FLIGHT} in flight, upstream 0 ms, against (b)", 1.6, least, _against("rps_instant", _THEM)),
-        Goal(f"requests/s, {IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against (b)", 1.5, least, _against("rps_delayed", _THEM)),
+        Goal(
+            f"requests/s, {IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against (b)",
+            1.5,
+            least,
+            _against("rps_delayed", _THEM),
+            ceiling=_against("rps_delayed", _THEM, DIRECT),
+        ),
         Goal(
             f"requests/s, {IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against the bare relay",
             0.8,
             least,
             _against("rps_delayed", RELAY.name),
+            ceiling=_against("rps_delayed", RELAY.name, DIRECT),
         ),
         Goal(
             f"requests/s, {MANY_IN_FLIGHT} in flight, upstream {DELAY_MS} ms, against own {IN_FLIGHT}",

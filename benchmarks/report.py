@@ -96,10 +96,16 @@ def judgements(results: Results, lengths: Lengths) -> list[Judgement]:
 
 def _goal_table(results: Results, lengths: Lengths) -> str:
     rows = [
-        [judgement.goal.title, judgement.goal.sentence, _spread(judgement.measured, judgement.goal.form), judgement.verdict]
+        [
+            judgement.goal.title,
+            judgement.goal.sentence,
+            _spread(judgement.measured, judgement.goal.form),
+            f"{judgement.ceiling.median:.2f}" if judgement.ceiling else "",
+            judgement.verdict,
+        ]
         for judgement in judgements(results, lengths)
     ]
-    return table(["figure", "goal", "measured", "verdict"], rows)
+    return table(["figure", "goal", "measured", "nothing between", "verdict"], rows)
 
 
 def _judged(judgement: Judgement) -> dict[str, object]:

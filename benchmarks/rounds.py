@@ -66,7 +66,7 @@ class Bench:
         name, lengths = contestant.name, self.lengths
         with self._started(contestant, self.instant.url) as server:
             self.results.add(self.round_number, name, start_ms=server.started_in_seconds * 1000)
-            self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.warm_seconds)
+            self._warm(server, lengths.warm_seconds)
             used, opened = cpu_seconds(server.pid), _Opened(self.instant)
             many = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.load_seconds)
             used = cpu_seconds(server.pid) - used
@@ -85,7 +85,7 @@ class Bench:
             if contestant is OURS:
                 self._bursts(server)
             self.delayed.set_delay(DELAY_MS)
-            self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=1)
+            self._warm(server, 1)
             opened = _Opened(self.delayed)
             load = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.load_seconds)
             values = {"rps_delayed": load.rps, "rps_delayed_p50_ms": load.p50_ms, "opened_delayed": opened.per(load)}
@@ -94,6 +94,15 @@ class Bench:
                 load = self.load.wrk(server.port, in_flight=MANY_IN_FLIGHT, seconds=lengths.load_seconds)
                 values = {"rps_delayed_many": load.rps, "rps_delayed_many_p50_ms": load.p50_ms}
                 self.results.add(self.round_number, name, load.fault, **values)
+
+    def _warm(self, server: Server, seconds: int) -> None:
+        """Warm up for a load whose connections to the upstream are counted.
+
+        The calls at once in the end use every connection once more: what was opened first and not needed since would
+        otherwise reach the end of its idle time in the midst of the load, and be opened anew.
+        """
+        self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=seconds)
+        self.load.burst(server.port, IN_FLIGHT)
 
     def _bursts(self, server: Server) -> None:
         """Send many at once to a pool that has one connection, then to one that has them all; compare one caller before and after."""
@@ -113,7 +122,7 @@ class Bench:
     def _against_tls(self, contestant: Contestant) -> None:
         side = TlsSide(self.instant)
         with self._started(contestant, side.url, self.instant.authority) as server:
-            self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=1)
+            self._warm(server, 1)
             opened = _Opened(side)
             load = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=self.lengths.load_seconds)
             fault = load.fault or opened.fault(load)

@@ -157,10 +157,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last answer came whole, nothing came behind it, and the server has not hung up since."""
+        """Whether the last answer came whole, nothing came behind it, and the server has not hung up as far as we were told."""
         exchange = self._exchange
-        if not self._is_open or exchange is None or exchange.has_more or not (exchange.is_complete and exchange.keeps_alive):
-            return False
+        return self._is_open and exchange is not None and exchange.is_complete and exchange.keeps_alive and not exchange.has_more
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing waits to be read, no end either; asks the system, which may know more than we were told."""
         return not self._unasked.poll(0)
 
     def read_on(self) -> None:

@@ -132,12 +132,16 @@ def _digits_or_string(raw: object) -> str:
 def _text(raw: object) -> SecretStr:
     if not isinstance(raw, str):
         raise TypeError
-    is_forged = _HIDDEN.search(raw) or (
-        not raw.isascii() and (_JOINER_BESIDE_ASCII.search(raw) or (_DIRECTION_MARK.search(raw) and not _RIGHT_TO_LEFT.search(raw)))
-    )
-    if is_forged or not raw.strip():
+    if not raw.strip() or (not (raw.isascii() and raw.isprintable()) and _is_forged(raw)):
         raise ValueError
     return SecretStr(raw)
+
+
+def _is_forged(text: str) -> bool:
+    """Whether a person would see something else than what is written."""
+    if _HIDDEN.search(text) or (not text.isascii() and _JOINER_BESIDE_ASCII.search(text)):
+        return True
+    return bool(_DIRECTION_MARK.search(text)) and not _RIGHT_TO_LEFT.search(text)
 
 
 def _code(raw: object) -> SecretStr:

@@ -71,7 +71,7 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
             self._idle.popleft().close()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_reusable:
+            if connection.is_reusable and connection.is_silent:
                 return connection
             connection.close()
         return None
