@@ -61,6 +61,21 @@ def body(**changes: Any) -> bytes:
     return json.dumps(payload | changes).encode()
 
 
+@pytest.mark.parametrize(("deadline", "late"), [("2", 1.65), ("0.5", 0.42)])
+def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str, late: float) -> None:
+    stage = Stage(DEADLINE_SECONDS=deadline, CONNECT_TIMEOUT_SECONDS="0.3")
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield body()[:10]
+        await asyncio.sleep(late)
+        yield body()[10:]
+
+    reply = asyncio.run(stage.hook.answer(Call("POST", "/", AUTHORIZED, slow())))
+    assert json.loads(reply.body)["error"]["code"] == "upstream_unavailable"
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+    assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
+
+
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40).map(str.encode)
 HEADERS = st.dictionaries(
     st.sampled_from(

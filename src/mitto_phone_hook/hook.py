@@ -21,7 +21,7 @@ from mitto_phone_hook.policy import Policy
 from mitto_phone_hook.receive import receive
 from mitto_phone_hook.reply import HEALTHY, Reply, reply_to
 from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
-from mitto_phone_hook.send import send
+from mitto_phone_hook.send import RESERVE_SECONDS, send
 from mitto_phone_hook.setting_rules import OBSERVE
 from mitto_phone_hook.settings import Settings
 
@@ -88,6 +88,9 @@ class Hook:
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
         self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
+        if until - asyncio.get_running_loop().time() < min(RESERVE_SECONDS, settings.deadline_seconds / 4):
+            # The body came so late that asking the store alone could outlast the caller's patience.
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
 
         async def send_once() -> Result:
             taken = await self._policy.take(message, sms.encoded.segments, self._first_secret(), record.would_refuse)

@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.2
 """Between two attempts, unless Mitto names a longer time."""
 
 RESERVE_SECONDS = 0.5
-"""What must be left of the deadline after a pause: an attempt with less would only be cut."""
+"""What must be left of the deadline when an attempt begins: one with less would only be cut."""
 
 
 class Sent(NamedTuple):
