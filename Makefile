@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ready help demo run test check format chaos attack bench soak bundle lock clean
+.PHONY: ready help demo run test check format chaos attack bench counts soak bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ attack: ready ## SMS pumping replayed with protection off, observing and on
 bench: ready ## Measure this function side by side with what people would use instead (15 min)
 	@$(BIN)/python -m benchmarks.costs
 	@$(BIN)/python -m benchmarks
+
+counts: ready ## Check what no noise of a machine can move: connections opened, calls answered, descriptors (15 s)
+	@$(BIN)/python -m benchmarks.counts
 
 soak: ready ## Steady load with faults for 10 minutes; whatever grows is a failure
 	@$(BIN)/python -m benchmarks.soak
