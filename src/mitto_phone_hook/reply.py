@@ -39,7 +39,9 @@ REPLIES = {
     Outcome.RATE_LIMITED: Row(429, "A limit of this function is reached; try again after the time in Retry-After."),
     Outcome.UPSTREAM_REJECTED: Row(502, "Mitto refused the message; the log line of this request says why."),
     Outcome.UPSTREAM_AUTH: Row(502, "Mitto refuses this function; check its API key, IP allow-list, sender ID and certificate."),
-    Outcome.UPSTREAM_UNAVAILABLE: Row(503, "Mitto did not take the message (no connection, busy, down, or no time left to ask it); nothing was sent."),
+    Outcome.UPSTREAM_UNAVAILABLE: Row(
+        503, "Mitto did not take the message (no connection, busy, down, or no time left to ask it); nothing was sent."
+    ),
     Outcome.OUTCOME_UNKNOWN: Row(504, "Nobody can tell whether the message left; do not repeat it."),
     Outcome.INTERNAL_ERROR: Row(500, "This function has a bug; its log line of this request says where."),
 }
