@@ -1,12 +1,14 @@
 """The worst moments: what a deadline, a cancellation or rubbish on the wire must never lead to."""
 
 import asyncio
+import gc
 import ssl
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mitto_phone_hook.connection import Exchange
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.message import Recipient
 from mitto_phone_hook.mitto import Mitto
@@ -211,6 +213,30 @@ def test_idle_connections_whose_time_is_over_are_closed_at_the_next_request() ->
             await transport.aclose()
 
     run(scenario())
+
+
+def test_an_exchange_leaves_nothing_that_only_a_garbage_collection_finds() -> None:
+    async def scenario() -> int:
+        async with Upstream(answering(OK)) as upstream:
+            transport = OneOriginTransport(upstream.url)
+
+            async def post() -> None:
+                response = await transport.handle_async_request(httpx.Request("POST", upstream.url, content=b"{}"))
+                await response.aread()
+                await response.aclose()
+
+            await post()
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(200):
+                    await post()
+                return len([one for one in gc.get_objects(0) if isinstance(one, Exchange)])
+            finally:
+                gc.enable()
+                await transport.aclose()
+
+    assert run(scenario()) <= 2, "the last one, and one on its way"
 
 
 @pytest.mark.parametrize(
