@@ -61,8 +61,8 @@ class Exchange:
         if self._overhead > MAX_OVERHEAD_BYTES:
             self.fail(httpx.RemoteProtocolError("endless headers"))
         if self.is_complete or self._fault is not None:
-            # Parser and exchange hold each other: left so, every message was garbage that only a collection finds, and the
-            # collections held up one call in a hundred for 30 ms.
+            # Parser and exchange hold each other: left so, every message is garbage that only a collection finds, and under
+            # load a collection a second holds up all calls.
             self._parser = None
         self._wake()
 
