@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks import imports
 from benchmarks.configuration import FULL, QUICK, Lengths
-from benchmarks.contestants import ALL, KEPT, OURS, Contestant
-from benchmarks.install import compile_bytecode, drawing_python, install_node_packages
+from benchmarks.contestants import ALL, KEPT, OURS, PRODUCTION, SHORT, Contestant
+from benchmarks.install import compile_bytecode, drawing_python, install_node_packages, install_production
 from benchmarks.load import Generator
 from benchmarks.machine import MachineError, check_programs, cores, description, load_average
 from benchmarks.report import as_markdown, write
@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_programs()
         server_core, load_core = cores()
-        _say("Setting up: Node packages, bytecode ...")
+        _say("Setting up: packages of a deployment, Node packages, bytecode ...")
         CACHE.mkdir(exist_ok=True)
+        install_production()
         install_node_packages()
         compile_bytecode()
         # Whatever this process does itself, it must not do on the server's core.
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no benchmarks: {error}", file=sys.stderr)
         return 2
     about = {
-        "machine": ", ".join(description().values()),
+        "machine": ", ".join(description(PRODUCTION / "bin" / "python").values()),
         "rounds": f"{lengths.rounds} rounds{' (quick: only for development)' if options.quick else ''}, {datetime.now(UTC):%Y-%m-%d}",
         "layout": "server on one core; load, stub upstream and this program on another",
         "load average before": f"{busy:.1f}" + (" (others were at work: believe nothing)" if busy > 1 else ""),
@@ -70,7 +71,7 @@ def _measure(lengths: Lengths, server_core: int, load_core: int) -> Results:
                 _say(f"round {number} of {lengths.rounds}: {contestant.title}")
                 bench.measure(contestant)
         bench.round_number = 1
-        for contestant, steps in ((OURS, lengths.memory_steps), (KEPT, lengths.memory_steps[:2])):
+        for contestant, steps in ((OURS, lengths.memory_steps), (KEPT, lengths.memory_steps[:2]), (SHORT, lengths.short_steps)):
             _say(f"memory: {contestant.title}, {steps[-1]:,} requests")
             bench.measure_memory(contestant, steps)
     return results

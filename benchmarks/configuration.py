@@ -18,6 +18,14 @@ FUNCTION_SETTINGS = {
 a run after seconds, so it is counted like all others but wide.
 """
 
+SHORT_WINDOWS = {
+    "DEADLINE_SECONDS": "2",
+    "CODE_LIFETIME_SECONDS": "30",
+    "DUPLICATE_WINDOW_SECONDS": "10",
+    "LIMITS": "recipient=100/10second; prefix=100/10second; ip=100/10second; total=9000000/10second",
+}
+"""In place of the others: what has to be remembered is soon as much as it will ever be, and what grows on is a leak."""
+
 PAYLOAD = {
     "recipient": "+41 76 000 00 01",
     "text": "Your verification code is: 000001",
@@ -44,8 +52,28 @@ class Lengths:
     load_seconds: int
     memory_steps: tuple[int, ...]
     """Numbers of requests after which memory is measured; the figures use the first, second and last."""
+    short_steps: tuple[int, int]
+    """The same with ``SHORT_WINDOWS``: both lie behind the time in which they fill."""
     import_runs: int
 
 
-FULL = Lengths(rounds=5, tls_rounds=5, warm_seconds=2, one_seconds=3, load_seconds=3, memory_steps=(1_000, 10_000, 100_000), import_runs=5)
-QUICK = Lengths(rounds=2, tls_rounds=1, warm_seconds=1, one_seconds=1, load_seconds=1, memory_steps=(1_000, 2_000, 4_000), import_runs=1)
+FULL = Lengths(
+    rounds=5,
+    tls_rounds=5,
+    warm_seconds=2,
+    one_seconds=3,
+    load_seconds=3,
+    memory_steps=(1_000, 10_000, 100_000),
+    short_steps=(50_000, 100_000),
+    import_runs=5,
+)
+QUICK = Lengths(
+    rounds=2,
+    tls_rounds=1,
+    warm_seconds=1,
+    one_seconds=1,
+    load_seconds=1,
+    memory_steps=(1_000, 2_000, 4_000),
+    short_steps=(30_000, 40_000),
+    import_runs=1,
+)

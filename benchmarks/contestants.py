@@ -1,15 +1,16 @@
 """Who takes part: the function, its peers and the floors, and how each is started."""
 
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.configuration import API_KEY, FUNCTION_SETTINGS
+from benchmarks.configuration import API_KEY, FUNCTION_SETTINGS, SHORT_WINDOWS
 from benchmarks.nginx import write_relay
 from benchmarks.running import CACHE, HOST, ROOT, inherited_environment
 
 NODE = CACHE / "node"
+PRODUCTION = CACHE / "production"
+"""A virtual environment with the packages of a deployment."""
 _PEERS = Path(__file__).parent / "peers"
 
 Command = Callable[[int, str], list[str]]
@@ -36,7 +37,7 @@ class Contestant:
 
 
 def _python(source: Path, target: str) -> Command:
-    program = str(Path(sys.executable).parent / "functions-framework")
+    program = str(PRODUCTION / "bin" / "functions-framework")
     return lambda port, _: [program, "--source", str(source), "--target", target, "--host", HOST, "--port", str(port)]
 
 
@@ -50,17 +51,20 @@ def _nginx(port: int, upstream: str) -> list[str]:
 
 
 def _relay(port: int, _: str) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.peers.asyncio_relay", str(port)]
+    return [str(PRODUCTION / "bin" / "python"), "-m", "benchmarks.peers.asyncio_relay", str(port)]
 
 
 _KEY = {"MITTO_API_KEY": API_KEY}
 _NODE_SETTINGS = _KEY | {"NODE_ENV": "production", "HOST": HOST}
 
 OURS = Contestant("ours", "this function, everything on", _python(ROOT / "src" / "main.py", "send_phone_message"), FUNCTION_SETTINGS)
+SHORT = replace(OURS, name="ours_short", title="this function, short windows", settings=FUNCTION_SETTINGS | SHORT_WINDOWS)
 KEPT = Contestant("node_kept", "(b) Node, axios, kept connections", _node("kept_connection"), _NODE_SETTINGS, NODE)
 NEW = Contestant("node_new", "(a) Node, axios, a connection per call", _node("new_connection"), _NODE_SETTINGS, NODE, is_main=False)
 SYNC = Contestant("python_sync", "(c) Python, httpx, synchronous", _python(_PEERS / "sync_httpx.py", "relay"), _KEY, is_main=False)
-BARE = Contestant("bare_handler", "our transport, bare handler", _python(_PEERS / "bare_handler.py", "relay"), _KEY)
+BARE = Contestant(
+    "bare_handler", "our transport, bare handler", _python(_PEERS / "bare_handler.py", "relay"), _KEY | {"PYTHONPATH": str(ROOT / "src")}
+)
 RELAY = Contestant("asyncio_relay", "(d) floor: bare asyncio relay", _relay, _KEY, has_tls=False)
 NGINX = Contestant("nginx", "(d) floor: nginx proxy_pass", _nginx, {}, has_tls=False, is_main=False)
 
@@ -70,4 +74,4 @@ ALL = (OURS, KEPT, BARE, RELAY, NEW, SYNC, NGINX)
 DIRECT = "direct"
 """The name under which the load without any server between is recorded."""
 
-TITLES = {one.name: one.title for one in ALL} | {DIRECT: "the stub itself, nothing between"}
+TITLES = {one.name: one.title for one in (*ALL, SHORT)} | {DIRECT: "the stub itself, nothing between"}

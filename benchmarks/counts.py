@@ -1,6 +1,6 @@
 """Counts that no noise of a machine can move: ``python -m benchmarks.counts``, for continuous integration.
 
-Needs nothing but the project's own environment: all calls at once are answered, warm calls open no connection to Mitto,
+All calls at once are answered, warm calls open no connection to Mitto,
 and what is idle for too long is closed.
 """
 
@@ -12,6 +12,7 @@ import time
 
 from benchmarks.configuration import HEADERS, LONG_DELAY_MS, MANY_IN_FLIGHT, PAYLOAD
 from benchmarks.contestants import OURS
+from benchmarks.install import install_production
 from benchmarks.load import Generator
 from benchmarks.machine import descriptors
 from benchmarks.running import RunError, Server, as_json, free_port, running, wait_for_200
@@ -30,6 +31,7 @@ def main() -> int:
     server_core, load_core = available[0], available[-1]
     port = free_port()
     try:
+        install_production()
         with delay_stub(load_core) as stub, running(OURS.command(port, stub.url), port, server_core, OURS.environment(stub.url)) as server:
             wait_for_200(server, "POST", "/", as_json(PAYLOAD), HEADERS)
             findings = _count(server, stub, Generator(load_core))

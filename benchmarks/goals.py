@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.configuration import DELAY_MS, IN_FLIGHT, LONG_DELAY_MS, MANY_IN_FLIGHT, Lengths
-from benchmarks.contestants import BARE, DIRECT, KEPT, OURS, RELAY
+from benchmarks.contestants import BARE, DIRECT, KEPT, OURS, RELAY, SHORT
 from benchmarks.results import Results, Spread, ratios, spread
 
 _US, _THEM = OURS.name, KEPT.name
@@ -56,6 +56,10 @@ def _of_ours(numerator: str, denominator: str) -> Callable[[Results], dict[int, 
     return lambda results: ratios(results.by_round(_US, numerator), results.by_round(_US, denominator))
 
 
+def _short(numerator: str, denominator: str) -> Callable[[Results], dict[int, float]]:
+    return lambda results: ratios(results.by_round(SHORT.name, numerator), results.by_round(SHORT.name, denominator))
+
+
 def _added(figure: str) -> Callable[[Results], dict[int, float]]:
     return lambda results: ratios(results.added(_US, figure), results.added(_THEM, figure))
 
@@ -77,6 +81,7 @@ def _price(results: Results) -> dict[int, float]:
 def goals(lengths: Lengths) -> tuple[Goal, ...]:
     """Give all goals; those about memory speak of the numbers of requests in ``lengths``."""
     first, middle, last = lengths.memory_steps
+    earlier, later = lengths.short_steps
     most, least = True, False
     return (
         Goal("added latency, 1 connection, p50, against (b)", 0.7, most, _added("p50_ms")),
@@ -109,6 +114,12 @@ def goals(lengths: Lengths) -> tuple[Goal, ...]:
         Goal("CPU per request, against (b)", 0.6, most, _against("cpu_ms", _THEM)),
         Goal(f"memory after {middle:,} requests, against (b)", 0.85, most, _against(f"memory_{middle}_mib", _THEM)),
         Goal(f"memory after {last:,} / after {first:,} requests", _FLAT, most, _of_ours(f"memory_{last}_mib", f"memory_{first}_mib")),
+        Goal(
+            f"the same, {later:,} / {earlier:,}, windows of 10 s: what would be left is a leak",
+            _FLAT,
+            most,
+            _short(f"memory_{later}_mib", f"memory_{earlier}_mib"),
+        ),
         Goal("start to first 200, valid bytecode, against (b)", 1.3, most, _against("start_ms", _THEM)),
         Goal("price of all that peers lack, share of our CPU per request", 0.35, most, _price),
     )

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import subprocess
 from pathlib import Path
 
 PROGRAMS = {
@@ -38,15 +39,20 @@ def check_programs() -> None:
         raise MachineError(f"Programs are missing; on Debian and Ubuntu: apt install {' '.join(missing)}")
 
 
-def description() -> dict[str, str]:
-    """Say on what the figures were measured."""
+def description(python: Path) -> dict[str, str]:
+    """Say on what the figures were measured; ``python`` is the interpreter of the servers."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), platform.machine())
     return {
         "cpu": f"{model}, {os.cpu_count()} cores",
         "system": f"Linux {platform.release()}",
-        "python": f"Python {platform.python_version()}",
+        "python": _first_line([str(python), "--version"]),
+        "node": f"Node {_first_line(['node', '--version'])}",
     }
+
+
+def _first_line(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603 - our own commands
 
 
 def load_average() -> float:

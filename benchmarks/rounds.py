@@ -98,11 +98,11 @@ class Bench:
     def _warm(self, server: Server, seconds: int) -> None:
         """Warm up for a load whose connections to the upstream are counted.
 
-        The calls at once in the end use every connection once more: what was opened first and not needed since would
-        otherwise reach the end of its idle time in the midst of the load, and be opened anew.
+        The calls at once in the end are more than the load has in flight: how many of these meet at the upstream changes
+        from moment to moment, and a connection opened because they are more than ever before is no warm call's.
         """
         self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=seconds)
-        self.load.burst(server.port, IN_FLIGHT)
+        self.load.burst(server.port, MANY_IN_FLIGHT)
 
     def _bursts(self, server: Server) -> None:
         """Send many at once to a pool that has one connection, then to one that has them all; compare one caller before and after."""

@@ -16,8 +16,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.configuration import API_KEY, FUNCTION_SETTINGS, HEADERS, PAYLOAD
+from benchmarks.configuration import API_KEY, FUNCTION_SETTINGS, HEADERS, PAYLOAD, SHORT_WINDOWS
 from benchmarks.contestants import OURS
+from benchmarks.install import install_production
 from benchmarks.load import call_number
 from benchmarks.machine import MachineError, cores, descriptors, memory_mib
 from benchmarks.running import HOST, RunError, Server, as_json, free_port, inherited_environment, running, wait_for_200
@@ -26,13 +27,6 @@ from mitto_phone_hook.sandbox.faults import FAULTS
 
 CALLS_A_SECOND = 50
 FAULTS_A_SECOND = 4
-SETTINGS = {
-    "DEADLINE_SECONDS": "2",
-    "CODE_LIFETIME_SECONDS": "30",
-    "DUPLICATE_WINDOW_SECONDS": "10",
-    "LIMITS": "recipient=100/10second; prefix=100/10second; ip=100/10second; total=9000000/10second",
-}
-"""Short times, so that what has to be remembered is soon as much as it will ever be, and the rest is a leak."""
 
 MEMORY_GROWTH_MIB = 10.0
 DESCRIPTOR_GROWTH = 16
@@ -119,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds = max(parser.parse_args(arguments).seconds, _LEAST_SECONDS)
     try:
         server_core, load_core = cores()
+        install_production()
         return _soak(seconds, server_core, load_core)
     except (MachineError, RunError) as error:
         print(f"no soak: {error}", file=sys.stderr)
@@ -129,7 +124,7 @@ def _soak(seconds: int, server_core: int, load_core: int) -> int:
     mitto_port, port = free_port(), free_port()
     fake = [sys.executable, "-m", "mitto_phone_hook.sandbox", "--port", str(mitto_port), "--api-key", API_KEY, "--quiet"]
     url = f"http://{HOST}:{mitto_port}"
-    environment = OURS.environment(url) | FUNCTION_SETTINGS | SETTINGS
+    environment = OURS.environment(url) | FUNCTION_SETTINGS | SHORT_WINDOWS
     print(f"{seconds} s, {CALLS_A_SECOND} calls and {FAULTS_A_SECOND} faults a second, {len(FAULTS)} faults in turn ...", flush=True)
     with (
         running(fake, mitto_port, load_core, inherited_environment()) as mitto,
@@ -163,8 +158,8 @@ def _findings(soak: Soak, function: Server) -> Iterator[tuple[str, str, str, str
     yield "p50 of good calls, ms", f"{before:.2f}", f"{after:.2f}", f"x {LATENCY_DRIFT:g}", is_steady
     size = function.output.bytes / calls
     yield "log bytes a call", "", f"{size:.0f}", f"{LOG_BYTES_A_CALL}", size <= LOG_BYTES_A_CALL
-    # One more: the call that told that the function is up. Library warnings and the like would be more.
-    surplus = function.output.lines - calls - 1
+    # Two more: the line about the start, and the call that told that it is up. Library warnings and the like would be more.
+    surplus = function.output.lines - calls - 2
     yield "log lines beyond one a call", "", str(surplus), "0", surplus == 0
     lost = sum(count for status, count in soak.statuses.items() if not status.isdecimal())
     yield "calls without an answer", "", str(lost), "0", lost == 0
