@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -372,6 +374,84 @@ def test_closing_ends_the_idle_connections_and_no_more() -> None:
             await transport.aclose()
             await upstream.until(lambda: upstream.open == 0)
             assert await post(transport, upstream.url) == ACCEPTED
+
+    run(scenario())
+
+
+# The server's address
+
+
+class Lookups:
+    """The system's lookup, counted; it waits for ``go`` and fails as often as ``failures`` says."""
+
+    def __init__(self, failures: int = 0) -> None:
+        """Stand in front of the running event loop's own."""
+        self.asked = 0
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+        self._failures = failures
+        loop = asyncio.get_running_loop()
+        self._ask = loop.getaddrinfo
+        loop.getaddrinfo = self  # type: ignore[method-assign] # the border to the system
+
+    async def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.asked += 1
+        self.begun.set()
+        await self.go.wait()
+        if self.asked <= self._failures:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return await self._ask(*arguments, **options)
+
+
+def test_many_at_once_look_the_server_up_once() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK)) as (upstream, transport):
+            lookups = Lookups()
+            tasks = [asyncio.create_task(post(transport, upstream.url)) for _ in range(20)]
+            await lookups.begun.wait()
+            lookups.go.set()
+            assert await asyncio.gather(*tasks) == [ACCEPTED] * 20
+            assert lookups.asked == 1
+
+    run(scenario())
+
+
+def test_address_is_not_kept_for_long() -> None:
+    async def scenario() -> None:
+        async with Upstream(answering(OK)) as upstream:
+            lookups = Lookups()
+            lookups.go.set()
+            transport = OneOriginTransport(upstream.url, lookup_seconds=0)
+            for _ in range(2):
+                await post(transport, upstream.url)
+                await transport.aclose()
+            assert lookups.asked == 2
+
+    run(scenario())
+
+
+def test_lookup_that_failed_is_not_kept() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK)) as (upstream, transport):
+            lookups = Lookups(failures=1)
+            lookups.go.set()
+            with pytest.raises(httpx.ConnectError):
+                await post(transport, upstream.url)
+            assert await post(transport, upstream.url) == ACCEPTED
+
+    run(scenario())
+
+
+def test_lookup_goes_on_when_who_asked_first_has_gone() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK)) as (upstream, transport):
+            lookups = Lookups()
+            first, second = (asyncio.create_task(post(transport, upstream.url)) for _ in range(2))
+            await lookups.begun.wait()
+            first.cancel()
+            await asyncio.wait({first})
+            lookups.go.set()
+            assert await second == ACCEPTED
+            assert lookups.asked == 1
 
     run(scenario())
 

@@ -22,13 +22,25 @@ KEEPALIVE_SECONDS = 5.0
 OTHER_FAMILY_SECONDS = 0.25
 """After this long a connection over IPv4 is tried beside one over IPv6, or the other way round (RFC 8305)."""
 
+LOOKUP_SECONDS = 1.0
+"""So long the server's addresses are kept after they were asked for: for many calls at once, not against its name's moving."""
+
+Addresses = list[tuple[Any, ...]]
+
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 class OneOriginTransport(httpx.AsyncBaseTransport):
     """Sends requests to one origin over HTTP/1.1. Proxies from the environment play no part."""
 
-    def __init__(self, origin: httpx.URL, tls: ssl.SSLContext | None = None, *, keepalive_seconds: float = KEEPALIVE_SECONDS) -> None:
+    def __init__(
+        self,
+        origin: httpx.URL,
+        tls: ssl.SSLContext | None = None,
+        *,
+        keepalive_seconds: float = KEEPALIVE_SECONDS,
+        lookup_seconds: float = LOOKUP_SECONDS,
+    ) -> None:
         """Open nothing yet. ``tls`` is needed for ``https`` and decides whom to trust."""
         self._origin = (origin.raw_scheme, origin.raw_host, origin.port)
         self._host = origin.host
@@ -36,6 +48,9 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         self._tls = tls if origin.scheme == "https" else None
         self._keepalive_seconds = keepalive_seconds
         self._idle: deque[Connection] = deque()
+        self._lookup_seconds = lookup_seconds
+        self._lookup: asyncio.Task[Addresses | OSError] | None = None
+        self._looked_up_at = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send ``request`` once. Raises ``httpx.TransportError``, whose cause is the system's.
@@ -85,9 +100,25 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         except OSError as fault:  # of which a refused certificate is one
             raise httpx.ConnectError("") from fault
 
+    async def _addresses(self) -> Addresses:
+        """Look the server up, once for all who ask at about the same time.
+
+        A lookup takes one of four threads: many calls at once would each wait for those of others.
+        """
+        loop = asyncio.get_running_loop()
+        if self._lookup is None or (self._lookup.done() and loop.time() >= self._looked_up_at + self._lookup_seconds):
+            self._looked_up_at = loop.time()
+            self._lookup = asyncio.create_task(_look_up(self._host, self._port))
+        # Whoever is out of time must not end it for the others.
+        found = await asyncio.shield(self._lookup)
+        if isinstance(found, OSError):
+            self._lookup = None
+            raise found
+        return found
+
     async def _open(self) -> Connection:
         loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        addresses = await self._addresses()
         connected = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=OTHER_FAMILY_SECONDS)
         try:
             server_hostname = self._host if self._tls else None
@@ -96,6 +127,14 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
             connected.close()
             raise
         return connection
+
+
+async def _look_up(host: str, port: int) -> Addresses | OSError:
+    """Give the error as a value: it is nobody's fault if all who asked have gone meanwhile."""
+    try:
+        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return error
 
 
 async def _silent(_event: str, _details: dict[str, Any]) -> None:
