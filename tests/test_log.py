@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitto_phone_hook.decide import Sms
-from mitto_phone_hook.log import FIELDS, LEVELS, SEVERITIES, CallRecord, LibraryFormatter, as_line, emitter, stack_of, trace_fields
+from mitto_phone_hook.log import (
+    FIELDS,
+    LEVELS,
+    SEVERITIES,
+    CallRecord,
+    LibraryFormatter,
+    as_line,
+    emitter,
+    stack_of,
+    standard_output,
+    trace_fields,
+)
 from mitto_phone_hook.mitto_answer import Answer
 from mitto_phone_hook.outcome import Outcome, Result
 from mitto_phone_hook.parse import parse
@@ -260,8 +271,8 @@ def test_lines_below_the_operators_level_are_not_written(level: str, written: li
     assert [json.loads(line)["severity"] for line in stream.getvalue().splitlines()] == written
 
 
-def test_lines_go_to_standard_output_unless_told_otherwise(capfd: pytest.CaptureFixture[str]) -> None:
-    emitter("INFO")({"severity": "INFO", "event": "accepted"})
+def test_lines_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    emitter("INFO", standard_output())({"severity": "INFO", "event": "accepted"})
     assert capfd.readouterr() == ('{"severity":"INFO","event":"accepted"}\n', "")
 
 
@@ -322,12 +333,12 @@ def test_a_handler_with_the_formatter_writes_one_line_of_json_a_record() -> None
 
 TAKEN_OVER = """
 import logging
-from mitto_phone_hook.log import take_over_library_logs
+from mitto_phone_hook.log import standard_output, take_over_library_logs
 own = logging.getLogger("server.access")
 own.addHandler(logging.StreamHandler())
 own.propagate = False
 own.setLevel(logging.DEBUG)
-take_over_library_logs("DEBUG")
+take_over_library_logs("DEBUG", standard_output())
 own.warning("secret %s", "secret")
 own.info("secret")
 logging.getLogger("later").error("secret")

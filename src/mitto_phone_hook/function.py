@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.log import emitter, take_over_library_logs
+from mitto_phone_hook.log import emitter, standard_output, take_over_library_logs
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY
@@ -40,7 +40,8 @@ os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
 _SETTINGS = _settings_or_exit()
 if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
     sys.exit("mitto-phone-hook does not start:\n  STORE_URL needs the package redis; install mitto-phone-hook[redis]")
-_EMIT = emitter(_SETTINGS.log_level)
+_OUTPUT = standard_output()
+_EMIT = emitter(_SETTINGS.log_level, _OUTPUT)
 _EMIT(
     {
         "severity": "INFO",
@@ -82,7 +83,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 @cache
 def _hook() -> Hook:
     """Build on the first call: what starts before the server forks is dead, or shared, after it."""
-    take_over_library_logs(_SETTINGS.log_level)
+    take_over_library_logs(_SETTINGS.log_level, _OUTPUT)
     # What was imported stays; and a call leaves few cycles behind, so looking for them after every 700 objects, as Python
     # does by default, was a tenth of a call's time.
     gc.freeze()

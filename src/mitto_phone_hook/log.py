@@ -10,11 +10,12 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol
 
 from pydantic_core import to_json
 
 from mitto_phone_hook.ledger import Turn
+from mitto_phone_hook.log_output import LineOutput
 from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.outcome import Outcome, Result
 from mitto_phone_hook.routes import ROUTES
@@ -118,20 +119,28 @@ class CallRecord:
         return values | trace_fields(self.headers, _PROJECT)
 
 
-def emitter(level: str, stream: TextIO | None = None) -> Emit:
-    """Give the function that writes one line to ``stream`` (standard output), from ``level`` up."""
+class Output(Protocol):
+    """What takes lines; a file does, and ``LineOutput``."""
+
+    def write(self, line: str, /) -> object:
+        """Take a line with its end."""
+
+    def flush(self) -> object:
+        """Keep none back."""
+
+
+def standard_output() -> LineOutput:
+    """Give what the log is written to. Not ``sys.stdout``: the framework may wrap that and add what the caller wrote."""
+    return LineOutput(sys.__stdout__, lambda lost: as_line({"severity": "ERROR", "event": "log_lines_lost", "why": f"{lost}_lines"}))
+
+
+def emitter(level: str, output: Output) -> Emit:
+    """Give the function that writes one line to ``output``, from ``level`` up."""
     threshold = LEVELS[level]
 
     def emit(values: Mapping[str, object]) -> None:
         if LEVELS[str(values["severity"])] >= threshold:
-            # Not sys.stdout: the framework may wrap that and add what the caller wrote.
-            out = stream or sys.__stdout__
-            try:
-                out.write(as_line(values))  # type: ignore[union-attr] # None where there is no standard output
-                out.flush()  # type: ignore[union-attr]
-            except (OSError, ValueError, AttributeError):
-                # A line that cannot be written must not make a message that has left look like a fault.
-                return
+            output.write(as_line(values))
 
     return emit
 
@@ -176,13 +185,13 @@ class LibraryFormatter(logging.Formatter):
         return as_line(values | ({"stack_trace": stack_of(error)} if error else {})).rstrip("\n")
 
 
-def take_over_library_logs(level: str) -> None:
-    """Send every library's warnings, or only its errors where ``level`` says so, through ``LibraryFormatter``.
+def take_over_library_logs(level: str, output: Output) -> None:
+    """Send every library's warnings, or only its errors where ``level`` says so, through ``LibraryFormatter`` to ``output``.
 
     To be called when the server runs: it sets up handlers of its own after the function was imported.
     """
     logging.raiseExceptions = False  # its complaint about a line that it cannot write quotes the line
-    handler = logging.StreamHandler(sys.__stdout__)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(LibraryFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
