@@ -29,8 +29,14 @@ class Goal:
         measured = spread(self.ratios(results))
         if measured is None:
             return Judgement(self, None, "not measured")
-        is_met = measured.median <= self.limit if self.is_at_most else measured.median >= self.limit
-        return Judgement(self, measured, "met" if is_met else "MISSED", spread(self.ceiling(results)) if self.ceiling else None)
+        ceiling = spread(self.ceiling(results)) if self.ceiling else None
+        if self._is_met(measured):
+            return Judgement(self, measured, "met", ceiling)
+        is_possible = ceiling is None or self._is_met(ceiling)
+        return Judgement(self, measured, "MISSED" if is_possible else "MISSED, as by nothing between", ceiling)
+
+    def _is_met(self, measured: Spread) -> bool:
+        return measured.median <= self.limit if self.is_at_most else measured.median >= self.limit
 
     @property
     def sentence(self) -> str:
