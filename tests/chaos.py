@@ -31,7 +31,8 @@ from typing import NamedTuple
 
 import httpx
 
-from mitto_phone_hook.number import HANDSETS, read_number
+from mitto_phone_hook.number import read_number
+from mitto_phone_hook.numbering_plan import HANDSETS
 from mitto_phone_hook.redis_link import PAUSE_SECONDS, TIMEOUT_SECONDS
 from mitto_phone_hook.sandbox.faults import FAULTS
 from mitto_phone_hook.sandbox.magic import RANGE

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitto_phone_hook.decide import decide
-from mitto_phone_hook.number import NumberKind
+from mitto_phone_hook.numbering_plan import NumberKind
 from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.parse import parse
 from mitto_phone_hook.settings import load

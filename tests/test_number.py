@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.number import Number, NumberKind, calling_code, read_number
+from mitto_phone_hook.number import Number, read_number
+from mitto_phone_hook.numbering_plan import NumberKind, calling_code
 
 LAW = settings(max_examples=200, deadline=None)
 

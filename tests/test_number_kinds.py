@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from mitto_phone_hook.destination import DestinationPolicy
 from mitto_phone_hook.message import Channel, PhoneMessage, Recipient
-from mitto_phone_hook.number import NumberKind, read_number
+from mitto_phone_hook.number import read_number
+from mitto_phone_hook.numbering_plan import NumberKind
 from mitto_phone_hook.outcome import Outcome
 
 EVERYWHERE = DestinationPolicy(frozenset({"*"}), ())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mitto_phone_hook.message import Channel, PhoneMessage, Purpose, Recipient
-from mitto_phone_hook.number import NumberKind
+from mitto_phone_hook.numbering_plan import NumberKind
 from mitto_phone_hook.outcome import Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
 from mitto_phone_hook.shapes import NATIVE_SHAPES

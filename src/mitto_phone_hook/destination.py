@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mitto_phone_hook.message import PhoneMessage
-from mitto_phone_hook.number import HANDSETS
+from mitto_phone_hook.numbering_plan import HANDSETS
 from mitto_phone_hook.outcome import Outcome
 
 INTERNATIONAL_NETWORKS = "001"

@@ -5,12 +5,11 @@ by its content: recipient, code and text, as a keyed hash from which none of the
 """
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
-from mitto_phone_hook.derived_key import derived_key
+from mitto_phone_hook.keyed_hash import keyed_hash
 from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 
@@ -29,7 +28,7 @@ MARGIN_SECONDS = 0.05
 AMPLE_SECONDS = 1.0
 """With more than this left, telling the store cannot reach the deadline: its own time-out is a fraction of it."""
 
-_PURPOSE = b"mitto-phone-hook ledger 1"
+_PURPOSE = b"mitto-phone-hook ledger 2"
 
 
 class Entry(NamedTuple):
@@ -122,7 +121,7 @@ def key_of(message: PhoneMessage, secret: bytes) -> str:
     code = message.code.get_secret_value() if message.code else ""
     content = (message.recipient.get_secret_value(), code, message.text.get_secret_value())
     parts = (message.source, message.idempotency_hint) if message.idempotency_hint else content
-    return hmac.digest(derived_key(secret, _PURPOSE), "\0".join(parts).encode(), "sha256").hex()
+    return keyed_hash("\0".join(parts), secret, _PURPOSE)
 
 
 def _earlier(entry: Entry) -> Result:

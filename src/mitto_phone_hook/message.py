@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from pydantic import BaseModel, ConfigDict, Secret, SecretStr
 
-from mitto_phone_hook.number import NumberKind, calling_code
+from mitto_phone_hook.numbering_plan import NumberKind, calling_code
 
 _VISIBLE_LAST_DIGITS = 2
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
 from functools import cache
 from typing import NamedTuple
 
 import phonenumbers
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+from mitto_phone_hook.numbering_plan import HANDSETS, NumberKind, calling_code, find_plan
 
 # libphonenumber reads letters, direction marks and foreign digits; none of that may reach it.
 _WRITTEN = re.compile(r"[+0-9 ().\-/]{1,40}")
@@ -16,33 +17,11 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NATIONAL = re.compile(r"[0-9]{4,15}")
 # Ten digits are too easily a national number (US) whose head is another country's calling code (20, Egypt).
 _MIN_DIGITS_WITHOUT_PLUS = 11
-_CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 
 NOT_A_NUMBER = "not_a_number"
 NOT_ASSIGNED = "no_such_number"
 NO_COUNTRY_CODE = "no_country_code"
 """Why something is not a number: its characters, no numbering plan has it, or it is national and no region is given."""
-
-
-class NumberKind(IntEnum):
-    """What a number is used for, in libphonenumber's terms."""
-
-    FIXED_LINE = PhoneNumberType.FIXED_LINE
-    MOBILE = PhoneNumberType.MOBILE
-    FIXED_LINE_OR_MOBILE = PhoneNumberType.FIXED_LINE_OR_MOBILE
-    TOLL_FREE = PhoneNumberType.TOLL_FREE
-    PREMIUM_RATE = PhoneNumberType.PREMIUM_RATE
-    SHARED_COST = PhoneNumberType.SHARED_COST
-    VOIP = PhoneNumberType.VOIP
-    PERSONAL_NUMBER = PhoneNumberType.PERSONAL_NUMBER
-    PAGER = PhoneNumberType.PAGER
-    UAN = PhoneNumberType.UAN
-    VOICEMAIL = PhoneNumberType.VOICEMAIL
-    UNKNOWN = PhoneNumberType.UNKNOWN
-
-
-HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
-"""The kinds that receive SMS. North America never says "mobile": its plan does not tell them apart."""
 
 
 class Number(NamedTuple):
@@ -73,11 +52,6 @@ def read_number(written: str, region: str | None) -> Number:
     return next((number for number in numbers if number.kind in HANDSETS), numbers[0])
 
 
-def calling_code(digits: str) -> str:
-    """Give the calling code at the head of an international number without ``+``; empty where there is none."""
-    return next((head for head in (digits[:1], digits[:2], digits[:3]) if head in _CALLING_CODES), "")
-
-
 def _readings(digits: str, region: str | None) -> Iterator[Number | None]:
     if region and _NATIONAL.fullmatch(digits):
         if digits.startswith(str(phonenumbers.country_code_for_region(region))):
@@ -92,28 +66,27 @@ def _valid(digits: str, region: str | None) -> Number | None:
     if region is None and not _E164.fullmatch(digits):
         return None
     try:
-        parsed = _plain(digits[1:]) if region is None else None
-        parsed = parsed or phonenumbers.parse(digits, region)
+        code, national = (_plain(digits[1:]) if region is None else None) or _parsed(digits, region)
     except phonenumbers.NumberParseException:
         return None
-    # A number of no kind is one that no plan has assigned: this is libphonenumber's own test of validity.
-    kind = phonenumbers.number_type(parsed)
-    if kind == PhoneNumberType.UNKNOWN:
-        return None
-    e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
-    return Number(e164, phonenumbers.region_code_for_number(parsed), NumberKind(kind))
+    found, kind = find_plan(code, national)
+    return None if kind is NumberKind.UNKNOWN else Number(f"+{code}{national}", found, kind)
 
 
-def _plain(digits: str) -> PhoneNumber | None:
+def _plain(digits: str) -> tuple[int, str] | None:
     """Take an international number as it stands; ``None`` where its head may be a trunk prefix, which libphonenumber has to judge.
 
-    Its parser reads all that people write, in several times the time that telling region and kind takes.
+    Its parser reads all that people write, and takes several times as long as all the rest.
     """
     code = calling_code(digits)
     national = digits[len(code) :]
-    if not code or _trunk_prefix(int(code)).match(national):
-        return None
-    return PhoneNumber(country_code=int(code), national_number=int(national))
+    return None if not code or _trunk_prefix(int(code)).match(national) else (int(code), national)
+
+
+def _parsed(digits: str, region: str | None) -> tuple[int, str]:
+    """Let libphonenumber read calling code and national significant number. Raises its ``NumberParseException``."""
+    parsed = phonenumbers.parse(digits, region)
+    return parsed.country_code or 0, phonenumbers.national_significant_number(parsed)
 
 
 @cache

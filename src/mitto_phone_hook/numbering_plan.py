@@ -1,0 +1,115 @@
+"""Whose a number is and what it is used for, by libphonenumber's tables of the world's numbering plans.
+
+libphonenumber asks a dozen patterns one after the other, for countries that share a calling code several times, and compiles
+them anew where very many countries are served. Here a region has four patterns, compiled once. The rules are libphonenumber's,
+too; the tests compare the two on numbers of every plan.
+"""
+
+import re
+from enum import IntEnum
+from functools import cache
+from typing import NamedTuple
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberType
+
+
+class NumberKind(IntEnum):
+    """What a number is used for, in libphonenumber's terms."""
+
+    FIXED_LINE = PhoneNumberType.FIXED_LINE
+    MOBILE = PhoneNumberType.MOBILE
+    FIXED_LINE_OR_MOBILE = PhoneNumberType.FIXED_LINE_OR_MOBILE
+    TOLL_FREE = PhoneNumberType.TOLL_FREE
+    PREMIUM_RATE = PhoneNumberType.PREMIUM_RATE
+    SHARED_COST = PhoneNumberType.SHARED_COST
+    VOIP = PhoneNumberType.VOIP
+    PERSONAL_NUMBER = PhoneNumberType.PERSONAL_NUMBER
+    PAGER = PhoneNumberType.PAGER
+    UAN = PhoneNumberType.UAN
+    VOICEMAIL = PhoneNumberType.VOICEMAIL
+    UNKNOWN = PhoneNumberType.UNKNOWN
+
+
+HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
+"""The kinds that receive SMS. North America never says "mobile": its plan does not tell them apart."""
+
+_CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
+_ANY = re.compile("")
+
+_SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
+"""The kinds that a number is of before it is anything else, as the metadata names them."""
+
+_LINES = {
+    (True, True): NumberKind.FIXED_LINE_OR_MOBILE,
+    (True, False): NumberKind.FIXED_LINE,
+    (False, True): NumberKind.MOBILE,
+    (False, False): NumberKind.UNKNOWN,
+}
+"""The kind by whether a number may be a fixed line and whether it may be a mobile one."""
+
+
+class _Plan(NamedTuple):
+    """One region's numbers: patterns for the whole national number."""
+
+    all: re.Pattern[str]
+    special: re.Pattern[str]
+    """One group a kind."""
+    fixed_line: re.Pattern[str]
+    mobile: re.Pattern[str]
+
+    def kind(self, national: str) -> NumberKind:
+        if not self.all.fullmatch(national):
+            return NumberKind.UNKNOWN
+        if found := self.special.fullmatch(national):
+            return NumberKind[str(found.lastgroup)]
+        return _LINES[self.fixed_line.fullmatch(national) is not None, self.mobile.fullmatch(national) is not None]
+
+
+def calling_code(digits: str) -> str:
+    """Give the calling code at the head of an international number without ``+``; empty where there is none."""
+    return next((head for head in (digits[:1], digits[:2], digits[:3]) if head in _CALLING_CODES), "")
+
+
+def find_plan(code: int, national: str) -> tuple[str | None, NumberKind]:
+    """Give region (``001`` for international networks) and kind of a national significant number.
+
+    ``UNKNOWN`` is the kind of what no plan has assigned: this is libphonenumber's own test of validity.
+    """
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(code, ())
+    for region in regions:
+        leading_digits = _leading_digits(code, region) if len(regions) > 1 else _ANY
+        if leading_digits and not leading_digits.match(national):
+            continue
+        kind = _plan(code, region).kind(national)
+        if leading_digits or kind is not NumberKind.UNKNOWN:
+            return region, kind
+    return None, NumberKind.UNKNOWN
+
+
+@cache
+def _leading_digits(code: int, region: str) -> re.Pattern[str] | None:
+    """Give what tells a region's numbers from those of others with its calling code; ``None`` where only their kinds do."""
+    data = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    return re.compile(data.leading_digits) if data and data.leading_digits else None
+
+
+@cache
+def _plan(code: int, region: str) -> _Plan:
+    data = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    fixed_line = _pattern(data, "fixed_line")
+    is_one_for_both = data is not None and data.same_mobile_and_fixed_line_pattern
+    return _Plan(
+        re.compile(_pattern(data, "general_desc")),
+        re.compile("|".join(f"(?P<{kind.upper()}>{_pattern(data, kind)})" for kind in _SPECIAL)),
+        re.compile(fixed_line),
+        re.compile(fixed_line if is_one_for_both else _pattern(data, "mobile")),
+    )
+
+
+def _pattern(data: PhoneMetadata | None, kind: str) -> str:
+    """Give the pattern that numbers of one kind match; where there are none, one that nothing matches."""
+    numbers = getattr(data, kind, None)
+    if numbers is None or not numbers.national_number_pattern:
+        return "(?!)"
+    lengths = "|".join(f"[0-9]{{{length}}}" for length in numbers.possible_length if length > 0)
+    return (f"(?=(?:{lengths})\\Z)" if lengths else "") + f"(?:{numbers.national_number_pattern})"
