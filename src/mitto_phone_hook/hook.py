@@ -88,18 +88,20 @@ class Hook:
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
         self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
-        if until - asyncio.get_running_loop().time() < min(RESERVE_SECONDS, settings.deadline_seconds / 4):
+        now = asyncio.get_running_loop().time()
+        if until - now < min(RESERVE_SECONDS, settings.deadline_seconds / 4):
             # The body came so late that asking the store alone could outlast the caller's patience.
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+        secret = settings.hook_secrets.current(now).first
 
         async def send_once() -> Result:
-            taken = await self._policy.take(message, sms.encoded.segments, self._first_secret(), record.would_refuse)
+            taken = await self._policy.take(message, sms.encoded.segments, secret, record.would_refuse)
             record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
             may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
             await self._ledger.finish(self._policy.settle(taken, may_have_left=may_have_left), until)
             return record.sent.result
 
-        record.turn = await self._ledger.once(key_of(message, self._first_secret()), record.request_id, until, send_once)
+        record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
         return record.turn.result
 
     async def _authenticate(self, call: Call, body: bytes, route: Route) -> float | None:
@@ -114,9 +116,6 @@ class Hook:
                 raise
         await asyncio.to_thread(mounted.reread, now)
         return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
-
-    def _first_secret(self) -> bytes:
-        return self._settings.hook_secrets.current(asyncio.get_running_loop().time()).first
 
     @cached_property
     def _ledger(self) -> Ledger:

@@ -71,11 +71,19 @@ class MemoryCounters:
         """See ``Counters``."""
         now = int(self._clock() * 1000)
         self._forget(now)
-        waits = [(wait, charge) for charge in charges if (wait := self._wait(charge, now))]
+        logs = [self._log(charge.key, now) for charge in charges]
+        waits = [
+            (log.wait(charge, now) if log else charge.window.seconds * 1000, charge)
+            for charge, log in zip(charges, logs, strict=True)
+            if (log.used if log else 0) + charge.amount > charge.window.limit
+        ]
         if waits:
             milliseconds, charge = max(waits)
             return Refusal(charge.name, charge.window.seconds, math.ceil(milliseconds / 1000))
-        return Taken(charges, now, [self._add(charge, now) for charge in charges])
+        used = [self._add(charge, log, now) for charge, log in zip(charges, logs, strict=True)]
+        while len(self._logs) > MAX_WINDOWS:
+            self._logs.popitem(last=False)
+        return Taken(charges, now, used)
 
     async def give_back(self, taken: Taken) -> None:
         """See ``Counters``."""
@@ -83,20 +91,16 @@ class MemoryCounters:
             if (log := self._logs.get(charge.key)) is not None:
                 log.remove(charge.stamp(taken.at_ms), charge.amount)
 
-    def _wait(self, charge: Charge, now: int) -> int:
-        log = self._logs.get(charge.key)
-        if log is None:
-            return 0 if charge.amount <= charge.window.limit else charge.window.seconds * 1000
-        log.forget(now)
-        return log.wait(charge, now) if log.used + charge.amount > charge.window.limit else 0
+    def _log(self, key: str, now: int) -> _Log | None:
+        log = self._logs.get(key)
+        if log is not None:
+            log.forget(now)
+        return log
 
-    def _add(self, charge: Charge, now: int) -> int:
+    def _add(self, charge: Charge, log: _Log | None, now: int) -> int:
         """Count; give how full the window is now."""
-        log = self._logs.get(charge.key)
         if log is None:
             log = self._logs[charge.key] = _Log(charge.window.seconds * 1000)
-            if len(self._logs) > MAX_WINDOWS:
-                self._logs.popitem(last=False)
         else:
             self._logs.move_to_end(charge.key)
         log.add(charge.stamp(now), charge.amount)

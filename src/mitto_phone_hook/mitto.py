@@ -59,7 +59,7 @@ class Mitto:
             async with asyncio.timeout_at(until):
                 response = await self._transport.handle_async_request(request)
                 exchange.status = response.status_code
-                exchange.retry_after = response.headers.get("retry-after", "")
+                exchange.retry_after = "" if response.is_success else response.headers.get("retry-after", "")
                 try:
                     exchange.body = await _read(response)
                 finally:

@@ -1,7 +1,7 @@
 """From what a caller writes to an E.164 number, and what the numbering plans say about it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -44,11 +44,13 @@ def read_number(written: str, region: str | None) -> Number:
     digits = written.translate(_SEPARATORS)
     if digits.startswith("00"):
         digits = "+" + digits[2:]
-    readings: Iterable[Number | None] = [_valid(digits, None)] if digits.startswith("+") else _readings(digits, region)
-    numbers = [number for number in readings if number]
+    if digits.startswith("+"):
+        if number := _valid(digits, None):
+            return number
+        raise ValueError(NOT_ASSIGNED)
+    numbers = [number for number in _readings(digits, region) if number]
     if not numbers:
-        is_short = not digits.startswith("+") and len(digits) < _MIN_DIGITS_WITHOUT_PLUS
-        raise ValueError(NO_COUNTRY_CODE if is_short and region is None else NOT_ASSIGNED)
+        raise ValueError(NO_COUNTRY_CODE if len(digits) < _MIN_DIGITS_WITHOUT_PLUS and region is None else NOT_ASSIGNED)
     return next((number for number in numbers if number.kind in HANDSETS), numbers[0])
 
 

@@ -1,7 +1,6 @@
 """From the bytes of an authenticated call to a ``PhoneMessage``: strict where it protects, tolerant where callers differ."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -13,7 +12,7 @@ from pydantic_core import from_json
 from mitto_phone_hook.message import PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.number import read_number
 from mitto_phone_hook.outcome import Outcome, Refused
-from mitto_phone_hook.shapes import CHANNELS, NATIVE_SHAPES, PURPOSES, Place, Shape
+from mitto_phone_hook.shapes import CHANNELS, NATIVE_SHAPES, PURPOSES, Shape
 
 FORM = b"application/x-www-form-urlencoded"
 
@@ -54,9 +53,15 @@ def parse(body: bytes, content_type: bytes, default_region: str | None) -> Phone
     objects, wrong = _open(payload, shape)
     values: dict[str, Any] = {}
     for field, places in shape.places.items():
-        place, raw = _find(objects, places)
-        if (raw is None or raw == "") and field not in _NEVER_ABSENT:
-            continue
+        for place in places:
+            raw = objects[place.holder].get(place.key)
+            if raw is not None and raw != "":
+                break
+        else:
+            if field not in _NEVER_ABSENT:
+                continue
+            place = places[0]
+            raw = objects[place.holder].get(place.key)
         try:
             values[field] = _CLEANERS[field](raw)
         except (TypeError, ValueError):
@@ -110,15 +115,6 @@ def _open(payload: dict[str, Any], shape: Shape) -> tuple[dict[str, dict[str, An
         if value is not None and place in shape.objects:
             wrong.append(path)
     return objects, wrong
-
-
-def _find(objects: Mapping[str, Mapping[str, Any]], places: tuple[Place, ...]) -> tuple[Place, object]:
-    """Give the first place that is filled, else the first one, and what it holds."""
-    for place in places:
-        raw = objects[place.holder].get(place.key)
-        if raw is not None and raw != "":
-            return place, raw
-    return places[0], objects[places[0].holder].get(places[0].key)
 
 
 def _digits_or_string(raw: object) -> str:

@@ -60,13 +60,17 @@ def encode(text: str, *, is_smart: bool = True) -> Encoded:
     when that makes the whole text GSM-7 and costs no segment more. The last line ``@domain #code`` is compared by browsers byte for byte
     (WebOTP), so it is never touched.
     """
-    if is_smart and not is_gsm7(text):
-        found = _LAST_LINE_OF_WEBOTP.search(text)
-        end = found.start() if found else len(text)
-        equal = text[:end].translate(GSM7_EQUALS) + text[end:]
-        if is_gsm7(equal) and _count(equal, Encoding.GSM7).segments <= as_ucs2(text).segments:
-            text = equal
-    return _count(text, Encoding.GSM7) if is_gsm7(text) else as_ucs2(text)
+    if is_gsm7(text):
+        return _count(text, Encoding.GSM7)
+    as_it_stands = as_ucs2(text)
+    if not is_smart:
+        return as_it_stands
+    found = _LAST_LINE_OF_WEBOTP.search(text)
+    end = found.start() if found else len(text)
+    equal = text[:end].translate(GSM7_EQUALS) + text[end:]
+    if not is_gsm7(equal):
+        return as_it_stands
+    return min(_count(equal, Encoding.GSM7), as_it_stands, key=lambda encoded: encoded.segments)
 
 
 def as_ucs2(text: str) -> Encoded:
