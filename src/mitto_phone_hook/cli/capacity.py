@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mitto_phone_hook.cli.screen import Screen
 
-CPU_MS_PER_MESSAGE = 0.42
+CPU_MS_PER_MESSAGE = 0.33
 """Processor time of one message with everything on, as ``make bench`` printed it (benchmarks/results/results.md)."""
 
 REDIS_CALLS_PER_MESSAGE = 3
