@@ -4,14 +4,14 @@ import io
 
 import pytest
 
-from mitto_phone_hook.cli.capacity import CPU_MS_PER_MESSAGE, Load, need_of
+from mitto_phone_hook.cli.capacity import CPU_MS_PER_MESSAGE, REDIS_MS_PER_MESSAGE, Load, need_of
 from mitto_phone_hook.cli.command import run
 
 
 def test_the_processor_bounds_where_mitto_is_quick() -> None:
     need = need_of(Load(1000, mitto_seconds=0.05, cpu_ms=1, concurrency=100, utilisation=0.5))
     assert (need.per_instance, need.is_bound_by_cpu, need.instances) == (500, True, 2)
-    assert (need.in_flight, need.redis_calls_per_second) == (50, 3000)
+    assert (need.in_flight, need.redis_calls_per_second, need.redis_share) == (50, 3000, REDIS_MS_PER_MESSAGE)
 
 
 def test_the_calls_held_bound_where_mitto_is_slow() -> None:
@@ -35,5 +35,6 @@ def test_a_load_that_is_none_is_wrong_usage(words: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_the_default_is_a_measured_figure() -> None:
+def test_the_defaults_are_measured_figures() -> None:
     assert 0.1 < CPU_MS_PER_MESSAGE < 5
+    assert 0.05 < REDIS_MS_PER_MESSAGE < 5

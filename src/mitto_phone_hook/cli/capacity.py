@@ -14,6 +14,9 @@ CPU_MS_PER_MESSAGE = 0.33
 REDIS_CALLS_PER_MESSAGE = 3
 """To claim it, to count it, to settle it: one round trip each (``redis_store.py``, ``redis_counters.py``)."""
 
+REDIS_MS_PER_MESSAGE = 0.5
+"""Processor time of Redis for them, as ``python -m benchmarks.costs`` printed it; a Redis has one processor."""
+
 EXAMPLES = (10, 100, 1000)
 
 _HELP = """\
@@ -43,6 +46,8 @@ class Need(NamedTuple):
     instances: int
     in_flight: float
     redis_calls_per_second: float
+    redis_share: float
+    """Of the one processor that Redis uses."""
 
 
 def need_of(load: Load) -> Need:
@@ -55,6 +60,7 @@ def need_of(load: Load) -> Need:
         instances=math.ceil(load.messages_per_second / min(by_cpu, by_calls)),
         in_flight=load.messages_per_second * load.mitto_seconds,
         redis_calls_per_second=load.messages_per_second * REDIS_CALLS_PER_MESSAGE,
+        redis_share=load.messages_per_second * REDIS_MS_PER_MESSAGE / 1000,
     )
 
 
@@ -73,16 +79,16 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
 
 def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> int:
     """Show what the loads need, a line each."""
-    rows = [("messages/s", "instances", "each takes", "bound by", "in flight", "Redis calls/s")]
+    rows = [("messages/s", "instances", "each takes", "bound by", "in flight", "Redis calls/s", "Redis busy")]
     for rate in options.per_second:
         need = need_of(Load(rate, options.mitto_seconds, options.cpu_ms, options.concurrency, options.utilisation))
         bound = "processor" if need.is_bound_by_cpu else "calls held"
         numbers = (f"{rate:,.6g}", f"{need.instances:,}", f"{need.per_instance:,.0f}/s", bound)
-        rows.append((*numbers, f"{need.in_flight:,.0f}", f"{need.redis_calls_per_second:,.0f}"))
+        rows.append((*numbers, f"{need.in_flight:,.0f}", f"{need.redis_calls_per_second:,.0f}", f"{need.redis_share:.1%}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         screen.write("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
-    screen.write("\nAt least 2 instances, so that one can be replaced. Redis calls only with STORE_URL=redis://.\n")
+    screen.write("\nAt least 2 instances, so that one can be replaced. Redis only with STORE_URL=redis://.\n")
     return 0
 
 
