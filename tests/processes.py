@@ -55,7 +55,7 @@ def free_port() -> int:
 
 def function_environment(**settings: str) -> dict[str, str]:
     """Give the environment of a function with these settings and nothing left over from ours."""
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
     return inherited | {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": BEARER} | settings
 
 
