@@ -383,6 +383,48 @@ def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: P
         asyncio.run(run(server))
 
 
+def test_a_result_that_redis_missed_is_told_it_without_further_messages(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+        store = RedisStore(link, 600)
+        assert await store.claim("missed", Entry("pending", "r1")) is None
+        await store.settle("missed", "r1", Entry("accepted", "r1", "m-1", 1))
+        with redis_server(tmp_path, port):
+            other = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+            found = None
+            async with asyncio.timeout(10):
+                while found is None:
+                    found = await RedisStore(other, 600).claim("missed", Entry("pending", "r2"))
+                    if found is None:
+                        # Ours was first: give it back, and look again.
+                        await RedisStore(other, 600).settle("missed", "r2", None)
+                        await asyncio.sleep(0.05)
+            assert (found.state, found.message_id) == ("accepted", "m-1")
+            await link.aclose()
+            await other.aclose()
+
+    port = free_port()
+    asyncio.run(scenario())
+
+
+def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_its_end(tmp_path: Path) -> None:
+    async def scenario(server: Process) -> None:
+        link = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
+        store = RedisStore(link, 600)
+        assert await store.claim("k", Entry("pending", "r1")) is None
+        server.popen.send_signal(signal.SIGSTOP)
+        await store.settle("k", "r1", None)
+        server.popen.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(10):
+            while link.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
+                await asyncio.sleep(0.01)
+        assert await store.claim("k", Entry("pending", "r2")) is None
+        await link.aclose()
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(scenario(server))
+
+
 def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
     async def run(server: Process) -> None:
         url = f"redis://127.0.0.1:{server.port}"

@@ -55,6 +55,11 @@ class RedisLink:
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether Redis has failed a moment ago and is not asked now."""
+        return time.monotonic() < self._left_alone_until
+
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool = True) -> Any:  # noqa: ANN401
         """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not.
 
@@ -66,9 +71,9 @@ class RedisLink:
             return await self._eval(script, keys, arguments, may_repeat=may_repeat)
 
     async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401
-        now = time.monotonic()
-        if now < self._left_alone_until:
+        if self.is_left_alone:
             raise Unavailable
+        now = time.monotonic()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 try:

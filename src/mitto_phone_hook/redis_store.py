@@ -1,14 +1,14 @@
 """The ledger shared between instances, in Redis: one round trip an operation."""
 
+import asyncio
 import json
 
 from mitto_phone_hook.ledger import Entry
 from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.redis_link import KEY_PREFIX, RedisLink, Unavailable
+from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, RedisLink, Unavailable
 
 MAX_UNSETTLED = 10_000
-SETTLED_AT_ONCE = 10
-"""Results that Redis could not be told before, told along with a new one."""
+"""Results that Redis could not be told; then the oldest are given up."""
 
 # KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms.
 _CLAIM = """
@@ -38,6 +38,8 @@ class RedisStore:
         self._front = MemoryStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
         self._unsettled: dict[str, tuple[str, Entry | None]] = {}
+        """Results by key that Redis has not heard, with their owners."""
+        self._teller: asyncio.Task[None] | None = None
         self._elsewhere = MemoryStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
@@ -46,6 +48,9 @@ class RedisStore:
         known = await self._front.claim(key, entry)
         if known is not None:
             return known
+        if key in self._unsettled:
+            # Else Redis would still say that the message is on its way, in the name of a call that has ended.
+            await self._tell(key)
         try:
             kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms])
         except Unavailable:
@@ -63,17 +68,31 @@ class RedisStore:
         return other
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """See ``Store``. What Redis could not be told is told it as soon as it answers again."""
+        """See ``Store``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
         await self._front.settle(key, owner, entry)
-        late = [self._unsettled.popitem() for _ in range(min(len(self._unsettled), SETTLED_AT_ONCE))]
-        for one, (its_owner, its_entry) in [(key, (owner, entry)), *late]:
-            try:
-                written = _written(its_entry) if its_entry else ""
-                await self._link.eval(_SETTLE, [KEY_PREFIX + one], [its_owner, written, self._window_ms])
-            except Unavailable:
-                self._unsettled[one] = (its_owner, its_entry)
+        self._unsettled[key] = (owner, entry)
         if len(self._unsettled) > MAX_UNSETTLED:
             self._unsettled.pop(next(iter(self._unsettled)))
+        if not await self._tell(key) and (self._teller is None or self._teller.done()):
+            self._teller = asyncio.create_task(self._tell_all())
+
+    async def _tell(self, key: str) -> bool:
+        """Tell Redis a result that it has not heard; whether it has now."""
+        owner, entry = result = self._unsettled[key]
+        try:
+            await self._link.eval(_SETTLE, [KEY_PREFIX + key], [owner, _written(entry) if entry else "", self._window_ms])
+        except Unavailable:
+            return False
+        if self._unsettled.get(key) == result:
+            del self._unsettled[key]
+        return True
+
+    async def _tell_all(self) -> None:
+        while self._unsettled:
+            await asyncio.sleep(PAUSE_SECONDS)
+            for key in list(self._unsettled):
+                if key in self._unsettled and not await self._tell(key):
+                    break
 
 
 def _written(entry: Entry) -> str:
