@@ -198,3 +198,35 @@ def test_an_unknown_path_is_not_logged_because_it_may_hold_a_secret() -> None:
     stage = Stage()
     assert stage.call(b"", path="/reports/token-of-somebody").status == 404
     assert "token" not in as_line(stage.lines[0])
+
+
+def refusing_the_alphabet(request: httpx.Request) -> httpx.Response:
+    """Refuse everything that is not Unicode, as Mitto does with a character outside GSM-7."""
+    is_unicode = json.loads(request.content)["type"] == "Unicode"
+    return httpx.Response(200, json={"responseCode": 0, "id": "m1"} if is_unicode else {"responseCode": 4})
+
+
+def long_text(segments: int) -> str:
+    return f"Your code is {CODE} " + "x" * (153 * segments - 40)
+
+
+def test_unicode_in_place_of_a_refused_alphabet_keeps_to_the_most_segments() -> None:
+    stage = Stage(refusing_the_alphabet, MAX_SEGMENTS="4")
+    assert stage.call(body(text=long_text(4))).status == 502
+    assert len(stage.requests) == 1
+
+
+def test_unicode_in_place_of_a_refused_alphabet_is_counted_as_what_it_costs() -> None:
+    stage = Stage(refusing_the_alphabet, MAX_SEGMENTS="9", LIMITS="recipient=off; total=5/hour")
+    assert stage.call(body(text=long_text(2))).status == 200
+    assert [json.loads(request.content)["type"] for request in stage.requests] == ["GSM", "Unicode"]
+    # Five of five are spent: two segments of GSM-7 were five of UCS-2.
+    assert stage.call(body(recipient="+12025550111")).status == 429
+
+
+def test_unicode_that_is_too_much_for_a_budget_does_not_leave() -> None:
+    stage = Stage(refusing_the_alphabet, MAX_SEGMENTS="9", LIMITS="recipient=off; total=4/hour")
+    assert stage.call(body(text=long_text(2))).status == 429
+    assert len(stage.requests) == 1
+    # What was refused is not counted.
+    assert stage.call(body(recipient="+12025550111")).status == 200

@@ -31,6 +31,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+async def uncounted(_segments: int) -> None:
+    """Let everything pass."""
+
+
 def client(transport: httpx.AsyncBaseTransport, base_url: str, key: Mounted[str] | None = None) -> Mitto:
     return Mitto(transport, key or Mounted("old"), base_url=base_url, connect_timeout_seconds=5, is_test=False)
 
@@ -45,7 +49,7 @@ def test_refused_key_with_code_0_is_never_sent_again(status: str) -> None:
         async with Upstream(answering(answer(ACCEPTED, status), OK)) as upstream:
             transport = OneOriginTransport(upstream.url)
             mitto = client(transport, upstream.base_url, Mounted("old", lambda: "new"))
-            sent = await send(mitto, SMS, reference="r", until=in_seconds(3), max_attempts=3)
+            sent = await send(mitto, SMS, reference="r", until=in_seconds(3), max_attempts=3, max_segments=4, count=uncounted)
             await transport.aclose()
             assert (sent.answer.outcome, len(upstream.requests)) == (Outcome.OUTCOME_UNKNOWN, 1)
 
@@ -189,7 +193,15 @@ def test_certain_rejection_is_not_risked_for_a_retry_without_time() -> None:
     async def scenario() -> None:
         async with Upstream(script) as upstream:
             transport = OneOriginTransport(upstream.url)
-            sent = await send(client(transport, upstream.base_url), SMS, reference="r", until=in_seconds(0.3), max_attempts=3)
+            sent = await send(
+                client(transport, upstream.base_url),
+                SMS,
+                reference="r",
+                until=in_seconds(0.3),
+                max_attempts=3,
+                max_segments=4,
+                count=uncounted,
+            )
             await transport.aclose()
             assert (sent.answer.why, sent.attempts) == ("mitto_code_4", 1)
 

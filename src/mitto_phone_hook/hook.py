@@ -95,10 +95,19 @@ class Hook:
         secret = settings.hook_secrets.current(now).first
 
         async def send_once() -> Result:
-            taken = await self._policy.take(message, sms.encoded.segments, secret, record.would_refuse)
-            record.sent = await send(self._mitto, sms, reference=record.request_id, until=until, max_attempts=settings.max_attempts)
+            bill = self._policy.bill(message, secret, record.would_refuse)
+            await bill.count(sms.encoded.segments)
+            record.sent = await send(
+                self._mitto,
+                sms,
+                reference=record.request_id,
+                until=until,
+                max_attempts=settings.max_attempts,
+                max_segments=settings.max_segments,
+                count=bill.count,
+            )
             may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
-            await self._ledger.finish(self._policy.settle(taken, may_have_left=may_have_left), until)
+            await self._ledger.finish(bill.settle(may_have_left=may_have_left), until)
             return record.sent.result
 
         record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)

@@ -42,6 +42,10 @@ class Policy:
             why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
             self._refuse(Refused(outcome, why), outcome, would_refuse)
 
+    def bill(self, message: PhoneMessage, secret: bytes, would_refuse: list[str]) -> "Bill":
+        """Open the bill of a message, on which nothing is counted yet."""
+        return Bill(self, message, secret, would_refuse)
+
     async def take(self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str]) -> Taken | None:
         """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
         taken = await self._counters.take(self._limits.charges(message, segments, secret))
@@ -78,3 +82,25 @@ class Policy:
             self._alerted[event, name] = now
             alert = {"severity": severity, "event": event, "limit": name}
             self._emit(alert | {"severity": "WARNING", "policy": "observe"} if self._is_observing else alert)
+
+
+class Bill:
+    """What one message has been counted for."""
+
+    def __init__(self, policy: Policy, message: PhoneMessage, secret: bytes, would_refuse: list[str]) -> None:
+        """Count nothing yet; ``secret`` keys the hashes, ``would_refuse`` takes what observe mode only notes."""
+        self._policy = policy
+        self._message = message
+        self._secret = secret
+        self._would_refuse = would_refuse
+        self._taken: Taken | None = None
+
+    async def count(self, segments: int) -> None:
+        """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
+        await self.settle(may_have_left=False)
+        self._taken = await self._policy.take(self._message, segments, self._secret, self._would_refuse)
+
+    async def settle(self, *, may_have_left: bool) -> None:
+        """Let the count stand, or take it back: certainly nothing was sent."""
+        taken, self._taken = self._taken, None
+        await self._policy.settle(taken, may_have_left=may_have_left)

@@ -1,6 +1,7 @@
 """One message to Mitto: tried again only while certainly nothing has been sent."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -38,12 +39,15 @@ class Sent(NamedTuple):
         )
 
 
-async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_attempts: int) -> Sent:
+async def send(  # noqa: PLR0913 - all that it touches outside is an argument
+    mitto: Mitto, sms: Sms, *, reference: str, until: float, max_attempts: int, max_segments: int, count: Callable[[int], Awaitable[None]]
+) -> Sent:
     """Hand ``sms`` to Mitto before the event loop's clock shows ``until``.
 
     A further attempt follows when nothing was sent (after Mitto's ``Retry-After`` or a short pause, if that
-    leaves time), once as Unicode when Mitto refuses the alphabet, and once when the API key that Mitto
-    refuses has been rotated meanwhile. Never when nobody can tell whether the SMS left.
+    leaves time), once as Unicode when Mitto refuses the alphabet and ``max_segments`` allow it, and once when the API key that
+    Mitto refuses has been rotated meanwhile. Never when nobody can tell whether the SMS left. ``count`` is told how many
+    segments the Unicode form has before it leaves, and raises ``Refused`` where they are too many for the operator.
     """
     clock = asyncio.get_running_loop().time
     started = perf_counter()
@@ -61,7 +65,11 @@ async def send(mitto: Mitto, sms: Sms, *, reference: str, until: float, max_atte
                 break
             await asyncio.sleep(pause)
         elif answer.is_character_set_refused and sms.encoded.encoding is Encoding.GSM7:
-            sms = sms._replace(encoded=as_ucs2(sms.encoded.text))
+            unicode = as_ucs2(sms.encoded.text)
+            if unicode.segments > max_segments:
+                break
+            await count(unicode.segments)
+            sms = sms._replace(encoded=unicode)
         elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, key, until):
             is_key_reread = True
         else:
