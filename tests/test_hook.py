@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -230,3 +232,29 @@ def test_unicode_that_is_too_much_for_a_budget_does_not_leave() -> None:
     assert len(stage.requests) == 1
     # What was refused is not counted.
     assert stage.call(body(recipient="+12025550111")).status == 200
+
+
+def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text(SECRET)
+    settings = load(
+        {**ENVIRONMENT, "HOOK_SECRETS": "", "HOOK_SECRETS_FILE": str(file), "DEADLINE_SECONDS": "0.5", "CONNECT_TIMEOUT_SECONDS": "0.3"}
+    )
+    hook = Hook(
+        settings,
+        lambda: httpx.MockTransport(lambda _: httpx.Response(500)),
+        lambda: Stores(MemoryStore(600), MemoryCounters()),
+        lambda _: None,
+    )
+
+    async def scenario() -> list[int]:
+        file.unlink()
+        os.mkfifo(file)
+        wrong = {b"authorization": b"Bearer wrong-secret-of-the-tests-0001"}
+        async with asyncio.timeout(5):
+            statuses = [(await hook.answer(Call("POST", "/", wrong, _pieces(body())))).status for _ in range(2)]
+        # Whoever still reads it comes to an end.
+        os.close(os.open(file, os.O_WRONLY))
+        return statuses
+
+    assert asyncio.run(scenario()) == [401, 401]

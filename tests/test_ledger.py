@@ -254,9 +254,9 @@ def _key(**changes: object) -> str:
     return key_of(parse(body, b"", None), b"secret")
 
 
-def test_a_message_is_known_by_recipient_code_and_text_however_written() -> None:
+def test_a_message_is_known_by_tenant_recipient_code_and_text_however_written() -> None:
     assert _key() == _key(recipient="001 202 555 0110")
-    assert len({_key(), _key(recipient="+12025550111"), _key(code="2"), _key(text="Your code is 2")}) == 4
+    assert len({_key(), _key(recipient="+12025550111"), _key(code="2"), _key(text="Your code is 2"), _key(tenant="b")}) == 5
     assert "2025550110" not in _key()
 
 

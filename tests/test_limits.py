@@ -196,6 +196,7 @@ def test_while_redis_is_down_the_limits_of_the_process_hold_or_nothing_passes(is
         ("recipient=3/10minute", "prefix", (Window(20, 3600),)),
         (" recipient = 3/10 minutes , 7/day ; ip=off", "recipient", (Window(3, 600), Window(7, 86400))),
         ("ip=off", "ip", ()),
+        ("recipient=5/10minute,10/600second", "recipient", (Window(5, 600),)),
         ("total=1/second", "total", (Window(1, 1),)),
     ],
 )

@@ -130,6 +130,12 @@ def test_secrets_for_a_platform_without_a_route_stop_the_start(variable: str) ->
     assert told == [f"{variable.removesuffix('_FILE')} names a platform that has no route here"]
 
 
+def test_a_code_has_to_live_longer_than_a_call() -> None:
+    contradiction = ["CODE_LIFETIME_SECONDS must be more than DEADLINE_SECONDS, or every code is dead before it is sent"]
+    assert problems(REQUIRED | {"DEADLINE_SECONDS": "30", "CODE_LIFETIME_SECONDS": "30"}) == contradiction
+    assert load(REQUIRED | {"DEADLINE_SECONDS": "29", "CODE_LIFETIME_SECONDS": "30"}).deadline_seconds == 29
+
+
 def test_a_connect_timeout_has_to_leave_time_before_the_deadline() -> None:
     contradiction = ["CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS"]
     assert problems(REQUIRED | {"DEADLINE_SECONDS": "2", "CONNECT_TIMEOUT_SECONDS": "2"}) == contradiction

@@ -1,6 +1,7 @@
 """The story of one hook call: receive, authenticate, parse, decide, send, reply."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -84,7 +85,7 @@ class Hook:
         """Tell the whole story of one message, to its good or bad end."""
         settings = self._settings
         body = await receive(call.headers, call.chunks, max_bytes=settings.max_body_bytes, until=until)
-        signed_at = await self._authenticate(call, body, route)
+        signed_at = await self._authenticate(call, body, route, until)
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
         self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
@@ -113,7 +114,7 @@ class Hook:
         record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
         return record.turn.result
 
-    async def _authenticate(self, call: Call, body: bytes, route: Route) -> float | None:
+    async def _authenticate(self, call: Call, body: bytes, route: Route, until: float) -> float | None:
         """Check the caller; where it is refused, look once whether its secret has been mounted meanwhile."""
         own = getattr(self._settings, route.own_secrets) if route.own_secrets else None
         mounted = own or self._settings.hook_secrets
@@ -123,7 +124,10 @@ class Hook:
         except Refused:
             if not mounted.is_worth_another_look(now):
                 raise
-        await asyncio.to_thread(mounted.reread, now)
+        # A mounted file may be a call over the network that nobody answers.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await asyncio.to_thread(mounted.reread, now)
         return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
 
     @cached_property

@@ -1,7 +1,7 @@
 """One code, one SMS: what has become of a message before, whoever asks for it again.
 
 Mitto has no idempotency key, and callers repeat themselves, some with a new id each time. So a message is known
-by its content: recipient, code and text, as a keyed hash from which none of them can be read.
+by its content: tenant, recipient, code and text, as a keyed hash from which none of them can be read.
 """
 
 import asyncio
@@ -116,10 +116,10 @@ class Ledger:
 def key_of(message: PhoneMessage, secret: bytes) -> str:
     """Give the message's name in the ledger: a keyed hash of what makes it the same message.
 
-    The id that stays the same over a caller's repetitions where there is one, else recipient, code and text.
+    The id that stays the same over a caller's repetitions where there is one, else tenant, recipient, code and text.
     """
     code = message.code.get_secret_value() if message.code else ""
-    content = (message.recipient.get_secret_value(), code, message.text.get_secret_value())
+    content = (message.tenant or "", message.recipient.get_secret_value(), code, message.text.get_secret_value())
     parts = (message.source, message.idempotency_hint) if message.idempotency_hint else content
     return keyed_hash("\0".join(parts), secret, _PURPOSE)
 

@@ -4,7 +4,7 @@ All windows of a message are checked before any is counted, in one step; what is
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -150,7 +150,7 @@ def read_limits(text: str) -> dict[str, tuple[Window, ...]]:
         name, _, windows = (word.strip() for word in part.partition("="))
         if name not in NAMES:
             raise ValueError(f"must name {', '.join(NAMES)}, as in recipient=5/10minute,10/hour; total=off")
-        limits[name] = () if windows.lower() == "off" else tuple(map(_window, windows.split(",")))
+        limits[name] = () if windows.lower() == "off" else _one_a_length(map(_window, windows.split(",")))
     return limits
 
 
@@ -164,8 +164,18 @@ def read_money(text: str) -> int:
 def _window(text: str) -> Window:
     found = _WINDOW.fullmatch(text.strip().replace(" ", ""))
     if not found or not (limit := int(found[1])) or not (length := int(found[2] or 1)):
-        raise ValueError("must give each limit as amount/time, such as 5/10minute or 10/hour; units: second, minute, hour, day")
+        raise ValueError(
+            "must give each limit as amount/time, such as 5/10minute or 10/hour; at most 9999999; units: second, minute, hour, day"
+        )
     return Window(limit, length * UNITS[found[3]])
+
+
+def _one_a_length(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """Of windows of the same length only the smallest limit can matter, and both would count in the same place."""
+    least: dict[int, Window] = {}
+    for window in windows:
+        least[window.seconds] = min(window, least.get(window.seconds, window))
+    return tuple(least.values())
 
 
 def _step_ms(name: str, window: Window) -> int:

@@ -10,6 +10,9 @@ REREAD_SECONDS = 300
 SOONEST_SECONDS = 5
 """Between two readings for callers that are refused: whoever has no secret must not keep us reading."""
 
+MOST_READERS = 2
+"""At the same time: a mount that hangs must not take one thread after the other."""
+
 Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
@@ -33,19 +36,20 @@ class Mounted(Generic[T]):
         self._elsewhere = elsewhere
         self._read_at: float | None = None
         self._looked_at: float | None = None
+        self._readers = 0
 
     def current(self, now: float) -> T:
         """Give the value as of ``now``, in seconds of a monotonic clock."""
         if self._read_at is None:
             self._read_at = now
-        elif self._read is not None and now - self._read_at >= REREAD_SECONDS:
+        elif self._read is not None and not self._readers and now - self._read_at >= REREAD_SECONDS:
             self._read_at = now
             self._elsewhere(lambda: self.reread(now))
         return self._value
 
     def is_worth_another_look(self, now: float) -> bool:
         """Whether to ``reread()`` for a caller that is refused; says so at most once in ``SOONEST_SECONDS``."""
-        if self._read is None or (self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS):
+        if self._read is None or self._readers >= MOST_READERS or (self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS):
             return False
         self._looked_at = now
         return True
@@ -55,10 +59,13 @@ class Mounted(Generic[T]):
         self._read_at = now
         if self._read is None:
             return False
+        self._readers += 1
         try:
             value = self._read()
         except (OSError, ValueError):
             return False
+        finally:
+            self._readers -= 1
         is_changed = value != self._value
         self._value = value
         return is_changed

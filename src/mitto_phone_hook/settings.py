@@ -257,6 +257,8 @@ def _contradictions(values: Mapping[str, Any], budgets: Mapping[str, list[Window
     deadline = values.get("deadline_seconds", 0)
     if deadline and values.get("connect_timeout_seconds", 0) >= deadline:
         problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
+    if deadline and values.get("code_lifetime_seconds", deadline + 1) <= deadline:
+        problems.append("CODE_LIFETIME_SECONDS must be more than DEADLINE_SECONDS, or every code is dead before it is sent")
     if values.get("duplicate_window_seconds", deadline + GRACE_SECONDS + 1) <= deadline + GRACE_SECONDS:
         problems.append(f"DUPLICATE_WINDOW_SECONDS must be more than DEADLINE_SECONDS and {GRACE_SECONDS:g}")
     return problems
