@@ -28,7 +28,17 @@ def test_the_table_has_a_line_for_every_load() -> None:
     assert len({len(line) for line in lines[:3]}) == 1
 
 
-@pytest.mark.parametrize("words", [["--per-second", "0"], ["--per-second", "many"], ["--utilisation", "1.5"], ["--cpu-ms", "inf"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--per-second", "0"],
+        ["--per-second", "many"],
+        ["--utilisation", "1.5"],
+        ["--cpu-ms", "inf"],
+        ["--concurrency", "0"],
+        ["--concurrency", "x"],
+    ],
+)
 def test_a_load_that_is_none_is_wrong_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(["capacity", *words], {}, io.StringIO())

@@ -61,7 +61,10 @@ TABLE = (
         "how long a code is good for, in seconds, where the call has no `expires_at`",
     ),
     Setting(
-        "DUPLICATE_WINDOW_SECONDS", "600", rules.whole(1, 86400), "the same code and text for the same recipient are sent once in this time"
+        "DUPLICATE_WINDOW_SECONDS",
+        "600",
+        rules.whole(1, 86400),
+        "the same code and text for the same recipient are sent once in this time; a signed call can be replayed for 600",
     ),
     Setting(
         "STORE_URL",

@@ -17,6 +17,8 @@ REDIS_CALLS_PER_MESSAGE = 3
 REDIS_MS_PER_MESSAGE = 0.5
 """Processor time of Redis for them, as ``python -m benchmarks.costs`` printed it; a Redis has one processor."""
 
+_MOST = 1_000_000
+
 EXAMPLES = (10, 100, 1000)
 
 _HELP = """\
@@ -72,7 +74,7 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     parser.add_argument("--per-second", type=_positive, nargs="+", default=EXAMPLES, metavar="N", help="messages per second at the peak")
     parser.add_argument("--mitto-seconds", type=_positive, default=0.3, metavar="S", help="how long Mitto takes (default: %(default)s)")
     parser.add_argument("--cpu-ms", type=_positive, default=CPU_MS_PER_MESSAGE, metavar="MS", help="per message (default: %(default)s)")
-    parser.add_argument("--concurrency", type=int, default=80, metavar="N", help="calls an instance may hold (default: %(default)s)")
+    parser.add_argument("--concurrency", type=_whole, default=80, metavar="N", help="calls an instance may hold (default: %(default)s)")
     parser.add_argument("--utilisation", type=_share, default=0.6, metavar="SHARE", help="of an instance, at most (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -88,17 +90,29 @@ def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> in
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         screen.write("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
-    screen.write("\nAt least 2 instances, so that one can be replaced. Redis only with STORE_URL=redis://.\n")
+    screen.write("\nBetter 2 than 1, so that one can be replaced; more than 1, and Redis, only with STORE_URL=redis://.\n")
     return 0
 
 
 def _positive(text: str) -> float:
-    if not (number := float(text)) > 0 or math.isinf(number):
-        raise ValueError(text)
-    return number
+    return _number(text, _MOST, "must be a number above 0, at most 1000000")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _MOST:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 1000000")
+    return int(text)
 
 
 def _share(text: str) -> float:
-    if not 0 < (number := float(text)) <= 1:
-        raise ValueError(text)
+    return _number(text, 1, "must be a share above 0, at most 1, such as 0.6")
+
+
+def _number(text: str, most: float, problem: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(problem)
     return number
