@@ -97,7 +97,8 @@ class Bill:
 
     async def count(self, segments: int) -> None:
         """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
-        await self.settle(may_have_left=False)
+        if self._taken is not None:
+            await self.settle(may_have_left=False)
         self._taken = await self._policy.take(self._message, segments, self._secret, self._would_refuse)
 
     async def settle(self, *, may_have_left: bool) -> None:
