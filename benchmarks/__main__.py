@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import imports
 from benchmarks.configuration import FULL, QUICK, Lengths
-from benchmarks.contestants import ALL, KEPT, OURS, PRODUCTION, SHORT, Contestant
+from benchmarks.contestants import ALL, KEPT, OURS, PYTHON, SHORT, Contestant
 from benchmarks.install import compile_bytecode, drawing_python, install_node_packages, install_production
 from benchmarks.load import Generator
 from benchmarks.machine import MachineError, check_programs, cores, description, load_average
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no benchmarks: {error}", file=sys.stderr)
         return 2
     about = {
-        "machine": ", ".join(description(PRODUCTION / "bin" / "python").values()),
+        "machine": ", ".join(description(PYTHON).values()),
         "rounds": f"{lengths.rounds} rounds{' (quick: only for development)' if options.quick else ''}, {datetime.now(UTC):%Y-%m-%d}",
         "layout": "server on one core; load, stub upstream and this program on another",
         "load average before": f"{busy:.1f}" + (" (others were at work: believe nothing)" if busy > 1 else ""),

@@ -11,6 +11,7 @@ from benchmarks.running import CACHE, HOST, ROOT, inherited_environment
 NODE = CACHE / "node"
 PRODUCTION = CACHE / "production"
 """A virtual environment with the packages of a deployment."""
+PYTHON = PRODUCTION / "bin" / "python"
 _PEERS = Path(__file__).parent / "peers"
 
 Command = Callable[[int, str], list[str]]
@@ -37,7 +38,7 @@ class Contestant:
 
 
 def _python(source: Path, target: str) -> Command:
-    program = str(PRODUCTION / "bin" / "functions-framework")
+    program = str(PYTHON.with_name("functions-framework"))
     return lambda port, _: [program, "--source", str(source), "--target", target, "--host", HOST, "--port", str(port)]
 
 
@@ -51,7 +52,7 @@ def _nginx(port: int, upstream: str) -> list[str]:
 
 
 def _relay(port: int, _: str) -> list[str]:
-    return [str(PRODUCTION / "bin" / "python"), "-m", "benchmarks.peers.asyncio_relay", str(port)]
+    return [str(PYTHON), "-m", "benchmarks.peers.asyncio_relay", str(port)]
 
 
 _KEY = {"MITTO_API_KEY": API_KEY}

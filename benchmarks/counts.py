@@ -1,7 +1,6 @@
 """Counts that no noise of a machine can move: ``python -m benchmarks.counts``, for continuous integration.
 
-All calls at once are answered, warm calls open no connection to Mitto,
-and what is idle for too long is closed.
+All calls at once are answered, warm calls open no connection to Mitto, and what is idle for too long is closed.
 """
 
 # ruff: noqa: T201 - a command prints

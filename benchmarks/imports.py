@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.configuration import HEADERS, PAYLOAD
-from benchmarks.contestants import OURS, PRODUCTION
+from benchmarks.contestants import OURS, PYTHON
 from benchmarks.install import install_production
 from benchmarks.machine import cores
 from benchmarks.running import CACHE, as_json, free_port, running, wait_for_200
@@ -103,7 +103,7 @@ def _measure(core: int) -> dict[str, Cost]:
     port = free_port()
     with tempfile.TemporaryDirectory(dir=CACHE) as folder, delay_stub(core) as upstream:
         path = Path(folder) / "importtime"
-        command = [str(PRODUCTION / "bin" / "python"), "-X", "importtime", *OURS.command(port, upstream.url)]
+        command = [str(PYTHON), "-X", "importtime", *OURS.command(port, upstream.url)]
         with running(["sh", "-c", f'exec "$@" 2>{path}', "sh", *command], port, core, OURS.environment(upstream.url)) as server:
             wait_for_200(server, "GET", "/health")
             early = path.read_text(encoding="utf-8").splitlines()

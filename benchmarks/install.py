@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.contestants import NODE, PRODUCTION
+from benchmarks.contestants import NODE, PRODUCTION, PYTHON
 from benchmarks.running import CACHE, ROOT, run_tool
 
 _HERE = Path(__file__).parent
@@ -27,7 +27,7 @@ def install_production() -> None:
     if done.exists() and done.read_text(encoding="utf-8") == made_of:
         return
     run_tool([interpreter, "-m", "venv", "--without-pip", "--clear", str(PRODUCTION)], timeout=_SECONDS)
-    pip = [sys.executable, "-m", "pip", "--python", str(PRODUCTION / "bin" / "python"), "--disable-pip-version-check", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "--disable-pip-version-check", "install", "--quiet"]
     run_tool([*pip, "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock)], timeout=_SECONDS)
     done.write_text(made_of, encoding="utf-8")
 
@@ -65,4 +65,4 @@ def drawing_python() -> Path:
 
 def compile_bytecode() -> None:
     """Make sure that no start is measured with stale bytecode."""
-    run_tool([str(PRODUCTION / "bin" / "python"), "-m", "compileall", "-q", str(ROOT / "src"), str(_HERE / "peers")], timeout=_SECONDS)
+    run_tool([str(PYTHON), "-m", "compileall", "-q", str(ROOT / "src"), str(_HERE / "peers")], timeout=_SECONDS)
