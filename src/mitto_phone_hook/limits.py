@@ -57,11 +57,6 @@ class Charge(NamedTuple):
     step_ms: int = 0
     """Budgets forget in steps, which keeps them small; 0 forgets to the millisecond."""
 
-    @property
-    def is_budget(self) -> bool:
-        """Whether this caps money, directly or in segments."""
-        return self.step_ms > 0
-
     def stamp(self, now_ms: int) -> int:
         """Give the time under which this is counted: never earlier than now, so that no step forgets too soon."""
         return -(-now_ms // self.step_ms) * self.step_ms if self.step_ms else now_ms

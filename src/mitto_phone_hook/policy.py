@@ -72,7 +72,7 @@ class Policy:
 
     def _warn_of_budgets(self, taken: Taken) -> None:
         for charge, used in zip(taken.charges, taken.used, strict=True):
-            if charge.is_budget and used >= WARN_AT * charge.window.limit:
+            if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
                 self._alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)
 
     def _alert(self, event: str, severity: str, name: str, window_seconds: int) -> None:
