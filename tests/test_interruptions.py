@@ -16,9 +16,9 @@ from mitto_phone_hook.mitto_answer import Answer, read_answer
 from mitto_phone_hook.mounted import Mounted
 from mitto_phone_hook.outcome import Outcome
 from mitto_phone_hook.segments import encode
-from mitto_phone_hook.send import send
+from mitto_phone_hook.send import RESERVE_SECONDS, send
 from mitto_phone_hook.transport import OneOriginTransport
-from upstream import ACCEPTED, Peer, Script, Upstream, answer, answering, hanging, make_certificate, mute, open_sockets, run, serving_tls
+from upstream import ACCEPTED, Peer, Script, Upstream, answer, answering, make_certificate, mute, open_sockets, run, serving_tls
 
 SMS = Sms(Recipient("+12025550123"), "Mitto SMS", encode("Your code is 123456"), 5)
 OK = answer()
@@ -184,20 +184,14 @@ def test_attempt_after_its_deadline_is_not_begun_and_not_sent() -> None:
 
 
 def test_certain_rejection_is_not_risked_for_a_retry_without_time() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.read_request()
-        await asyncio.sleep(0.25)
-        await peer.write(answer(b'{"responseCode":4}'))
-        await hanging(peer)
-
     async def scenario() -> None:
-        async with Upstream(script) as upstream:
+        async with Upstream(answering(answer(b'{"responseCode":4}'))) as upstream:
             transport = OneOriginTransport(upstream.url)
             sent = await send(
                 client(transport, upstream.base_url),
                 SMS,
                 reference="r",
-                until=in_seconds(0.3),
+                until=in_seconds(RESERVE_SECONDS - 0.01),
                 max_attempts=3,
                 max_segments=4,
                 count=uncounted,

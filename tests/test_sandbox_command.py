@@ -59,7 +59,7 @@ def test_command_shows_each_sms_and_ends_on_a_signal(number: signal.Signals) -> 
         _, errors = process.communicate(timeout=LIMIT_SECONDS)
         idle.close()
         assert (process.returncode, errors) == (0, "")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
 
 
 def test_quiet_command_shows_no_sms_and_demands_its_key() -> None:

@@ -98,7 +98,7 @@ def test_what_nobody_can_tell_stays_so_at_once(stage: Stage) -> None:
     assert stage.first.post(body)[0] == 504
     started = time.monotonic()
     assert stage.second.post(body)[0] == 504
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 1.5, "it was waited for"
     assert len(stage.mitto.inbox()) == 1
 
 

@@ -39,12 +39,12 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world, met every ti
 class RedisLink:
     """The connection that ledger and limits share: one time-out for an operation, one complaint a minute."""
 
-    def __init__(self, url: str, complain: Callable[[], None]) -> None:
+    def __init__(self, url: str, complain: Callable[[], None], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Connect on first use. ``complain`` is called when Redis fails, at most once in ``COMPLAINT_SECONDS``."""
         self._redis = redis.asyncio.from_url(
             url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             max_connections=MAX_CONNECTIONS,
             decode_responses=True,
@@ -52,6 +52,7 @@ class RedisLink:
         )
         self._line = asyncio.Semaphore(MAX_CONNECTIONS)
         self._complain = complain
+        self._timeout_seconds = timeout_seconds
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
 
@@ -75,7 +76,7 @@ class RedisLink:
             raise Unavailable
         now = time.monotonic()
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds):
                 try:
                     return await self._redis.eval(script, len(keys), *keys, *arguments)
                 except redis.ConnectionError:
