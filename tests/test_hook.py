@@ -51,7 +51,9 @@ class Stage:
         return asyncio.run(self.acall(body, headers, method, path))
 
     async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
-        return await self.hook.answer(Call(method, path, headers, _pieces(body)))
+        reply = await self.hook.answer(Call(method, path, headers, _pieces(body)))
+        await asyncio.sleep(0)  # the line of the log follows the reply
+        return reply
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:
@@ -87,6 +89,17 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
     assert json.loads(reply.body)["error"]["code"] == "upstream_unavailable"
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
+
+
+def test_nobody_waits_for_the_line_of_the_log() -> None:
+    async def scenario() -> None:
+        stage = Stage()
+        assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, _pieces(body())))).status == 200
+        assert stage.lines == []
+        await asyncio.sleep(0)
+        assert [line["event"] for line in stage.lines] == ["accepted"]
+
+    asyncio.run(scenario())
 
 
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40).map(str.encode)

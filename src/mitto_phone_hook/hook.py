@@ -65,7 +65,7 @@ class Hook:
         self._wall_clock = wall_clock
 
     async def answer(self, call: Call) -> Reply:
-        """Answer one HTTP request, whatever it is; raises nothing. Writes one log line, but none about health."""
+        """Answer one HTTP request, whatever it is; raises nothing. One log line follows, but none about health."""
         until = asyncio.get_running_loop().time() + self._settings.deadline_seconds
         record = CallRecord(request_id=_new_id(), path=call.path, headers=call.headers, started=time.perf_counter())
         try:
@@ -78,8 +78,12 @@ class Hook:
         except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets an answer
             result = Result(Outcome.INTERNAL_ERROR)
             record.bug = bug
-        self._emit(record.line(result, time.perf_counter()))
+        # In the loop's next turn, when the reply is on its way: nobody who wants to log in waits for a line of log.
+        asyncio.get_running_loop().call_soon(self._log, record, result, time.perf_counter())
         return reply_to(result, record.request_id, allowed_methods(call.path))
+
+    def _log(self, record: CallRecord, result: Result, now: float) -> None:
+        self._emit(record.line(result, now))
 
     async def _carry(self, call: Call, route: Route, record: CallRecord, until: float) -> Result:
         """Tell the whole story of one message, to its good or bad end."""
