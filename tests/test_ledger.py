@@ -17,7 +17,7 @@ from mitto_phone_hook.ledger import GRACE_SECONDS, Entry, Ledger, Store, key_of
 from mitto_phone_hook.memory_store import MAX_ENTRIES, MemoryStore
 from mitto_phone_hook.outcome import Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
-from mitto_phone_hook.redis_link import TIMEOUT_SECONDS, RedisLink
+from mitto_phone_hook.redis_link import MAX_CONNECTIONS, TIMEOUT_SECONDS, RedisLink
 from mitto_phone_hook.redis_store import RedisStore
 from processes import Process, free_port, redis_server
 
@@ -45,7 +45,7 @@ def make_store(request: pytest.FixtureRequest) -> MakeStore:
 
     @contextlib.asynccontextmanager
     async def shared(window_seconds: float) -> AsyncIterator[Store]:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail, timeout_seconds=5)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             yield RedisStore(link, window_seconds)
 
     return shared
@@ -264,7 +264,7 @@ def test_redis_itself_lets_only_the_owner_settle(redis: Process) -> None:
     """Another instance knows nothing of the entry: only the script can refuse."""
 
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             key = next(KEYS)
             await RedisStore(link, 600).claim(key, Entry("pending", "mine"))
             for entry in (None, Entry("unknown", "somebody")):
@@ -442,9 +442,29 @@ def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp
         asyncio.run(run(server))
 
 
+def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing(tmp_path: Path) -> None:
+    async def scenario(server: Process) -> None:
+        url = f"redis://127.0.0.1:{server.port}"
+        async with contextlib.aclosing(RedisLink(url, _fail, timeout_seconds=30, line_seconds=0.2)) as link:
+            store = RedisStore(link, 600)
+            await store.claim("first", Entry("pending", "r1"))
+            server.popen.send_signal(signal.SIGSTOP)
+            asked = [asyncio.create_task(store.claim(f"k{number}", Entry("pending", "r1"))) for number in range(MAX_CONNECTIONS)]
+            await asyncio.sleep(0)
+            with pytest.raises(Refused) as refusal:
+                await store.claim("late", Entry("pending", "r1"))
+            server.popen.send_signal(signal.SIGCONT)
+            assert (refusal.value.result.outcome, refusal.value.result.why) == (Outcome.UPSTREAM_UNAVAILABLE, "store_busy")
+            assert await asyncio.gather(*asked) == [None] * MAX_CONNECTIONS
+            assert await store.claim("late", Entry("pending", "r2")) is None
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(scenario(server))
+
+
 def test_hundreds_of_calls_at_once_do_not_pass_for_a_redis_that_is_down(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             store = RedisStore(link, 600)
             await asyncio.gather(*(store.claim(f"many-{number}", Entry("pending", "r")) for number in range(500)))
             other = RedisStore(link, 600)

@@ -44,7 +44,7 @@ def make_counters(request: pytest.FixtureRequest) -> MakeCounters:
 
     @contextlib.asynccontextmanager
     async def shared() -> AsyncIterator[Counters]:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail, timeout_seconds=5)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             yield RedisCounters(link, is_closed_on_failure=False)
 
     return shared

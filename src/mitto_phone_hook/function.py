@@ -106,6 +106,7 @@ def _stores() -> Stores:
     from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415
 
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
-    link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint))
+    # A message waits for its turn twice before it is sent, and is to be sent within the deadline.
+    link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint), line_seconds=_SETTINGS.deadline_seconds / 4)
     counters = RedisCounters(link, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     return Stores(RedisStore(link, _SETTINGS.duplicate_window_seconds), counters)

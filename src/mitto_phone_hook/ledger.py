@@ -45,13 +45,16 @@ class Entry(NamedTuple):
 
 
 class Store(Protocol):
-    """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic; neither raises."""
+    """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic."""
 
     async def claim(self, key: str, entry: Entry) -> Entry | None:
-        """Keep ``entry`` if there is none, or one of the same owner, and give ``None``; else give the one there is."""
+        """Keep ``entry`` if there is none, or one of the same owner, and give ``None``; else give the one there is.
+
+        Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.
+        """
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """Replace the owner's entry, ``None`` to remove it. An entry of somebody else stays."""
+        """Replace the owner's entry, ``None`` to remove it. An entry of somebody else stays. Raises nothing."""
 
 
 class Turn(NamedTuple):

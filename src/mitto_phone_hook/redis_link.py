@@ -21,6 +21,8 @@ PAUSE_SECONDS = 1.0
 
 COMPLAINT_SECONDS = 60.0
 
+LINE_SECONDS = 1.0
+
 MAX_CONNECTIONS = 16
 """Further operations wait in line: opening hundreds at once would miss the time-out and pass for a Redis that is down."""
 
@@ -36,11 +38,20 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world, met every ti
     """Redis does not answer."""
 
 
+class Crowded(Unavailable):
+    """So many operations wait that this one's turn did not come in time: Redis may be well, and was not asked."""
+
+
 class RedisLink:
     """The connection that ledger and limits share: one time-out for an operation, one complaint a minute."""
 
-    def __init__(self, url: str, complain: Callable[[], None], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        """Connect on first use. ``complain`` is called when Redis fails, at most once in ``COMPLAINT_SECONDS``."""
+    def __init__(
+        self, url: str, complain: Callable[[], None], *, timeout_seconds: float = TIMEOUT_SECONDS, line_seconds: float = LINE_SECONDS
+    ) -> None:
+        """Connect on first use. ``complain`` is called when Redis fails, at most once in ``COMPLAINT_SECONDS``.
+
+        An operation waits for its turn for ``line_seconds`` and then takes ``timeout_seconds`` at most.
+        """
         self._redis = redis.asyncio.from_url(
             url,
             socket_timeout=timeout_seconds,
@@ -53,6 +64,7 @@ class RedisLink:
         self._line = asyncio.Semaphore(MAX_CONNECTIONS)
         self._complain = complain
         self._timeout_seconds = timeout_seconds
+        self._line_seconds = line_seconds
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
 
@@ -62,14 +74,21 @@ class RedisLink:
         return time.monotonic() < self._left_alone_until
 
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool = True) -> Any:  # noqa: ANN401
-        """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not.
+        """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not; ``Crowded`` when it was not asked.
 
         With ``may_repeat`` it is run again, once and at once, when its connection breaks: one from before a restart
         of Redis does, although Redis is there.
         """
         # Waiting in line is not Redis' fault, so it stands outside the time-out.
-        async with self._line:
+        try:
+            async with asyncio.timeout(self._line_seconds):
+                await self._line.acquire()
+        except TimeoutError:
+            raise Crowded from None
+        try:
             return await self._eval(script, keys, arguments, may_repeat=may_repeat)
+        finally:
+            self._line.release()
 
     async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401
         if self.is_left_alone:

@@ -5,7 +5,8 @@ import json
 
 from mitto_phone_hook.ledger import Entry
 from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, RedisLink, Unavailable
+from mitto_phone_hook.outcome import Outcome, Refused
+from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, Crowded, RedisLink, Unavailable
 
 MAX_UNSETTLED = 10_000
 """Results that Redis could not be told; then the oldest are given up."""
@@ -44,7 +45,7 @@ class RedisStore:
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
     async def claim(self, key: str, entry: Entry) -> Entry | None:
-        """See ``Store``."""
+        """See ``Store``. Raises ``Refused`` when Redis could not be asked in time although it may well answer others."""
         known = await self._front.claim(key, entry)
         if known is not None:
             return known
@@ -53,6 +54,9 @@ class RedisStore:
             await self._tell(key)
         try:
             kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms])
+        except Crowded:
+            await self._front.settle(key, entry.owner, None)
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
             seen = await self._elsewhere.find(key)
             if seen is not None:
