@@ -217,6 +217,12 @@ def test_a_limit_that_is_none_is_refused(text: str) -> None:
         read_limits(text)
 
 
+def test_the_rule_that_is_wrong_is_named_by_its_place() -> None:
+    for text in ("total=5/hour; recipent=5/hour", "total=5/hour; ip=5/fortnight"):
+        with pytest.raises(ValueError, match=r"\(rule 2 does not\)$"):
+            read_limits(text)
+
+
 @pytest.mark.parametrize(("text", "micro"), [("1", 1_000_000), ("0.075", 75_000), ("12.5", 12_500_000)])
 def test_money_is_read_in_millionths(text: str, micro: int) -> None:
     assert read_money(text) == micro

@@ -136,6 +136,15 @@ def test_a_code_has_to_live_longer_than_a_call() -> None:
     assert load(REQUIRED | {"DEADLINE_SECONDS": "29", "CODE_LIFETIME_SECONDS": "30"}).deadline_seconds == 29
 
 
+@pytest.mark.parametrize("setting", ["ALLOWED_REGIONS", "BLOCKED_NUMBERS"])
+def test_the_entry_that_is_wrong_is_named_by_its_place_and_never_repeated(setting: str) -> None:
+    right = {"ALLOWED_REGIONS": "US", "BLOCKED_NUMBERS": "+1"}[setting]
+    [problem] = problems(REQUIRED | {setting: f"{right}, {right}, nowhere"})
+    assert problem.startswith(setting)
+    assert problem.endswith("(entry 3 is none)")
+    assert "nowhere" not in problem
+
+
 def test_a_connect_timeout_has_to_leave_time_before_the_deadline() -> None:
     contradiction = ["CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS"]
     assert problems(REQUIRED | {"DEADLINE_SECONDS": "2", "CONNECT_TIMEOUT_SECONDS": "2"}) == contradiction

@@ -140,13 +140,20 @@ def read_limits(text: str) -> dict[str, tuple[Window, ...]]:
     """Read ``LIMITS``: ``name=amount/[n]unit,…; …`` over the defaults, ``off`` for one or for all."""
     if text.strip().lower() == "off":
         return {}
-    limits: dict[str, tuple[Window, ...]] = {}
-    for part in filter(str.strip, f"{DEFAULTS};{text}".split(";")):
-        name, _, windows = (word.strip() for word in part.partition("="))
-        if name not in NAMES:
-            raise ValueError(f"must name {', '.join(NAMES)}, as in recipient=5/10minute,10/hour; total=off")
-        limits[name] = () if windows.lower() == "off" else _one_a_length(map(_window, windows.split(",")))
+    limits = dict(map(_rule, DEFAULTS.split(";")))
+    for place, rule in enumerate(text.split(";"), 1):
+        try:
+            limits |= [_rule(rule)] if rule.strip() else []
+        except ValueError as error:
+            raise ValueError(f"{error} (rule {place} does not)") from None
     return limits
+
+
+def _rule(text: str) -> tuple[str, tuple[Window, ...]]:
+    name, _, windows = (word.strip() for word in text.partition("="))
+    if name not in NAMES:
+        raise ValueError(f"must name {', '.join(NAMES)}, as in recipient=5/10minute,10/hour; total=off")
+    return name, () if windows.lower() == "off" else _one_a_length(map(_window, windows.split(",")))
 
 
 def read_money(text: str) -> int:

@@ -135,13 +135,24 @@ def _items(text: str) -> list[str]:
     return [item for item in re.split(r"[\s,;]+", text) if item]
 
 
+def _right_items(text: str, is_right: Callable[[str], bool], rule: str) -> list[str]:
+    """Give the items, or say by its place which one breaks ``rule``: what a setting holds is never repeated."""
+    items = _items(text)
+    if text.strip() and not items:
+        raise ValueError(rule)
+    for place, item in enumerate(items, 1):
+        if not is_right(item):
+            raise ValueError(f"{rule} (entry {place} is none)")
+    return items
+
+
 def regions(text: str) -> frozenset[str]:
     """Read ISO 3166 regions, ``*`` and ``001``."""
-    regions = {item.upper() for item in _items(text)}
-    is_known = text.isascii() and regions <= SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
-    if not is_known or (text.strip() and not regions):
-        raise ValueError("must be ISO 3166 regions such as CH,DE,GB, or * for all")
-    return frozenset(regions)
+    known = SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
+    items = _right_items(
+        text, lambda item: item.isascii() and item.upper() in known, "must be ISO 3166 regions such as CH,DE,GB, or * for all"
+    )
+    return frozenset(item.upper() for item in items)
 
 
 def region(text: str) -> str | None:
@@ -153,10 +164,8 @@ def region(text: str) -> str | None:
 
 def numbers(text: str) -> tuple[str, ...]:
     """Read E.164 numbers or their first digits."""
-    numbers = tuple(_items(text))
-    if not all(map(_NUMBER_PREFIX.fullmatch, numbers)):
-        raise ValueError("must be E.164 numbers or their first digits, each with +, separated by commas")
-    return numbers
+    rule = "must be E.164 numbers or their first digits, each with +, separated by commas"
+    return tuple(_right_items(text, lambda item: bool(_NUMBER_PREFIX.fullmatch(item)), rule))
 
 
 def whole_numbers(text: str) -> tuple[str, ...]:

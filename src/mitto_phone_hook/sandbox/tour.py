@@ -138,6 +138,11 @@ def _curl(base: str, secret: str) -> str:
      -d '{json.dumps(payload)}'"""
 
 
+def _check(base: str, secret: str) -> str:
+    program = os.path.relpath(Path(sys.executable).with_name("mitto-phone-hook"))
+    return f"HOOK_SECRETS='{secret}' {program} check --url {base}"
+
+
 def _say(sentence: str) -> None:
     print(f"\n{sentence}", flush=True)
 
@@ -152,6 +157,8 @@ async def _stay(base: str, mitto: str, secret: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     _say("Both are running; Ctrl-C ends them. Send a message from another terminal:")
     _show(_curl(base, secret))
+    _say("What a check from outside says about it:")
+    _show(_check(base, secret))
     _say(f"Some numbers bring faults, such as +12025550141 (401), 0150 (500) or 0160 (hangs); all are listed at {mitto}/")
     _say("Log lines of the function and messages on the handset, as they come:")
     await ended.wait()
