@@ -279,7 +279,8 @@ def test_either_credential_suffices_and_a_wrong_one_beside_it_does_no_harm() -> 
     [
         pytest.param({}, "no_credentials", id="nothing"),
         pytest.param({b"authorization": b"Bearer wrong"}, "wrong_secret", id="wrong bearer"),
-        pytest.param({b"authorization": b"Basic eDp5"}, "wrong_secret", id="another scheme"),
+        pytest.param({b"authorization": b"Basic eDp5"}, "not_a_bearer", id="another scheme"),
+        pytest.param({b"authorization": b"wrong"}, "not_a_bearer", id="no scheme"),
         pytest.param({b"authorization": b"Bearer whsec_x"}, "signing_key_sent_as_bearer", id="a signing key that was sent"),
         pytest.param(signed("v1,wrong"), "wrong_signature", id="wrong signature"),
         pytest.param(signed(right(timestamp=NOW - 999), timestamp=NOW - 999), "clock_or_replay", id="too old"),

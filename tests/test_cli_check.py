@@ -181,7 +181,7 @@ def test_a_redis_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) ->
     status, shown = check(MITTO_BASE_URL=f"http://127.0.0.1:{closed_port()}", STORE_URL="redis://localhost")
     assert status == 1
     assert "✗ redis            the package for it is missing\n" in shown
-    assert "pip install 'mitto-phone-hook[redis]'" in shown
+    assert "deploy/bundle.py --redis, or pip install redis" in shown
 
 
 def ask_store(url: str, patience_seconds: float = 3) -> list[Line]:
@@ -268,8 +268,13 @@ def test_the_speed_of_redis_is_judged_by_what_the_function_waits(seconds: float,
 def test_limits_that_fail_closed_are_told() -> None:
     environment = {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": BEARER, "STORE_URL": "redis://h", "LIMITS_FAIL": "closed"}
     assert "nothing is sent" in settings_report.when_the_store_fails(load(environment))
-    assert settings_report.store_line(load(environment)) is None
-    assert settings_report.store_line(load(environment | {"STORE_URL": MEMORY})) is not None
+    assert settings_report.store_line(load(environment), environment) is None
+    alone = settings_report.store_line(load(environment | {"STORE_URL": MEMORY}), environment)
+    several = settings_report.store_line(load(environment | {"STORE_URL": MEMORY}), {"WORKERS": "4"})
+    assert alone is not None
+    assert several is not None
+    assert (alone.mark, several.mark) == (Mark.LOOK, Mark.WRONG)
+    assert several.text.startswith("WORKERS=4")
 
 
 # The way to Mitto

@@ -218,7 +218,7 @@ def test_a_limit_that_is_none_is_refused(text: str) -> None:
 
 
 def test_the_rule_that_is_wrong_is_named_by_its_place() -> None:
-    for text in ("total=5/hour; recipent=5/hour", "total=5/hour; ip=5/fortnight"):
+    for text in ("total=5/hour; recipent=5/hour", "total=5/hour; ip=5/fortnight", "ip=5/hour; ip=9/day"):
         with pytest.raises(ValueError, match=r"\(rule 2 does not\)$"):
             read_limits(text)
 

@@ -193,6 +193,19 @@ def test_the_first_call_after_a_quiet_time_knows_the_new_secret(mitto: FakeMitto
         assert lets_in(process, NEW)
 
 
+def test_a_rotation_that_went_wrong_locks_nobody_out_and_is_told(mitto: FakeMittoProcess, tmp_path: Path) -> None:
+    file = tmp_path / "hook-secrets"
+    mount(file, OLD)
+    with impatient_function(tmp_path, hook_settings(mitto, file)) as process:
+        assert lets_in(process, OLD)
+        mount(file, "short")
+        assert not lets_in(process, NEW)
+        until(lambda: any(line["event"] == "secret_unreadable" for line in process.log()))
+        [line] = [line for line in process.log() if line["event"] == "secret_unreadable"]
+        assert line == {"severity": "ERROR", "event": "secret_unreadable", "setting": "HOOK_SECRETS"}
+        assert lets_in(process, OLD)
+
+
 def test_a_hook_secret_changes_with_two_deployments(mitto: FakeMittoProcess, tmp_path: Path) -> None:
     """Where a deployment replaces a revision, the next one is up before the one before it is stopped."""
     file = tmp_path / "hook-secrets"

@@ -282,7 +282,7 @@ def test_a_sender_id_that_mitto_rejects_stops_the_start(text: str) -> None:
     assert is_refused("MITTO_SENDER_ID", text)
 
 
-@pytest.mark.parametrize("text", ["key with space", "key\nX-Evil: 1", "key\r", "schlüssel", "\x00", " key", "key\x7f"])
+@pytest.mark.parametrize("text", ["key with space", "key\nX-Evil: 1", "key\r", "schlüssel", "\x00", " key", "key\x7f", '"key"', "'key'"])
 def test_an_api_key_that_no_header_can_carry_stops_the_start(text: str) -> None:
     assert is_refused("MITTO_API_KEY", text)
 
@@ -319,11 +319,21 @@ def test_a_signing_key_of_24_to_64_bytes_is_taken(length: int) -> None:
         pytest.param(WHSEC[:-2], id="cut key"),
         pytest.param(" \n", id="blank"),
         pytest.param("|", id="a bar"),
+        pytest.param(f'"{BEARER}"', id="bearer in quotation marks"),
+        pytest.param(f"'{BEARER} {WHSEC}'", id="two in quotation marks"),
+        pytest.param(f"'{BEARER}' '{WHSEC}'", id="each in quotation marks"),
+        pytest.param(f"{BEARER},another-bearer-secret-here", id="comma between bearers"),
+        pytest.param(f"{WHSEC},{BEARER}", id="comma behind a key"),
+        pytest.param(f"v1,{WHSEC},v1,{WHSEC}", id="comma between keys"),
     ],
 )
 def test_a_weak_or_broken_secret_stops_the_start(text: str) -> None:
     assert is_refused("HOOK_SECRETS", text)
     assert is_refused("HOOK_SECRETS_AUTH0", text)
+
+
+def test_a_comma_may_be_a_part_of_a_secret() -> None:
+    assert with_setting("HOOK_SECRETS", "bearer,secret,with,commas").hook_secrets.current(0).bearer == (b"bearer,secret,with,commas",)
 
 
 def test_a_platforms_own_secrets_are_kept_apart() -> None:
@@ -500,6 +510,22 @@ def test_a_rotation_that_went_wrong_leaves_the_last_good_value_until_it_is_mende
     assert key.reread(301) is False
     contents["/run/key"] = "mended"
     assert key.current(300 + 300 + 1) == "mended"
+
+
+def test_a_mounted_secret_that_is_wrong_is_complained_about_once_in_five_minutes() -> None:
+    contents, told = {"/run/key": "first"}, list[str]()
+    key = load({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents), complain=told.append).mitto_api_key
+    contents["/run/key"] = "two\nlines"
+    key.reread(0)
+    key.reread(299)
+    assert told == ["MITTO_API_KEY"]
+    key.reread(300)
+    assert told == ["MITTO_API_KEY"] * 2
+    contents["/run/key"] = "mended"
+    key.reread(301)
+    del contents["/run/key"]
+    key.reread(302)
+    assert told == ["MITTO_API_KEY"] * 3
 
 
 def test_a_bad_rotation_of_hook_secrets_locks_nobody_out() -> None:

@@ -57,7 +57,9 @@ def _why(headers: Mapping[bytes, bytes], now: float) -> str:
     authorization = headers.get(b"authorization")
     if authorization is None:
         return "no_credentials"
-    return "signing_key_sent_as_bearer" if b"whsec_" in authorization else "wrong_secret"
+    if b"whsec_" in authorization:
+        return "signing_key_sent_as_bearer"
+    return "wrong_secret" if _BEARER.fullmatch(authorization) else "not_a_bearer"
 
 
 def _is_bearer(authorization: bytes, secrets: tuple[bytes, ...], now: float) -> bool:

@@ -24,9 +24,13 @@ from mitto_phone_hook.transport import OneOriginTransport
 
 def _settings_or_exit() -> Settings:
     try:
-        return load(os.environ, elsewhere=_in_a_thread)
+        return load(os.environ, elsewhere=_in_a_thread, complain=_complain_about_secret)
     except SettingsError as error:
         sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in error.problems))
+
+
+def _complain_about_secret(setting: str) -> None:
+    _EMIT({"severity": "ERROR", "event": "secret_unreadable", "setting": setting})
 
 
 def _in_a_thread(work: Callable[[], object]) -> None:
@@ -39,7 +43,9 @@ os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
 
 _SETTINGS = _settings_or_exit()
 if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
-    sys.exit("mitto-phone-hook does not start:\n  STORE_URL needs the package redis; install mitto-phone-hook[redis]")
+    sys.exit(
+        "mitto-phone-hook does not start:\n  STORE_URL needs the package redis: stage with deploy/bundle.py --redis, or pip install redis"
+    )
 _OUTPUT = standard_output()
 _EMIT = emitter(_SETTINGS.log_level, _OUTPUT)
 _EMIT(

@@ -140,13 +140,18 @@ def read_limits(text: str) -> dict[str, tuple[Window, ...]]:
     """Read ``LIMITS``: ``name=amount/[n]unit,…; …`` over the defaults, ``off`` for one or for all."""
     if text.strip().lower() == "off":
         return {}
-    limits = dict(map(_rule, DEFAULTS.split(";")))
+    own: dict[str, tuple[Window, ...]] = {}
     for place, rule in enumerate(text.split(";"), 1):
+        if not rule.strip():
+            continue
         try:
-            limits |= [_rule(rule)] if rule.strip() else []
+            name, windows = _rule(rule)
         except ValueError as error:
             raise ValueError(f"{error} (rule {place} does not)") from None
-    return limits
+        if name in own:
+            raise ValueError(f"must name each rule once, with all its limits: recipient=5/10minute,10/hour (rule {place} does not)")
+        own[name] = windows
+    return dict(map(_rule, DEFAULTS.split(";"))) | own
 
 
 def _rule(text: str) -> tuple[str, tuple[Window, ...]]:
@@ -167,7 +172,8 @@ def _window(text: str) -> Window:
     found = _WINDOW.fullmatch(text.strip().replace(" ", ""))
     if not found or not (limit := int(found[1])) or not (length := int(found[2] or 1)):
         raise ValueError(
-            "must give each limit as amount/time, such as 5/10minute or 10/hour; at most 9999999; units: second, minute, hour, day"
+            "must be rules such as recipient=5/10minute,10/hour; total=5000/day with amounts from 1 to 9999999 and the units "
+            "second, minute, hour, day"
         )
     return Window(limit, length * UNITS[found[3]])
 

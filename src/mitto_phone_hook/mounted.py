@@ -17,23 +17,36 @@ Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
 
+def _at_once(work: Callable[[], object]) -> None:
+    work()
+
+
+def _say_nothing() -> None:
+    """Leave it unsaid."""
+
+
 class Mounted(Generic[T]):
     """A secret that is always the current one.
 
     ``read`` gives the parsed secret; it is called again every ``REREAD_SECONDS`` and on ``reread()``. A file that
     has become unreadable or wrong leaves the last good value in force: a rotation that went wrong must not lock
-    out everybody.
+    out everybody. But the next start would fail, so the operator is told.
     """
 
-    def __init__(self, value: T, read: Callable[[], T] | None = None, elsewhere: Elsewhere = lambda work: work()) -> None:
+    def __init__(
+        self, value: T, read: Callable[[], T] | None = None, elsewhere: Elsewhere = _at_once, complain: Callable[[], None] = _say_nothing
+    ) -> None:
         """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes.
 
         ``elsewhere`` runs the regular reading: a mounted file may be a call over the network, for which no message
-        should wait. Until it is done the value is the last one.
+        should wait. Until it is done the value is the last one. ``complain`` is called, in any thread, when the file is
+        unreadable or wrong, and again after ``REREAD_SECONDS`` at the soonest.
         """
         self._value = value
         self._read = read
         self._elsewhere = elsewhere
+        self._complain = complain
+        self._quiet_until: float | None = None
         self._read_at: float | None = None
         self._looked_at: float | None = None
         self._readers = 0
@@ -63,9 +76,13 @@ class Mounted(Generic[T]):
         try:
             value = self._read()
         except (OSError, ValueError):
+            if self._quiet_until is None or now >= self._quiet_until:
+                self._quiet_until = now + REREAD_SECONDS
+                self._complain()
             return False
         finally:
             self._readers -= 1
+        self._quiet_until = None
         is_changed = value != self._value
         self._value = value
         return is_changed

@@ -31,7 +31,14 @@ def api_key(text: str) -> str:
     """Read an API key: it becomes an HTTP header, where a line break would be smuggling."""
     if not _VISIBLE_ASCII.fullmatch(text):
         raise ValueError("must be visible ASCII characters in one line, without spaces")
+    _refuse_quotation_marks(text)
     return text
+
+
+def _refuse_quotation_marks(text: str) -> None:
+    """Files of variables are no shell: there the marks become a part of the secret, which then nobody else has."""
+    if text and text[0] == text[-1] and text[0] in "'\"`":
+        raise ValueError("stands in quotation marks: leave them out")
 
 
 def sender_id(text: str) -> str:
@@ -65,7 +72,12 @@ def base_url(text: str) -> str:
 def hook_secrets(text: str) -> HookSecrets:
     """Read bearer secrets and Standard Webhooks keys; ``v1,whsec_…`` is how Supabase writes them."""
     bearer, keys = [], []
+    _refuse_quotation_marks(text.strip())
     for secret in re.split(r"[\s|]+", text.strip()):
+        _refuse_quotation_marks(secret)
+        parts = secret.removeprefix("v1,").split(",")
+        if len(parts) > 1 and all(map(_looks_like_a_secret, parts)):
+            raise ValueError("has a comma between secrets: separate them by a space or |")
         if secret.startswith(("whsec_", "v1,whsec_")):
             keys.append(_signing_key(secret.removeprefix("v1,")))
         elif _KEY_LIKE.search(secret):
@@ -76,6 +88,10 @@ def hook_secrets(text: str) -> HookSecrets:
             bearer.append(secret.encode())
     is_key_first = text.lstrip().startswith(("whsec_", "v1,whsec_"))
     return HookSecrets(tuple(bearer), tuple(keys), first=(keys if is_key_first else bearer)[0])
+
+
+def _looks_like_a_secret(text: str) -> bool:
+    return len(text) >= _MIN_BEARER_LENGTH or text.startswith("whsec_")
 
 
 def store_url(text: str) -> str:
@@ -196,13 +212,15 @@ def word(*words: str) -> Callable[[str], str]:
 def prices(text: str) -> dict[str, int]:
     """Read prices of a segment, in millionths: lines ``region,price``, with ``*`` for all other regions (key ``""``)."""
     read: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         region, _, price = (part.strip() for part in line.partition(","))
         if not line.strip() or (number == 1 and region.lower() == "region"):
             continue
         is_known = region.isascii() and region.upper() in SUPPORTED_REGIONS | {INTERNATIONAL_NETWORKS}
         if region != ANY_REGION and not is_known:
-            raise ValueError(f"holds no ISO 3166 region and no * in line {number}")
+            raise ValueError(
+                f"must have lines such as CH,0.05 (region, comma, price) and one *,0.10; line {number} has no ISO 3166 region and no *"
+            )
         read["" if region == ANY_REGION else region.upper()] = read_money(price)
     if "" not in read:
         raise ValueError("needs a line for all other regions: *,price")

@@ -70,7 +70,7 @@ TABLE = (
         "STORE_URL",
         rules.MEMORY,
         rules.store_url,
-        "where that is remembered; `redis://…` or `rediss://…` shares it between instances (install the extra `redis`)",
+        "where that is remembered; `redis://…` or `rediss://…` shares it between instances (with the package `redis`)",
     ),
     Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
@@ -157,18 +157,21 @@ def load(
     environment: Mapping[str, str],
     read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
     elsewhere: Elsewhere = lambda work: work(),
+    complain: Callable[[str], None] = lambda _: None,
 ) -> Settings:
     """Read and check all settings. Raises ``SettingsError`` with every problem at once.
 
     An empty variable counts as unset. ``read_file`` may raise ``OSError`` or ``ValueError``; ``elsewhere`` runs the
-    regular reading of mounted secrets.
+    regular reading of mounted secrets; ``complain`` is told the name of one that can no longer be read.
     """
     problems: list[str] = []
     values: dict[str, Any] = {}
     for setting in TABLE:
         try:
             values[setting.name.lower()] = (
-                _read_secret(setting, environment, read_file, elsewhere) if setting.is_secret else _read_plain(setting, environment)
+                _read_secret(setting, environment, read_file, elsewhere, complain)
+                if setting.is_secret
+                else _read_plain(setting, environment)
             )
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
@@ -196,7 +199,9 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
     known = {name for setting in TABLE for name in (setting.name, f"{setting.name}_FILE")}
     families = {name.split("_")[0] for name in known if name.split("_")[0] not in _EVERYBODYS} | {"LIMIT"}
     return sorted(
-        name for name in environment if name not in known and name.split("_")[0] in families and not name.startswith(tuple(BUDGET_SECONDS))
+        name
+        for name in environment
+        if name not in known and name.split("_")[0] in families and name.rpartition("_")[0] not in BUDGET_SECONDS
     )
 
 
@@ -204,7 +209,13 @@ def _read_plain(setting: Setting, environment: Mapping[str, str]) -> object:
     return setting.parse(environment.get(setting.name) or setting.default or "")
 
 
-def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Callable[[str], str], elsewhere: Elsewhere) -> object:
+def _read_secret(
+    setting: Setting,
+    environment: Mapping[str, str],
+    read_file: Callable[[str], str],
+    elsewhere: Elsewhere,
+    complain: Callable[[str], None],
+) -> object:
     text, path = environment.get(setting.name), environment.get(f"{setting.name}_FILE")
     if text and path:
         raise ValueError(f"and {setting.name}_FILE are both set; keep one")
@@ -222,7 +233,7 @@ def _read_secret(setting: Setting, environment: Mapping[str, str], read_file: Ca
         read_file(path)
     except (OSError, ValueError):
         raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
-    return Mounted(read(), read, elsewhere)
+    return Mounted(read(), read, elsewhere, lambda: complain(setting.name))
 
 
 def _regional_budgets(environment: Mapping[str, str], problems: list[str]) -> dict[str, list[Window]]:

@@ -65,6 +65,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], screen: Scr
     return screen.finish()
 
 
+_OURS = "put the secret that the function knows into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
+
+
 def _check_here(recipient: Recipient | None, environment: Mapping[str, str], screen: Screen) -> None:
     screen.heading("Settings")
     screen.show_all(settings_report.stray_lines(environment))
@@ -75,16 +78,16 @@ def _check_here(recipient: Recipient | None, environment: Mapping[str, str], scr
         return
     screen.show_all(settings_report.lines(settings, environment))
     screen.heading("Store")
-    _check_store(settings, screen)
+    _check_store(settings, environment, screen)
     screen.heading("Mitto")
     _check_mitto(settings, recipient, screen)
 
 
-def _check_store(settings: Settings, screen: Screen) -> None:
-    if line := settings_report.store_line(settings):
+def _check_store(settings: Settings, environment: Mapping[str, str], screen: Screen) -> None:
+    if line := settings_report.store_line(settings, environment):
         screen.show(line)
     elif find_spec("redis") is None:
-        screen.show(Line(Mark.WRONG, "redis", "the package for it is missing", "pip install 'mitto-phone-hook[redis]'"))
+        screen.show(Line(Mark.WRONG, "redis", "the package for it is missing", "stage with deploy/bundle.py --redis, or pip install redis"))
     else:
         # The package is only there when it is asked for.
         from mitto_phone_hook.cli import store  # noqa: PLC0415
@@ -128,7 +131,7 @@ def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[
         settings = load({"MITTO_API_KEY": "-", **own})
     except SettingsError as error:
         screen.heading("Secrets")
-        screen.show_all(settings_report.problem_lines(error.problems))
+        screen.show_all(settings_report.problem_lines(error.problems, _OURS))
         return
     parts = urlsplit(url)
     path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")

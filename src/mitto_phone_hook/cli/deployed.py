@@ -150,7 +150,7 @@ def passing_line(topic: str, answer: Answer) -> Line:
             direction = "ahead of" if answer.clock_ahead_seconds > 0 else "behind"
             text = f"refused: its clock is {abs(answer.clock_ahead_seconds):.0f} s {direction} ours"
             return Line(Mark.WRONG, topic, text, "set the clocks right; 5 minutes are tolerated")
-        step = "is it in the function's HOOK_SECRETS? A mounted file is read again after 5 minutes"
+        step = "is it in the function's HOOK_SECRETS (on /hooks/auth0: HOOK_SECRETS_AUTH0)? A mounted file was looked at: try again in 10 s"
         return Line(Mark.WRONG, topic, "refused: the function does not know it", step)
     text, step = STATUSES.get(answer.status, (f"not as expected: {answer.status} {answer.code}".rstrip(), _LOOK_UP))
     return Line(Mark.WRONG, topic, text, step)
@@ -211,5 +211,7 @@ def _cause(fault: httpx.TransportError) -> tuple[str, str]:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return "its certificate is not trusted", "platforms will refuse it, too: give it a public one"
+        if isinstance(cause, ssl.SSLError):
+            return "something is there and speaks no TLS", "give the port that speaks https"
         cause = cause.__cause__ or cause.__context__
     return next(words for kind, words in FAULTS.items() if isinstance(fault, kind))

@@ -9,7 +9,7 @@ from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.limits import MICRO, NAMES, UNITS, Limits, Window
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY, OBSERVE
-from mitto_phone_hook.settings import BUDGET_SECONDS, TABLE, Settings
+from mitto_phone_hook.settings import BUDGET_SECONDS, TABLE, Settings, unknown
 
 RULES = {
     "recipient": "to one number",
@@ -23,28 +23,33 @@ RULES = {
 ACTION_GIVES_UP_SECONDS = 9.0
 """When the Actions of ``deploy/auth0`` stop waiting."""
 
+DOES_NOT_START = "the function does not start like this; README.md explains every setting"
+
 _RULE_COLUMNS = 25
 _FEW_CHARACTERS = 8
 _MIN_LIKENESS = 0.85
 
 
-def problem_lines(problems: Sequence[str]) -> Iterator[Line]:
-    """Give what stops the function from starting: each begins with its variable and says the rule."""
+def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> Iterator[Line]:
+    """Give what is wrong with the settings, by default of the function: each begins with its variable and says the rule."""
     for number, problem in enumerate(problems, 1):
         variable, _, rule = problem.partition(" ")
         is_last = number == len(problems)
-        yield Line(Mark.WRONG, variable, rule, "the function does not start like this; README.md explains every setting" if is_last else "")
+        yield Line(Mark.WRONG, variable, rule, next_step if is_last else "")
 
 
 def stray_lines(environment: Mapping[str, str]) -> Iterator[Line]:
     """Give the variables that look like a setting and are none."""
     names = [setting.name for setting in TABLE]
     known = {*names, *(f"{setting.name}_FILE" for setting in TABLE if setting.is_secret)}
+    warned_of = unknown(environment)
     for variable in sorted(environment.keys() - known):
         if variable.rpartition("_")[0] in BUDGET_SECONDS or not environment[variable]:
             continue
-        if found := difflib.get_close_matches(variable, names, n=1, cutoff=_MIN_LIKENESS):
-            yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", f"was {found[0]} meant?")
+        found = difflib.get_close_matches(variable, names, n=1, cutoff=_MIN_LIKENESS)
+        if found or variable in warned_of:
+            step = f"was {found[0]} meant?" if found else "README.md has the names of all settings"
+            yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", step)
 
 
 def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
@@ -71,10 +76,13 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     yield Line(Mark.RIGHT, "repeated calls", f"the same message is sent once in {_time(settings.duplicate_window_seconds)}")
 
 
-def store_line(settings: Settings) -> Line | None:
+def store_line(settings: Settings, environment: Mapping[str, str]) -> Line | None:
     """Say what the memory store means; ``None`` where Redis has to be asked."""
     if settings.store_url != MEMORY:
         return None
+    if (workers := environment.get("WORKERS") or "1") != "1":
+        text = f"WORKERS={workers}: so many processes share nothing, and every limit is a multiple"
+        return Line(Mark.WRONG, "memory", text, "one worker (leave WORKERS unset), or STORE_URL=redis://...")
     text = "each instance remembers its own messages and limits: exact with one instance"
     several = "with several, a repeated call may send a second SMS, and the true limits are a multiple"
     return Line(Mark.LOOK, "memory", text, "where there can be several, share it: STORE_URL=redis://...", [several])
