@@ -1,6 +1,6 @@
 """Stages what a cloud needs to run the function, and nothing else; also makes the lock that it installs from.
 
-``python deploy/bundle.py [--out DIR] [--redis]`` stages; ``python deploy/bundle.py --lock`` renews the lock.
+``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE]`` stages; ``python deploy/bundle.py --lock`` renews the lock.
 Needs nothing but Python; ``--lock`` also the package index.
 """
 
@@ -47,13 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python deploy/bundle.py", description="Stage the deployable function, or renew its lock.")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bundle", metavar="DIR", help="where to (default: build/bundle)")
     parser.add_argument("--redis", action="store_true", help="with the Redis client, for a STORE_URL with redis:// or rediss://")
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="with this file for PRICES_FILE, as prices.csv")
     parser.add_argument("--lock", action="store_true", help="renew deploy/requirements*.txt instead; asks the package index")
     options = parser.parse_args(arguments)
     try:
         if options.lock:
             renew_locks()
         else:
-            stage(options.out, with_redis=options.redis)
+            stage(options.out, with_redis=options.redis, prices=options.prices)
             print(options.out)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"bundle: {error}", file=sys.stderr)
@@ -61,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def stage(out: Path, *, with_redis: bool = False) -> None:
-    """Put the contents of ``src/`` and one ``requirements.txt`` into ``out``, in place of an earlier bundle.
+def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None) -> None:
+    """Put the contents of ``src/``, one ``requirements.txt`` and the file of prices into ``out``, in place of an earlier bundle.
 
     Raises ``ValueError`` when ``out`` holds something else: it would be deleted.
     """
@@ -75,6 +76,8 @@ def stage(out: Path, *, with_redis: bool = False) -> None:
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / "requirements.txt").write_text(requirements, encoding="utf-8")
+    if prices:
+        shutil.copyfile(prices, out / "prices.csv")
     for path in _kept(SOURCE):
         target = out / path.relative_to(SOURCE)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -149,7 +149,7 @@ def test_a_first_run_without_a_secret_stops_before_the_deployment(cloud: Cloud) 
     done = cloud.deploy(secrets={"MITTO_API_KEY": API_KEY})
     assert done.returncode == 2
     assert done.stderr == "deploy.sh: Secret Manager has no mitto-phone-hook-hook-secrets; set HOOK_SECRETS for this one run\n"
-    assert not any("run deploy" in call for call in cloud.calls())
+    assert not any(" create " in call or " enable " in call for call in cloud.calls())
 
 
 def _flags(call: str) -> dict[str, str]:
@@ -227,7 +227,8 @@ def test_a_wrong_option_is_one_sentence(options: list[str], said: str, cloud: Cl
     [
         ("MITTO_API_KEY=abc", "MITTO_API_KEY is a secret: keep it out of --settings"),
         ("HOOK_SECRETS_AUTH0=abc", "HOOK_SECRETS_AUTH0 is a secret: keep it out of --settings"),
-        ("export LOG_LEVEL=DEBUG", "a line of --settings is not NAME=value"),
+        ("export LOG_LEVEL=DEBUG", "line 1 of --settings is not NAME=value"),
+        ('MITTO_SENDER_ID="Mitto SMS"', "line 1 of --settings: leave the quotation marks out"),
     ],
     ids=lambda value: value.partition("=")[0],
 )
@@ -235,7 +236,36 @@ def test_a_wrong_settings_file_stops_before_the_deployment(line: str, said: str,
     (cloud.folder / "settings.env").write_text(f"{line}\n", encoding="utf-8")
     done = cloud.deploy("--settings", cloud.folder / "settings.env", secrets=_SECRETS)
     assert (done.returncode, done.stderr) == (2, f"deploy.sh: {said}\n")
-    assert not any("run deploy" in call for call in cloud.calls())
+    assert not cloud.log.exists(), "nothing has been made"
+
+
+def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
+    settings, prices = cloud.folder / "settings.env", cloud.folder / "mine.csv"
+    settings.write_text("STORE_URL=redis://10.0.0.5\r\nBUDGET_PER_DAY=100\r\n", encoding="utf-8")
+    prices.write_text("region,price\n*,0.1\n", encoding="utf-8")
+    done = cloud.deploy("--settings", settings, "--prices", prices, secrets=_SECRETS)
+    assert (done.returncode, done.stderr) == (0, "")
+    files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER, "/workspace/prices.csv": prices.read_text()}
+    loaded = load(cloud.environment(), files.__getitem__)
+    assert (loaded.store_url, loaded.limits.prices) == ("redis://10.0.0.5", {"": 100_000})
+    assert {"./prices.csv", "./requirements.txt"} <= set((cloud.folder / "calls.source").read_text(encoding="utf-8").split())
+    [deploy] = [call for call in cloud.calls() if "run deploy" in call]
+    assert _flags(deploy)["max-instances"] == "10"
+    assert not any("redis instances" in call for call in cloud.calls())
+    both = cloud.deploy("--settings", settings, "--redis", secrets=_SECRETS)
+    assert (both.returncode, both.stderr) == (2, "deploy.sh: --redis sets STORE_URL itself: leave one of the two out\n")
+
+
+def test_a_secret_that_is_there_is_kept_and_that_is_said(cloud: Cloud) -> None:
+    done = cloud.deploy(exists=True, secrets={"HOOK_SECRETS": BEARER})
+    assert done.returncode == 0
+    assert done.stderr == "Kept as it is: mitto-phone-hook-hook-secrets. To change it: docs/deploy.md, Rotate a secret.\n"
+
+
+def test_a_hook_secret_that_the_function_would_refuse_is_not_stored(cloud: Cloud) -> None:
+    done = cloud.deploy(secrets=_SECRETS | {"HOOK_SECRETS": "h"})
+    assert (done.returncode, done.stderr.split(";")[0]) == (2, "deploy.sh: HOOK_SECRETS is shorter than 24 characters")
+    assert not any(" create " in call or " enable " in call for call in cloud.calls())
 
 
 def test_the_example_of_settings_is_one_that_deploys(cloud: Cloud) -> None:

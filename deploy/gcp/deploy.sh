@@ -15,6 +15,7 @@ Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
   --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0; may be repeated
   --static-egress      leave Google by one fixed address, for Mitto's allow-list
   --redis              a Redis of its own, so that several instances share what they know
+  --prices FILE        what a segment costs by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; goes into the bundle
   --max-instances N    most instances at once (default: 1, and 10 with --redis)
   --dry-run            print the commands of a first deployment, run none
   --undo               delete what this script makes, but the secrets
@@ -28,17 +29,18 @@ fail() {
   exit 2
 }
 
-project='' region='' settings='' service=mitto-phone-hook max_instances=''
-static_egress=false redis=false dry_run=false undo=false
+project='' region='' settings='' prices='' service=mitto-phone-hook max_instances=''
+static_egress=false redis=false redis_elsewhere=false dry_run=false undo=false
 secrets=(MITTO_API_KEY HOOK_SECRETS)
 while [ $# -gt 0 ]; do
   case $1 in
-    --project | --region | --settings | --service | --secret | --max-instances) [ $# -ge 2 ] || fail "$1 needs a value" ;;
+    --project | --region | --settings | --prices | --service | --secret | --max-instances) [ $# -ge 2 ] || fail "$1 needs a value" ;;
   esac
   case $1 in
     --project) project=$2 && shift ;;
     --region) region=$2 && shift ;;
     --settings) settings=$2 && shift ;;
+    --prices) prices=$2 && shift ;;
     --service) service=$2 && shift ;;
     --secret) secrets+=("$2") && shift ;;
     --max-instances) max_instances=$2 && shift ;;
@@ -59,6 +61,7 @@ for name in "${secrets[@]}"; do
   [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ ]] || fail "--secret takes HOOK_SECRETS_ with the name of a platform"
 done
 [ -z "$settings" ] || [ -r "$settings" ] || fail "--settings names a file that cannot be read"
+[ -z "$prices" ] || [ -r "$prices" ] || fail "--prices names a file that cannot be read"
 $dry_run || command -v gcloud >/dev/null || fail "gcloud is missing: install the Google Cloud CLI, then run gcloud auth login"
 
 work=$(mktemp -d)
@@ -93,6 +96,40 @@ where() {
 lower() { tr 'A-Z_' 'a-z-' <<<"$1"; }
 secret_id() { echo "$service-$(lower "$1")"; }
 
+readonly comment='^[[:space:]]*(#.*)?$' assignment='^([A-Z][A-Z0-9_]*)=(.*)$'
+
+# What can be wrong with what was given is said before anything is made that costs money.
+check_settings() {
+  local line name value number=0
+  while IFS= read -r line || [ -n "$line" ]; do
+    line=${line%$'\r'} number=$((number + 1))
+    if [[ $line =~ $comment ]]; then continue; fi
+    [[ $line =~ $assignment ]] || fail "line $number of --settings is not NAME=value"
+    name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+    if [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ && $name != *_FILE ]]; then
+      fail "$name is a secret: keep it out of --settings"
+    fi
+    [[ $value != [\"\']* ]] || fail "line $number of --settings: leave the quotation marks out"
+    if [ "$name" = STORE_URL ]; then
+      ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
+      if [[ $value == redis* ]]; then redis_elsewhere=true; fi
+    fi
+  done <"$settings"
+}
+
+check_secrets() {
+  local name value
+  for name in "${secrets[@]}"; do
+    if is_there secrets describe "$(secret_id "$name")"; then
+      [ -z "${!name:-}" ] || echo "Kept as it is: $(secret_id "$name"). To change it: docs/deploy.md, Rotate a secret." >&2
+    elif ! $dry_run; then
+      [ -n "${!name:-}" ] || fail "Secret Manager has no $(secret_id "$name"); set $name for this one run"
+      value=${!name}
+      [[ $name != HOOK_* || ${#value} -ge 24 ]] || fail "$name is shorter than 24 characters; mitto-phone-hook secret makes a good one"
+    fi
+  done
+}
+
 make_accounts() {
   unless iam service-accounts describe "$runtime_account" -- \
     iam service-accounts create "$service" "--display-name=Runs $service"
@@ -108,7 +145,6 @@ make_secrets() {
     if $dry_run; then
       echo "printf %s \"\$$name\" | gcloud secrets create $(secret_id "$name") --replication-policy=automatic --data-file=- --project=$project --quiet"
     elif ! is_there secrets describe "$(secret_id "$name")"; then
-      [ -n "${!name:-}" ] || fail "Secret Manager has no $(secret_id "$name"); set $name for this one run"
       # By standard input: arguments are for everybody on this machine to see.
       printf %s "${!name}" | cloud secrets create "$(secret_id "$name")" --replication-policy=automatic --data-file=-
     fi
@@ -148,7 +184,7 @@ redis_host() {
 
 # Commas in values would end them in --set-env-vars; a YAML file takes any value.
 write_environment() {
-  local line
+  local line name value
   {
     # Joins the function's log lines to Cloud Run's own.
     echo "GOOGLE_CLOUD_PROJECT=$project"
@@ -156,28 +192,26 @@ write_environment() {
     echo "XDG_RUNTIME_DIR=/tmp"
     for name in "${secrets[@]}"; do echo "${name}_FILE=/secrets/$(lower "$name")/value"; done
     if $redis; then echo "STORE_URL=redis://$(redis_host):6379"; fi
+    if [ -n "$prices" ]; then echo "PRICES_FILE=/workspace/prices.csv"; fi
     if [ -n "$settings" ]; then cat "$settings"; fi
   } | while IFS= read -r line || [ -n "$line" ]; do
-    if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then continue; fi
-    [[ $line =~ ^([A-Z][A-Z0-9_]*)=(.*)$ ]] || fail "a line of --settings is not NAME=value"
-    local name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
-    if [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ && $name != *_FILE ]]; then
-      fail "$name is a secret: keep it out of --settings"
-    fi
-    value=${value//\\/\\\\}
+    line=${line%$'\r'}
+    if [[ $line =~ $comment || ! $line =~ $assignment ]]; then continue; fi
+    name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]//\\/\\\\}
     printf '%s: "%s"\n' "$name" "${value//\"/\\\"}"
   done >"$work/environment.yaml"
 }
 
 deploy() {
-  local mounts='' name options=()
+  local mounts='' name options=() bundle=(--out "$work/bundle")
   for name in "${secrets[@]}"; do mounts+=",/secrets/$(lower "$name")/value=$(secret_id "$name"):latest"; done
   if $redis || $static_egress; then options+=("--network=$service" "--subnet=$service"); fi
   if $static_egress; then options+=(--vpc-egress=all-traffic); elif $redis; then options+=(--vpc-egress=private-ranges-only); fi
-  if $redis; then max_instances=${max_instances:-10}; fi
+  if $redis || $redis_elsewhere; then max_instances=${max_instances:-10} bundle+=(--redis); fi
+  if [ -n "$prices" ]; then bundle+=(--prices "$prices"); fi
   write_environment
   if $dry_run; then sed 's/^/# environment.yaml: /' "$work/environment.yaml"; fi
-  if $redis; then run python3 "$root/deploy/bundle.py" --out "$work/bundle" --redis; else run python3 "$root/deploy/bundle.py" --out "$work/bundle"; fi
+  run python3 "$root/deploy/bundle.py" "${bundle[@]}"
   # SOURCE_DATE_EPOCH: the buildpack compiles our own files by time stamp, and its export changes every time stamp.
   # With this variable Python compiles by content, and the bytecode stays valid.
   cloud run deploy "$service" "--region=$region" "--source=$work/bundle" --function=send_phone_message --base-image=python313 \
@@ -213,6 +247,8 @@ if $undo; then
   undo_all
   exit
 fi
+if [ -n "$settings" ]; then check_settings; fi
+check_secrets
 services=(run cloudbuild artifactregistry secretmanager)
 if $redis || $static_egress; then services+=(compute); fi
 if $redis; then services+=(redis); fi

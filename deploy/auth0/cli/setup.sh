@@ -44,6 +44,9 @@ check_environment() {
   [[ -n ${HOOK_URL:-} ]] || fail 'HOOK_URL is missing: the https address of the function.'
   [[ $HOOK_URL == https://* ]] || fail 'HOOK_URL must begin with https://.'
   [[ -n ${HOOK_SECRET:-} ]] || fail "HOOK_SECRET is missing: one of the function's HOOK_SECRETS."
+  # Else every login would end in hook_misconfigured.
+  [[ $HOOK_SECRET =~ ^(v1,)?whsec_[A-Za-z0-9+/]{32,}={0,2}$ || ( $HOOK_SECRET != *whsec_* && $HOOK_SECRET =~ ^[!-~]{24,}$ && $HOOK_SECRET != *\|* ) ]] ||
+    fail 'HOOK_SECRET must be one secret: whsec_ and base64, or 24 and more visible ASCII characters without |.'
   command -v jq >/dev/null || fail 'jq is missing: https://jqlang.org/download/'
   [[ $dry_run == yes ]] || command -v auth0 >/dev/null || fail 'the Auth0 CLI is missing: https://github.com/auth0/auth0-cli'
   ACTION_NAME=${ACTION_NAME:-Mitto $trigger} # a name of its own for each trigger: names are unique in a tenant

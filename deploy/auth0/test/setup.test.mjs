@@ -138,6 +138,9 @@ const REFUSALS = {
   "no HOOK_URL": { args: [], env: { HOOK_URL: "" }, says: /HOOK_URL is missing/ },
   "a HOOK_URL without https": { args: [], env: { HOOK_URL: "http://hook.example.com/" }, says: /HOOK_URL must begin with https/ },
   "no HOOK_SECRET": { args: [], env: { HOOK_SECRET: "" }, says: /HOOK_SECRET is missing/ },
+  "a HOOK_SECRET that is short": { args: [], env: { HOOK_SECRET: "abc" }, says: /HOOK_SECRET must be one secret/ },
+  "both forms in HOOK_SECRET": { args: [], env: { HOOK_SECRET: `${SIGNING_SECRET}\nbearer-secret-of-the-tests-01` }, says: /HOOK_SECRET must be one secret/ },
+  "a HOOK_SECRET that is cut": { args: [], env: { HOOK_SECRET: "whsec_abc" }, says: /HOOK_SECRET must be one secret/ },
 };
 for (const [title, { args, answers, env, says }] of Object.entries(REFUSALS)) {
   test(`setup.sh changes nothing with ${title}`, NEEDS_JQ, (t) => {
