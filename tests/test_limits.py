@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mitto_phone_hook.limits import DEFAULTS, Charge, Counters, Refusal, Taken, Window, read_limits, read_money
 from mitto_phone_hook.memory_counters import MAX_WINDOWS, MemoryCounters
 from mitto_phone_hook.redis_counters import RedisCounters
-from mitto_phone_hook.redis_link import RedisLink
+from mitto_phone_hook.redis_link import KEY_PREFIX, RedisLink
 from mitto_phone_hook.settings import SettingsError, load
 from processes import Process, fake_mitto, free_port, function, redis_server
 from test_hook import SECRET, Stage
@@ -112,6 +112,40 @@ def test_what_was_not_sent_gives_its_count_back(make_counters: MakeCounters, ste
         assert isinstance(await counters.take([one]), Refusal)
 
     play(make_counters, story)
+
+
+def test_what_was_not_sent_leaves_nothing_behind() -> None:
+    async def run() -> None:
+        now = [0.0]
+        counters, one = MemoryCounters(lambda: now[0]), charge(5)
+        first, second = await counters.take([one]), await counters.take([one])
+        now[0] += 1
+        third = await counters.take([one])
+        assert isinstance(first, Taken)
+        assert isinstance(second, Taken)
+        assert isinstance(third, Taken)
+        await counters.give_back(first)
+        again = await counters.take([one])
+        assert isinstance(again, Taken)
+        assert list(again.used) == [3]
+        for taken in (second, third, again):
+            await counters.give_back(taken)
+        assert len(counters) == 0
+
+    asyncio.run(run())
+
+
+def test_what_was_not_sent_leaves_nothing_behind_in_redis(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(5)
+            for _ in range(20):
+                taken = await counters.take([one])
+                assert isinstance(taken, Taken)
+                await counters.give_back(taken)
+            assert await link.eval("return redis.call('EXISTS', KEYS[1])", [KEY_PREFIX + one.key], []) == 0
+
+    asyncio.run(run())
 
 
 def test_a_window_forgets_what_is_older_than_itself(make_counters: MakeCounters) -> None:

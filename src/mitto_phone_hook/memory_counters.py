@@ -2,6 +2,7 @@
 
 import math
 import time
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -41,9 +42,15 @@ class _Log:
         self.used += amount
 
     def remove(self, at: int, amount: int) -> None:
-        if at in (times := self.entries[::2]):
-            self.entries[2 * times.index(at) + 1] -= amount
-            self.used -= amount
+        entries = self.entries
+        place = 2 * bisect_left(range(len(entries) // 2), at, key=lambda number: entries[2 * number])
+        if place == len(entries) or entries[place] != at:
+            return
+        self.used -= amount
+        entries[place + 1] -= amount
+        if entries[place + 1] <= 0:
+            # No limit bounds how many messages do not leave.
+            del entries[place : place + 2]
 
     def wait(self, charge: Charge, now: int) -> int:
         """Give the milliseconds until ``charge`` fits."""
@@ -90,6 +97,8 @@ class MemoryCounters:
         for charge in taken.charges:
             if (log := self._logs.get(charge.key)) is not None:
                 log.remove(charge.stamp(taken.at_ms), charge.amount)
+                if not log.entries:
+                    del self._logs[charge.key]
 
     def _log(self, key: str, now: int) -> _Log | None:
         log = self._logs.get(key)

@@ -47,10 +47,12 @@ end
 return {0, now, unpack(used)}
 """
 
-# KEYS: windows. ARGV, two a window: time under which it was counted, amount.
+# KEYS: windows. ARGV, two a window: time under which it was counted, amount. What holds nothing goes: all that is kept is
+# read with every message, and no limit bounds how many messages do not leave.
 _GIVE_BACK = """
 for i, key in ipairs(KEYS) do
-  if redis.call('HEXISTS', key, ARGV[2*i-1]) == 1 then redis.call('HINCRBY', key, ARGV[2*i-1], -ARGV[2*i]) end
+  local at = ARGV[2*i-1]
+  if redis.call('HEXISTS', key, at) == 1 and redis.call('HINCRBY', key, at, -ARGV[2*i]) <= 0 then redis.call('HDEL', key, at) end
 end
 return 1
 """
