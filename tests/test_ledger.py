@@ -17,7 +17,7 @@ from mitto_phone_hook.ledger import GRACE_SECONDS, Entry, Ledger, Store, key_of
 from mitto_phone_hook.memory_store import MAX_ENTRIES, MemoryStore
 from mitto_phone_hook.outcome import Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
-from mitto_phone_hook.redis_link import MAX_CONNECTIONS, TIMEOUT_SECONDS, RedisLink
+from mitto_phone_hook.redis_link import KEY_PREFIX, MAX_CONNECTIONS, TIMEOUT_SECONDS, RedisLink
 from mitto_phone_hook.redis_store import RedisStore
 from processes import Process, free_port, redis_server
 
@@ -260,18 +260,70 @@ def test_a_message_is_known_by_tenant_recipient_code_and_text_however_written() 
     assert "2025550110" not in _key()
 
 
-def test_redis_itself_lets_only_the_owner_settle(redis: Process) -> None:
+def test_redis_itself_lets_only_the_owner_take_a_claim_back(redis: Process) -> None:
     """Another instance knows nothing of the entry: only the script can refuse."""
 
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
             key = next(KEYS)
             await RedisStore(link, 600).claim(key, Entry("pending", "mine"))
-            for entry in (None, Entry("unknown", "somebody")):
-                await RedisStore(link, 600).settle(key, "somebody", entry)
-                kept = await RedisStore(link, 600).claim(key, Entry("pending", "r2"))
+            await RedisStore(link, 600).settle(key, "somebody", None)
+            kept = await RedisStore(link, 600).claim(key, Entry("pending", "r2"))
+            assert kept is not None
+            assert (kept.owner, kept.state) == ("mine", "pending")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("state", ["accepted", "unknown"])
+def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str, redis: Process) -> None:
+    """An instance that Redis could not hear tells it late, when another one has claimed the message and then does not send it."""
+
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+            key, late, other = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
+            assert await other.claim(key, Entry("pending", "other")) is None
+            await late.settle(key, "late", Entry(state, "late", "m-1", 1))
+            await other.settle(key, "other", None)
+            for store in (other, RedisStore(link, 600)):
+                kept = await store.claim(key, Entry("pending", "again"))
                 assert kept is not None
-                assert (kept.owner, kept.state) == ("mine", "pending")
+                assert (kept.owner, kept.state, kept.message_id) == ("late", state, "m-1")
+            await late.settle(key, "third", Entry("unknown", "third"))
+            kept = await RedisStore(link, 600).claim(key, Entry("pending", "again"))
+            assert kept is not None
+            assert kept.owner == "late"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("state", ["accepted", "unknown"])
+def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(state: str, redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+            key, here, there, third = next(KEYS), RedisStore(link, 600), RedisStore(link, 600), RedisStore(link, 600)
+            await there.claim(key, Entry("pending", "there"))
+            await there.settle(key, "there", Entry(state, "there", "m-1", 1))
+            assert await here.claim(key, Entry("pending", "here")) is not None
+            await link.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
+            for store in (here, third):
+                kept = await store.claim(key, Entry("pending", "again"))
+                assert kept is not None
+                assert (kept.owner, kept.state, kept.message_id) == ("there", state, "m-1")
+
+    asyncio.run(run())
+
+
+def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+            key, here, there = next(KEYS), RedisStore(link, 1.5), RedisStore(link, 1.5)
+            await there.claim(key, Entry("pending", "there"))
+            await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
+            assert await here.claim(key, Entry("pending", "here")) is not None
+            async with asyncio.timeout(10):
+                while await here.claim(key, Entry("pending", "here")) is not None:  # noqa: ASYNC110 - nothing tells of its end
+                    await asyncio.sleep(0.05)
 
     asyncio.run(run())
 

@@ -54,7 +54,10 @@ class Store(Protocol):
         """
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """Replace the owner's entry, ``None`` to remove it. An entry of somebody else stays. Raises nothing."""
+        """Replace the owner's entry, ``None`` to remove it. Raises nothing.
+
+        An entry of somebody else stays, but for a pending one where this message has left, or may have.
+        """
 
 
 class Turn(NamedTuple):

@@ -35,7 +35,7 @@ class MemoryStore:
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``Store``."""
         kept = self._entries.get(key)
-        if kept is not None and kept[1].owner != owner:
+        if kept is not None and kept[1].owner != owner and (entry is None or kept[1].state != "pending"):
             return
         self._entries.pop(key, None)
         if entry is not None:

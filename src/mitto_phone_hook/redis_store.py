@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 from mitto_phone_hook.ledger import Entry
 from mitto_phone_hook.memory_store import MemoryStore
@@ -10,6 +11,12 @@ from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, Crowded, Redi
 
 MAX_UNSETTLED = 10_000
 """Results that Redis could not be told; then the oldest are given up."""
+
+MARGIN_SECONDS = 1.0
+"""So long before its time what was seen elsewhere is no longer believed: Redis' clock is not ours."""
+
+TOLD_AT_ONCE = 100
+"""Results that one round trip tells Redis when it is back."""
 
 # KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms.
 _CLAIM = """
@@ -21,11 +28,17 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return false
 """
 
-# KEYS: entry. ARGV: owner, entry or nothing, window in ms.
+# KEYS: entries. ARGV: window in ms, then for each its owner and the entry or nothing. What somebody else holds stays, but
+# for a claim where the message has left, or may have.
 _SETTLE = """
-local kept = redis.call('GET', KEYS[1])
-if kept and cjson.decode(kept)[2] ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+for i, key in ipairs(KEYS) do
+  local owner, entry = ARGV[2*i], ARGV[2*i+1]
+  local kept = redis.call('GET', key)
+  local held = kept and cjson.decode(kept)
+  if not held or held[2] == owner or (entry ~= '' and held[1] == 'pending') then
+    if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[1]) end
+  end
+end
 return 1
 """
 
@@ -51,25 +64,38 @@ class RedisStore:
             return known
         if key in self._unsettled:
             # Else Redis would still say that the message is on its way, in the name of a call that has ended.
-            await self._tell(key)
+            await self._tell([key])
         try:
             kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms])
         except Crowded:
             await self._front.settle(key, entry.owner, None)
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
-            seen = await self._elsewhere.find(key)
+            seen = await self._seen_elsewhere(key)
             if seen is not None:
                 await self._front.settle(key, entry.owner, None)
             return seen
         if not kept:
-            await self._elsewhere.forget(key)
-            return None
+            return await self._remembered(key, entry)
         await self._front.settle(key, entry.owner, None)
         other = Entry(*json.loads(kept[0]))._replace(age_seconds=kept[1] / 1000)
         await self._elsewhere.forget(key)
         await self._elsewhere.claim(key, other)
         return other
+
+    async def _remembered(self, key: str, claimed: Entry) -> Entry | None:
+        """Give what Redis, which knows of nothing, has once said: a result goes with time only, so Redis has lost its memory."""
+        seen = await self._seen_elsewhere(key)
+        if seen is None or seen.state == "pending":
+            await self._elsewhere.forget(key)
+            return None
+        await self.settle(key, claimed.owner, seen)
+        return seen
+
+    async def _seen_elsewhere(self, key: str) -> Entry | None:
+        """Give what another instance was seen to hold, as long as Redis itself would."""
+        seen = await self._elsewhere.find(key)
+        return seen if seen and seen.age_seconds < self._window_ms / 1000 - MARGIN_SECONDS else None
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``Store``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
@@ -77,25 +103,30 @@ class RedisStore:
         self._unsettled[key] = (owner, entry)
         if len(self._unsettled) > MAX_UNSETTLED:
             self._unsettled.pop(next(iter(self._unsettled)))
-        if not await self._tell(key) and (self._teller is None or self._teller.done()):
+        if not await self._tell([key]) and (self._teller is None or self._teller.done()):
             self._teller = asyncio.create_task(self._tell_all())
 
-    async def _tell(self, key: str) -> bool:
-        """Tell Redis a result that it has not heard; whether it has now."""
-        owner, entry = result = self._unsettled[key]
+    async def _tell(self, keys: Sequence[str]) -> bool:
+        """Tell Redis results that it has not heard; whether it has now."""
+        results = {key: self._unsettled[key] for key in keys}
+        told = [word for owner, entry in results.values() for word in (owner, _written(entry) if entry else "")]
         try:
-            await self._link.eval(_SETTLE, [KEY_PREFIX + key], [owner, _written(entry) if entry else "", self._window_ms])
+            await self._link.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *told])
         except Unavailable:
             return False
-        if self._unsettled.get(key) == result:
-            del self._unsettled[key]
+        for key, result in results.items():
+            if self._unsettled.get(key) == result:
+                del self._unsettled[key]
         return True
 
     async def _tell_all(self) -> None:
+        """Tell Redis everything as soon as it answers again, the newest first: these are repeated most."""
         while self._unsettled:
             await asyncio.sleep(PAUSE_SECONDS)
-            for key in list(self._unsettled):
-                if key in self._unsettled and not await self._tell(key):
+            newest_first = list(self._unsettled)[::-1]
+            for start in range(0, len(newest_first), TOLD_AT_ONCE):
+                keys = [key for key in newest_first[start : start + TOLD_AT_ONCE] if key in self._unsettled]
+                if keys and not await self._tell(keys):
                     break
 
 
