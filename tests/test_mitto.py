@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from mitto_phone_hook.segments import Encoded, Encoding, as_ucs2, encode
 from mitto_phone_hook.transport import OneOriginTransport
 from upstream import (
     ACCEPTED,
+    LIMIT_SECONDS,
     Peer,
     Script,
     Upstream,
@@ -201,12 +203,10 @@ def test_rotated_key_goes_out_once_it_was_reread(tmp_path: Path) -> None:
     file.write_text("first")
     mitto = client(noting(seen), key=Mounted("first", file.read_text))
     assert key_sent(mitto, seen) == "first"
-    assert not mitto.reread_key(monotonic())
     file.write_text("second")
     assert key_sent(mitto, seen) == "first"
-    assert mitto.reread_key(monotonic())
+    run(mitto.reread_key(monotonic()))
     assert key_sent(mitto, seen) == "second"
-    assert not mitto.reread_key(monotonic())
 
 
 def test_rotated_key_goes_out_by_itself_after_a_while(tmp_path: Path) -> None:
@@ -220,12 +220,38 @@ def test_rotated_key_goes_out_by_itself_after_a_while(tmp_path: Path) -> None:
 def test_key_that_cannot_be_read_any_more_stays_in_force(tmp_path: Path) -> None:
     seen = list[httpx.Request]()
     mitto = client(noting(seen), key=Mounted("first", (tmp_path / "gone").read_text))
-    assert not mitto.reread_key(monotonic())
+    run(mitto.reread_key(monotonic()))
     assert key_sent(mitto, seen) == "first"
 
 
 def test_key_from_a_plain_setting_is_never_another() -> None:
-    assert not client(noting([])).reread_key(monotonic())
+    seen = list[httpx.Request]()
+    mitto = client(noting(seen))
+    before = key_sent(mitto, seen)
+    run(mitto.reread_key(monotonic()))
+    assert key_sent(mitto, seen) == before
+
+
+def test_key_whose_mount_hangs_takes_one_thread_however_many_ask() -> None:
+    gate, readers = threading.Event(), list[int]()
+
+    def read() -> str:
+        readers.append(1)
+        gate.wait(LIMIT_SECONDS)
+        return "second"
+
+    async def scenario() -> None:
+        seen = list[httpx.Request]()
+        mitto = client(noting(seen), key=Mounted("first", read))
+        asking = [asyncio.create_task(mitto.reread_key(monotonic())) for _ in range(50)]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await mitto.reread_key(monotonic())
+        gate.set()
+        await asyncio.gather(*asking)
+        assert (len(readers), mitto.key(monotonic())) == (1, "second")
+
+    run(scenario())
 
 
 # Answers, faults

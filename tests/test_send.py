@@ -227,6 +227,23 @@ def test_unicode_that_is_refused_has_nothing_left_to_try(code: int) -> None:
     assert deliver(answering(refusing(code), OK), sms)[0].attempts == 1
 
 
+def test_certain_rejection_is_not_risked_when_counting_took_the_time() -> None:
+    async def scenario() -> Sent:
+        async def count(_: int) -> None:
+            await asyncio.sleep(0.35)
+
+        async with Upstream(answering(refusing(4), OK)) as upstream:
+            transport = OneOriginTransport(upstream.url)
+            until = asyncio.get_running_loop().time() + RESERVE_SECONDS + 0.3
+            mitto = client(transport, upstream.base_url)
+            sent = await send(mitto, SMS, reference="r", until=until, max_attempts=3, max_segments=MAX_SEGMENTS, count=count)
+            await transport.aclose()
+            return sent
+
+    sent = run(scenario())
+    assert (sent.answer.why, sent.attempts, sent.sms) == ("mitto_code_4", 1, SMS)
+
+
 def test_refused_alphabet_counts_as_an_attempt() -> None:
     assert deliver(answering(refusing(4), OK), max_attempts=1)[0].attempts == 1
 

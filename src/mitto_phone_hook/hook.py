@@ -131,7 +131,7 @@ class Hook:
         # A mounted file may be a call over the network that nobody answers.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
-                await asyncio.to_thread(mounted.reread, now)
+                await mounted.look_again(now)
         return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
 
     @cached_property

@@ -44,9 +44,9 @@ class Mitto:
         """Give the API key that a request at ``now`` carries."""
         return self._api_key.current(now)
 
-    def reread_key(self, now: float) -> bool:
+    async def reread_key(self, now: float) -> None:
         """Look whether the operator has mounted another API key; ``now`` in seconds of a monotonic clock."""
-        return self._api_key.reread(now)
+        await self._api_key.look_again(now)
 
     async def send(self, sms: Sms, *, reference: str, until: float) -> Answer:
         """Try once to hand ``sms`` to Mitto, until the event loop's clock shows ``until``. Raises nothing on any fault of the network."""

@@ -1,5 +1,6 @@
 """Secrets that change while the function runs: a value, or a mounted file that is read again."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -9,9 +10,6 @@ REREAD_SECONDS = 300
 
 SOONEST_SECONDS = 5
 """Between two readings for callers that are refused: whoever has no secret must not keep us reading."""
-
-MOST_READERS = 2
-"""At the same time: a mount that hangs must not take one thread after the other."""
 
 Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
@@ -49,30 +47,41 @@ class Mounted(Generic[T]):
         self._quiet_until: float | None = None
         self._read_at: float | None = None
         self._looked_at: float | None = None
-        self._readers = 0
+        self._is_being_read = False
+        self._look: asyncio.Task[bool] | None = None
 
     def current(self, now: float) -> T:
         """Give the value as of ``now``, in seconds of a monotonic clock."""
         if self._read_at is None:
             self._read_at = now
-        elif self._read is not None and not self._readers and now - self._read_at >= REREAD_SECONDS:
+        elif self._read is not None and not self._is_being_read and now - self._read_at >= REREAD_SECONDS:
             self._read_at = now
             self._elsewhere(lambda: self.reread(now))
         return self._value
 
     def is_worth_another_look(self, now: float) -> bool:
-        """Whether to ``reread()`` for a caller that is refused; says so at most once in ``SOONEST_SECONDS``."""
-        if self._read is None or self._readers >= MOST_READERS or (self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS):
+        """Whether to ``look_again`` for a caller that is refused; says so at most once in ``SOONEST_SECONDS``."""
+        is_looked_at = self._look is not None and not self._look.done()
+        if self._read is None or is_looked_at or (self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS):
             return False
         self._looked_at = now
         return True
+
+    async def look_again(self, now: float) -> None:
+        """Read the file, in one thread for all who ask meanwhile: a mount that hangs must not take one after the other."""
+        if self._read is None:
+            return
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(asyncio.to_thread(self.reread, now))
+        # Whoever is out of time must not end it for the others.
+        await asyncio.shield(self._look)
 
     def reread(self, now: float) -> bool:
         """Read the file now; tell whether the value changed."""
         self._read_at = now
         if self._read is None:
             return False
-        self._readers += 1
+        self._is_being_read = True
         try:
             value = self._read()
         except (OSError, ValueError):
@@ -81,7 +90,7 @@ class Mounted(Generic[T]):
                 self._complain()
             return False
         finally:
-            self._readers -= 1
+            self._is_being_read = False
         self._quiet_until = None
         is_changed = value != self._value
         self._value = value

@@ -69,6 +69,8 @@ async def send(  # noqa: PLR0913 - all that it touches outside is an argument
             if unicode.segments > max_segments:
                 break
             await count(unicode.segments)
+            if until - clock() < RESERVE_SECONDS:
+                break
             sms = sms._replace(encoded=unicode)
         elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, key, until):
             is_key_reread = True
@@ -78,11 +80,11 @@ async def send(  # noqa: PLR0913 - all that it touches outside is an argument
 
 
 async def _is_key_rotated(mitto: Mitto, refused: str, until: float) -> bool:
-    """Look for another API key, in a thread: where it is mounted, reading may be a call over the network."""
+    """Look for another API key, as long as there is time for another attempt."""
     clock = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout_at(until - RESERVE_SECONDS):
-            await asyncio.to_thread(mitto.reread_key, clock())
+            await mitto.reread_key(clock())
     except TimeoutError:
         return False
     return mitto.key(clock()) != refused
