@@ -2,13 +2,14 @@
 
 import asyncio
 import gc
+import socket
 import ssl
 from pathlib import Path
 
 import httpx
 import pytest
 
-from mitto_phone_hook.connection import Exchange
+from mitto_phone_hook.connection import Connection, Exchange
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.message import Recipient
 from mitto_phone_hook.mitto import Mitto
@@ -261,6 +262,37 @@ def test_what_is_no_body_is_bounded(flood: bytes) -> None:
             found = await client(transport, upstream.base_url).send(SMS, reference="r", until=in_seconds(3))
             assert found.outcome is Outcome.OUTCOME_UNKNOWN
             assert found.why != "deadline"
+            await upstream.until(lambda: upstream.open == 0)
+
+    run(scenario())
+
+
+def test_server_that_has_hung_up_is_known_before_anything_is_written() -> None:
+    async def scenario() -> None:
+        ours, theirs = socket.socketpair()
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, sock=ours)
+        theirs.send(b"a word of welcome, as TLS has")
+        assert connection.is_alive
+        assert not connection.is_silent
+        theirs.close()
+        assert not connection.is_alive
+        connection.close()
+
+    run(scenario())
+
+
+def test_balancer_that_takes_connections_and_hangs_up_is_told_as_what_was_seen_of_it() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.end()
+
+    async def scenario() -> None:
+        async with Upstream(script) as upstream:
+            transport = OneOriginTransport(upstream.url)
+            mitto = client(transport, upstream.base_url)
+            for _ in range(20):
+                found = await mitto.send(SMS, reference="r", until=in_seconds(3))
+                assert found in (Answer(Outcome.UPSTREAM_UNAVAILABLE, "cannot_connect"), Answer(Outcome.OUTCOME_UNKNOWN, "connection_lost"))
+            await transport.aclose()
             await upstream.until(lambda: upstream.open == 0)
 
     run(scenario())

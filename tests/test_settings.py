@@ -28,7 +28,7 @@ RULES = {
     "MITTO_SENDER_ID": "3 to 11",
     "MITTO_BASE_URL": "https://",
     "MITTO_TEST": "on or off",
-    "DEADLINE_SECONDS": "0.5 to 60",
+    "DEADLINE_SECONDS": "0.5 to 25",
     "CONNECT_TIMEOUT_SECONDS": "0.05 to 30",
     "MAX_ATTEMPTS": "1 to 10",
     "MAX_BODY_BYTES": "1024 to 1048576",
@@ -128,21 +128,6 @@ def test_the_error_itself_lists_every_problem() -> None:
 def test_secrets_for_a_platform_without_a_route_stop_the_start(variable: str) -> None:
     told = problems(REQUIRED | {variable: BEARER + BEARER})
     assert told == [f"{variable.removesuffix('_FILE')} names a platform that has no route here"]
-
-
-def test_a_code_has_to_live_longer_than_a_call() -> None:
-    contradiction = ["CODE_LIFETIME_SECONDS must be more than DEADLINE_SECONDS, or every code is dead before it is sent"]
-    assert problems(REQUIRED | {"DEADLINE_SECONDS": "30", "CODE_LIFETIME_SECONDS": "30"}) == contradiction
-    assert load(REQUIRED | {"DEADLINE_SECONDS": "29", "CODE_LIFETIME_SECONDS": "30"}).deadline_seconds == 29
-
-
-@pytest.mark.parametrize("setting", ["ALLOWED_REGIONS", "BLOCKED_NUMBERS"])
-def test_the_entry_that_is_wrong_is_named_by_its_place_and_never_repeated(setting: str) -> None:
-    right = {"ALLOWED_REGIONS": "US", "BLOCKED_NUMBERS": "+1"}[setting]
-    [problem] = problems(REQUIRED | {setting: f"{right}, {right}, nowhere"})
-    assert problem.startswith(setting)
-    assert problem.endswith("(entry 3 is none)")
-    assert "nowhere" not in problem
 
 
 def test_a_connect_timeout_has_to_leave_time_before_the_deadline() -> None:
@@ -384,7 +369,7 @@ def test_whole_numbers_have_two_bounds(name: str, low: int, high: int) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["0.4", "60.1", "nan", "inf", "-1", "1e1", "8s", "٨", "8\n", "8,5", "0x8", "1_0", "9" * 5000])
+@pytest.mark.parametrize("text", ["0.4", "25.1", "nan", "inf", "-1", "1e1", "8s", "٨", "8\n", "8,5", "0x8", "1_0", "9" * 5000])
 def test_seconds_are_plain_decimals_within_bounds(text: str) -> None:
     assert is_refused("DEADLINE_SECONDS", text)
     assert with_setting("DEADLINE_SECONDS", "2.5").deadline_seconds == 2.5

@@ -149,6 +149,7 @@ class Connection(asyncio.Protocol):
         self._socket: asyncio.Transport
         self._exchange: Exchange | None = None
         self._unasked: select.poll
+        self._hang_up: select.poll
         self._is_open = True
 
     def ask(self, request: bytes) -> Exchange:
@@ -165,6 +166,11 @@ class Connection(asyncio.Protocol):
         """Whether the last answer came whole, nothing came behind it, and the server has not hung up as far as we were told."""
         exchange = self._exchange
         return self._is_open and exchange is not None and exchange.is_complete and exchange.keeps_alive and not exchange.has_more
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server has not hung up; asks the system, too. Unlike ``is_silent`` it may have said something, as TLS does."""
+        return self._is_open and not self._hang_up.poll(0)
 
     @property
     def is_silent(self) -> bool:
@@ -186,8 +192,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
         self._socket = transport  # type: ignore[assignment] # create_connection makes no other
-        self._unasked = select.poll()
-        self._unasked.register(self._socket.get_extra_info("socket").fileno(), select.POLLIN)
+        descriptor = self._socket.get_extra_info("socket").fileno()
+        self._unasked, self._hang_up = select.poll(), select.poll()
+        self._unasked.register(descriptor, select.POLLIN)
+        self._hang_up.register(descriptor, getattr(select, "POLLRDHUP", 0))
 
     def data_received(self, data: bytes) -> None:
         """Hand on what comes; what nobody asked for ends the connection."""

@@ -66,6 +66,10 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         if connection is None:
             await trace("connection.connect_tcp.started", {})
             connection = await self._connect(request.extensions.get("timeout", {}).get("connect"))
+            if not connection.is_alive:
+                connection.close()
+                # A balancer without a server behind it takes connections and hangs up: nothing has been written.
+                raise httpx.ConnectError("hung up at once")
         try:
             await trace("http11.send_request_headers.started", {})
             exchange = connection.ask(_on_the_wire(request))
