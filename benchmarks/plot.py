@@ -25,27 +25,31 @@ LABELS = {
     "python_sync": "(c) Python, httpx,\nsynchronous",
     "nginx": "floor: nginx",
 }
+MEMORY_LABELS = {"ours": "this function", "node_kept": "(b) Node", "ours_short": "this function,\nwindows of 10 s"}
 # Title of the panel, word for the better direction, number of the table and of its column, whether the axis is logarithmic.
 PANELS = (
     ("Added latency p50, 1 connection (ms)", "less is better", 0, 2, False),
     ("Added latency p99, 1 connection (ms)", "less is better", 0, 3, False),
     ("Requests/s, 64 in flight, upstream 0 ms", "more is better", 1, 0, True),
     ("Requests/s, 64 in flight, upstream 50 ms", "more is better", 1, 2, False),
+    ("Requests/s, 256 in flight, upstream 50 ms", "more is better", 1, 3, False),
     ("CPU per request (ms)", "less is better", 2, 0, False),
     ("Start to first 200 (ms)", "less is better", 2, 2, False),
 )
 
 
 def draw(document: dict[str, Any], folder: Path) -> None:
-    """Draw six panels of bars with whiskers from the least to the greatest."""
+    """Draw panels of bars with whiskers from the least to the greatest, and memory over the number of requests."""
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"})
-    figure, axes = plt.subplots(3, 2, figsize=(11, 11.5), layout="constrained")
+    figure, axes = plt.subplots(4, 2, figsize=(11, 15), layout="constrained")
     tables = list(document["tables"].values())
-    for axis, (title, direction, number, column, is_log) in zip(axes.flat, PANELS, strict=True):
+    *bars, last = axes.flat
+    for axis, (title, direction, number, column, is_log) in zip(bars, PANELS, strict=True):
         if values := tables[number][column]["values"]:
             _panel(axis, values, is_log=is_log)
         axis.set_title(title, loc="left", fontweight="bold")
         axis.set_xlabel(direction + (", logarithmic" if is_log else ""), color="#52606d")
+    _memory(last, document["measurements"])
     about = document["about"]
     figure.suptitle(
         f"mitto-phone-hook and what people would use instead\n{about['machine']}; median, least and greatest of {about['rounds']}",
@@ -76,8 +80,26 @@ def _panel(axis: Any, values: dict[str, dict[str, float]], *, is_log: bool) -> N
         axis.set_xscale("log")
         axis.grid(axis="x", color="#e4e7eb")
         axis.set_axisbelow(True)
-    axis.margins(x=0.18)
+    axis.margins(x=0.3 if is_log else 0.18)
     axis.tick_params(axis="y", length=0)
+
+
+def _memory(axis: Any, measurements: list[dict[str, Any]]) -> None:  # noqa: ANN401 - matplotlib's axis
+    for name, label in MEMORY_LABELS.items():
+        own = {m["figure"]: m["value"] for m in measurements if m["contestant"] == name and not m["fault"]}
+        steps = sorted(figure.removesuffix("_mib") for figure in own if figure.startswith("memory_") and figure.endswith("_mib"))
+        points = sorted((own[f"{step}_after"], own[f"{step}_mib"]) for step in steps)
+        if not points:
+            continue
+        axis.plot(*zip(*points, strict=True), "o-", color=COLOURS.get(name, OTHERS))
+        for requests, mib in points:
+            axis.annotate(f"{mib:.0f}", (requests, mib), xytext=(0, 7), textcoords="offset points", ha="center")
+        axis.annotate(label, points[-1], xytext=(10, 0), textcoords="offset points", va="center")
+    axis.set_title("Memory (MiB) after so many requests", loc="left", fontweight="bold")
+    axis.set_xlabel("requests, logarithmic; less memory is better", color="#52606d")
+    axis.set_xscale("log")
+    axis.margins(x=0.35)
+    axis.set_ylim(0, 1.12 * axis.get_ylim()[1])
 
 
 if __name__ == "__main__":
