@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from processes import API_KEY, BEARER, FakeMittoProcess, Process, fake_mitto, function
+from processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, command, fake_mitto, free_port, function, function_environment
 
 MIB = 1024 * 1024
 
@@ -55,6 +56,17 @@ def test_the_first_request_after_the_server_forked_is_answered(hook: Process, mi
 def test_the_start_warns_when_every_country_gets_messages(tmp_path: Path) -> None:
     with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
         assert process.log()[1:] == [{"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"}]
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["gone", "broken"])
+def test_certificates_that_cannot_be_read_stop_the_start(content: str | None, tmp_path: Path) -> None:
+    if content:
+        (tmp_path / "ca.pem").write_text(content, encoding="ascii")
+    environment = function_environment(SSL_CERT_FILE=str(tmp_path / "ca.pem"))
+    stopped = subprocess.run(command(free_port()), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert stopped.returncode == 1
+    assert "SSL_CERT_FILE" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
 
 
 def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def test_redis_itself_lets_only_the_owner_take_a_claim_back(redis: Process) -> N
     """Another instance knows nothing of the entry: only the script can refuse."""
 
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             key = next(KEYS)
             await RedisStore(link, 600).claim(key, Entry("pending", "mine"))
             await RedisStore(link, 600).settle(key, "somebody", None)
@@ -280,7 +280,7 @@ def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str
     """An instance that Redis could not hear tells it late, when another one has claimed the message and then does not send it."""
 
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             key, late, other = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
             assert await other.claim(key, Entry("pending", "other")) is None
             await late.settle(key, "late", Entry(state, "late", "m-1", 1))
@@ -300,7 +300,7 @@ def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str
 @pytest.mark.parametrize("state", ["accepted", "unknown"])
 def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(state: str, redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             key, here, there, third = next(KEYS), RedisStore(link, 600), RedisStore(link, 600), RedisStore(link, 600)
             await there.claim(key, Entry("pending", "there"))
             await there.settle(key, "there", Entry(state, "there", "m-1", 1))
@@ -316,8 +316,8 @@ def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(state: st
 
 def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
-            key, here, there = next(KEYS), RedisStore(link, 1.5), RedisStore(link, 1.5)
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            key, here, there = next(KEYS), RedisStore(link, 3), RedisStore(link, 3)
             await there.claim(key, Entry("pending", "there"))
             await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
             assert await here.claim(key, Entry("pending", "here")) is not None

@@ -137,7 +137,7 @@ def test_what_was_not_sent_leaves_nothing_behind() -> None:
 
 def test_what_was_not_sent_leaves_nothing_behind_in_redis(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail)) as link:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
             counters, one = RedisCounters(link, is_closed_on_failure=False), charge(5)
             for _ in range(20):
                 taken = await counters.take([one])

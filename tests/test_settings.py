@@ -2,6 +2,7 @@
 
 import base64
 import re
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -533,6 +534,26 @@ def test_a_secret_can_be_read_again_at_once_and_tells_whether_it_changed() -> No
     contents["/run/key"] = "third"
     assert key.current(300) == "second"
     assert key.current(301) == "third"
+
+
+def test_a_reading_that_hung_does_not_bring_an_old_secret_back() -> None:
+    gate, has_begun, values = threading.Event(), threading.Event(), ["second", "first"]
+
+    def read() -> str:
+        value = values.pop()
+        if value == "first":
+            has_begun.set()
+            assert gate.wait(10)
+        return value
+
+    key = Mounted("none", read)
+    hanging = threading.Thread(target=key.reread, args=(0,))
+    hanging.start()
+    assert has_begun.wait(10)
+    assert key.reread(1) is True
+    gate.set()
+    hanging.join(10)
+    assert key.current(2) == "second"
 
 
 def test_a_secret_from_a_variable_never_changes() -> None:

@@ -46,6 +46,11 @@ if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
     sys.exit(
         "mitto-phone-hook does not start:\n  STORE_URL needs the package redis: stage with deploy/bundle.py --redis, or pip install redis"
     )
+_MITTO = httpx.URL(_SETTINGS.mitto_base_url)
+try:
+    _TLS = httpx.create_ssl_context() if _MITTO.scheme == "https" else None
+except OSError:
+    sys.exit("mitto-phone-hook does not start:\n  SSL_CERT_FILE or SSL_CERT_DIR names no readable certificates; correct it or leave it out")
 _OUTPUT = standard_output()
 _EMIT = emitter(_SETTINGS.log_level, _OUTPUT)
 _EMIT(
@@ -99,8 +104,7 @@ def _hook() -> Hook:
 
 
 def _transport() -> httpx.AsyncBaseTransport:
-    origin = httpx.URL(_SETTINGS.mitto_base_url)
-    return OneOriginTransport(origin, httpx.create_ssl_context() if origin.scheme == "https" else None)
+    return OneOriginTransport(_MITTO, _TLS)
 
 
 def _stores() -> Stores:

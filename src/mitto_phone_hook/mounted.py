@@ -48,6 +48,7 @@ class Mounted(Generic[T]):
         self._read_at: float | None = None
         self._looked_at: float | None = None
         self._is_being_read = False
+        self._begun = self._latest = 0
         self._look: asyncio.Task[bool] | None = None
 
     def current(self, now: float) -> T:
@@ -82,6 +83,7 @@ class Mounted(Generic[T]):
         if self._read is None:
             return False
         self._is_being_read = True
+        self._begun = number = self._begun + 1
         try:
             value = self._read()
         except (OSError, ValueError):
@@ -92,6 +94,9 @@ class Mounted(Generic[T]):
         finally:
             self._is_being_read = False
         self._quiet_until = None
+        if number < self._latest:
+            return False  # one that was begun later has been faster
+        self._latest = number
         is_changed = value != self._value
         self._value = value
         return is_changed

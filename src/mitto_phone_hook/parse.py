@@ -20,6 +20,7 @@ _MAX_FORM_FIELDS = 50
 _CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _LOCALE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _SECONDS = re.compile("[0-9]{1,11}")
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]+)\](?::[0-9]{1,5})?")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 
 # Control characters (but tab, line feed, carriage return), bidirectional embeddings, overrides and isolates,
@@ -173,9 +174,12 @@ def _locale(raw: object) -> str | None:
 
 
 def _ip(raw: object) -> IPv4Address | IPv6Address | None:
+    """Read an address, also with a port, or the first of a list as ``X-Forwarded-For`` has it: none is one without a limit."""
+    first = _name(raw).partition(",")[0].strip()
+    found = _WITH_PORT.fullmatch(first)
     try:
         # What stands behind % names an interface of the caller's, in words of the caller's.
-        address = ip_address(_name(raw).strip().partition("%")[0])
+        address = ip_address((found[1] or found[2] if found else first).partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
