@@ -84,8 +84,8 @@ describe("answers that are too slow", { concurrency: true }, () => {
       test(`${action.name} ends in time and asks for no retry after ${title}`, async (t) => {
         const { url, requests } = await startRawServer(t, talk);
         const start = performance.now();
-        const outcome = await run(action, { url, timeLimitMs: 400 });
-        assert.ok(performance.now() - start < 1500);
+        const outcome = await run(action, { url, timeLimitMs: 2000 });
+        assert.ok(performance.now() - start < 8000);
         assert.deepEqual({ verdict: outcome.verdict, code: outcome.code, calls: requests.length }, { verdict: verdictOf(action, false), code: "hook_timeout", calls: 1 });
       });
     }
@@ -172,12 +172,12 @@ for (const action of ACTIONS) {
   test(`${action.name} hangs up when its time is over`, async (t) => {
     let hungUp;
     const { url } = await startRawServer(t, (socket) => (hungUp = once(socket, "close")));
-    assert.equal((await run(action, { url, timeLimitMs: 400 })).code, "hook_timeout");
+    assert.equal((await run(action, { url, timeLimitMs: 2000 })).code, "hook_timeout");
     assert.ok(hungUp, "the request has come in");
-    assert.notEqual(await Promise.race([hungUp, delay(500, "still there", { ref: false })]), "still there");
+    assert.notEqual(await Promise.race([hungUp, delay(5000, "still there", { ref: false })]), "still there");
   });
 
-  test(`${action.name} ends in time even if fetch ignores the signal`, { timeout: 2000 }, async (t) => {
+  test(`${action.name} ends in time even if fetch ignores the signal`, { timeout: 20_000 }, async (t) => {
     const keepAlive = setInterval(() => {}, 50); // the limit's own timer keeps no process alive
     t.after(() => clearInterval(keepAlive));
     const outcome = await run(action, { url: "https://hook.example.com/", timeLimitMs: 100, globals: { fetch: () => new Promise(() => {}) } });
