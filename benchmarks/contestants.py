@@ -63,13 +63,14 @@ SHORT = replace(OURS, name="ours_short", title="this function, short windows", s
 KEPT = Contestant("node_kept", "(b) Node, axios, kept connections", _node("kept_connection"), _NODE_SETTINGS, NODE)
 NEW = Contestant("node_new", "(a) Node, axios, a connection per call", _node("new_connection"), _NODE_SETTINGS, NODE, is_main=False)
 SYNC = Contestant("python_sync", "(c) Python, httpx, synchronous", _python(_PEERS / "sync_httpx.py", "relay"), _KEY, is_main=False)
+ASYNC = Contestant("python_async", "(c) Python, httpx, asynchronous", _python(_PEERS / "async_httpx.py", "relay"), _KEY, is_main=False)
 BARE = Contestant(
     "bare_handler", "our transport, bare handler", _python(_PEERS / "bare_handler.py", "relay"), _KEY | {"PYTHONPATH": str(ROOT / "src")}
 )
 RELAY = Contestant("asyncio_relay", "(d) floor: bare asyncio relay", _relay, _KEY, has_tls=False)
 NGINX = Contestant("nginx", "(d) floor: nginx proxy_pass", _nginx, {}, has_tls=False, is_main=False)
 
-ALL = (OURS, KEPT, BARE, RELAY, NEW, SYNC, NGINX)
+ALL = (OURS, KEPT, BARE, RELAY, NEW, SYNC, ASYNC, NGINX)
 """In the order of the tables."""
 
 DIRECT = "direct"

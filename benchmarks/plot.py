@@ -23,6 +23,7 @@ LABELS = {
     "asyncio_relay": "floor: bare\nasyncio relay",
     "node_new": "(a) Node, axios,\nconnection per call",
     "python_sync": "(c) Python, httpx,\nsynchronous",
+    "python_async": "(c) Python, httpx,\nasynchronous",
     "nginx": "floor: nginx",
 }
 MEMORY_LABELS = {"ours": "this function", "node_kept": "(b) Node", "ours_short": "this function,\nwindows of 10 s"}
