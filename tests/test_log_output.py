@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -127,6 +128,35 @@ def test_what_waits_is_written_without_further_lines() -> None:
             assert read == "".join(f"{number:04d}{LINE}" for number in range(60))
 
     asyncio.run(scenario())
+
+
+@pytest.fixture
+def busy_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("busy_threads")
+def test_lines_of_several_threads_come_whole_and_once() -> None:
+    expected = [f"{name} {number:04d} {'x' * 40}" for name in range(4) for number in range(300)]
+    with pipe() as end:
+        output = LineOutput(end.writer, about)
+
+        def write(name: int) -> None:
+            for number in range(300):
+                output.write(f"{expected[300 * name + number]}\n")
+
+        read = ""
+        with ThreadPoolExecutor(4) as pool:
+            writing = [pool.submit(write, name) for name in range(4)]
+            end_at = time.monotonic() + 20
+            while (not all(one.done() for one in writing) or read.count("\n") < len(expected)) and time.monotonic() < end_at:
+                read += end.read()
+                output.write("")
+        assert sorted(read.splitlines()) == expected
 
 
 AT_EXIT = """

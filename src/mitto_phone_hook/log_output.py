@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import os
 import select
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TextIO
@@ -31,6 +32,8 @@ class LineOutput:
         self._waiting: deque[bytes] = deque()
         self._lost = 0
         self._is_coming_back = False
+        # A thread that reads a mounted secret may have something to say, too.
+        self._writing = threading.Lock()
         self._ready = select.poll()
         try:
             self._file = stream.fileno() if stream else None
@@ -74,19 +77,20 @@ class LineOutput:
             self._come_back()
 
     def _write_waiting(self, file: int, patience_ms: int = 0) -> None:
-        try:
-            while self._waiting and self._ready.poll(patience_ms):
-                # So much a pipe takes at once when it is ready, unless another process is faster.
-                piece = self._waiting[0][: select.PIPE_BUF]
-                rest = self._waiting[0][os.write(file, piece) :]
-                if rest:
-                    self._waiting[0] = rest
-                    continue
-                self._waiting.popleft()
-                if self._lost and not self._waiting:
-                    self._waiting.append(self._about_loss(self._lost).encode())
-                    self._lost = 0
-        except BlockingIOError:
-            return
-        except OSError:
-            self._waiting.clear()
+        with self._writing:
+            try:
+                while self._waiting and self._ready.poll(patience_ms):
+                    # So much a pipe takes at once when it is ready, unless another process is faster.
+                    piece = self._waiting[0][: select.PIPE_BUF]
+                    rest = self._waiting[0][os.write(file, piece) :]
+                    if rest:
+                        self._waiting[0] = rest
+                        continue
+                    self._waiting.popleft()
+                    if self._lost and not self._waiting:
+                        self._waiting.append(self._about_loss(self._lost).encode())
+                        self._lost = 0
+            except BlockingIOError:
+                return
+            except OSError:
+                self._waiting.clear()

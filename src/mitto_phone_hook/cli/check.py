@@ -23,6 +23,7 @@ from mitto_phone_hook.settings import Settings, SettingsError, load
 _CONNECT_SECONDS = 10.0
 _MAX_LABEL = 63  # DNS
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_SECRETS_STEP = "put the secret that the function knows into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
 
 _HELP = """\
 Say line by line what is right and what is not, and what to do about it.
@@ -63,9 +64,6 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], screen: Scr
     else:
         _check_here(options.recipient, environment, screen)
     return screen.finish()
-
-
-_OURS = "put the secret that the function knows into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
 
 
 def _check_here(recipient: Recipient | None, environment: Mapping[str, str], screen: Screen) -> None:
@@ -131,7 +129,7 @@ def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[
         settings = load({"MITTO_API_KEY": "-", **own})
     except SettingsError as error:
         screen.heading("Secrets")
-        screen.show_all(settings_report.problem_lines(error.problems, _OURS))
+        screen.show_all(settings_report.problem_lines(error.problems, _SECRETS_STEP))
         return
     parts = urlsplit(url)
     path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
