@@ -252,6 +252,9 @@ def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
     [deploy] = [call for call in cloud.calls() if "run deploy" in call]
     assert _flags(deploy)["max-instances"] == "10"
     assert not any("redis instances" in call for call in cloud.calls())
+    settings.write_text("STORE_URL=redis://10.0.0.5\nPRICES_FILE=/prices.csv\n", encoding="utf-8")
+    both = cloud.deploy("--settings", settings, "--prices", prices, secrets=_SECRETS)
+    assert (both.returncode, both.stderr) == (2, "deploy.sh: --prices sets PRICES_FILE itself: leave one of the two out\n")
     both = cloud.deploy("--settings", settings, "--redis", secrets=_SECRETS)
     assert (both.returncode, both.stderr) == (2, "deploy.sh: --redis sets STORE_URL itself: leave one of the two out\n")
 

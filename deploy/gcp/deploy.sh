@@ -16,7 +16,7 @@ Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
   --static-egress      leave Google by one fixed address, for Mitto's allow-list
   --redis              a Redis of its own, so that several instances share what they know
   --prices FILE        what a segment costs by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; goes into the bundle
-  --max-instances N    most instances at once (default: 1, and 10 with --redis)
+  --max-instances N    most instances at once (default: 1, and 10 with a Redis)
   --dry-run            print the commands of a first deployment, run none
   --undo               delete what this script makes, but the secrets
 
@@ -110,6 +110,7 @@ check_settings() {
       fail "$name is a secret: keep it out of --settings"
     fi
     [[ $value != [\"\']* ]] || fail "line $number of --settings: leave the quotation marks out"
+    [[ $name != PRICES_FILE || -z $prices ]] || fail "--prices sets PRICES_FILE itself: leave one of the two out"
     if [ "$name" = STORE_URL ]; then
       ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
       if [[ $value == redis* ]]; then redis_elsewhere=true; fi

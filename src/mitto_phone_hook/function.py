@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from importlib.util import find_spec
+from typing import NoReturn
 
 import functions_framework.aio
 import httpx
@@ -26,7 +27,11 @@ def _settings_or_exit() -> Settings:
     try:
         return load(os.environ, elsewhere=_in_a_thread, complain=_complain_about_secret)
     except SettingsError as error:
-        sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in error.problems))
+        _refuse_to_start(*error.problems)
+
+
+def _refuse_to_start(*problems: str) -> NoReturn:
+    sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 def _complain_about_secret(setting: str) -> None:
@@ -43,14 +48,12 @@ os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
 
 _SETTINGS = _settings_or_exit()
 if _SETTINGS.store_url != MEMORY and find_spec("redis") is None:
-    sys.exit(
-        "mitto-phone-hook does not start:\n  STORE_URL needs the package redis: stage with deploy/bundle.py --redis, or pip install redis"
-    )
+    _refuse_to_start("STORE_URL needs the package redis: stage with deploy/bundle.py --redis, or pip install redis")
 _MITTO = httpx.URL(_SETTINGS.mitto_base_url)
 try:
     _TLS = httpx.create_ssl_context() if _MITTO.scheme == "https" else None
 except OSError:
-    sys.exit("mitto-phone-hook does not start:\n  SSL_CERT_FILE or SSL_CERT_DIR names no readable certificates; correct it or leave it out")
+    _refuse_to_start("SSL_CERT_FILE or SSL_CERT_DIR names no readable certificates; correct it or leave it out")
 _OUTPUT = standard_output()
 _EMIT = emitter(_SETTINGS.log_level, _OUTPUT)
 _EMIT(

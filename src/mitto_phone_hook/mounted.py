@@ -15,14 +15,6 @@ Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
 
-def _at_once(work: Callable[[], object]) -> None:
-    work()
-
-
-def _say_nothing() -> None:
-    """Leave it unsaid."""
-
-
 class Mounted(Generic[T]):
     """A secret that is always the current one.
 
@@ -32,7 +24,11 @@ class Mounted(Generic[T]):
     """
 
     def __init__(
-        self, value: T, read: Callable[[], T] | None = None, elsewhere: Elsewhere = _at_once, complain: Callable[[], None] = _say_nothing
+        self,
+        value: T,
+        read: Callable[[], T] | None = None,
+        elsewhere: Elsewhere = lambda work: work(),
+        complain: Callable[[], None] = lambda: None,
     ) -> None:
         """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes.
 
@@ -49,7 +45,7 @@ class Mounted(Generic[T]):
         self._looked_at: float | None = None
         self._is_being_read = False
         self._begun = self._latest = 0
-        self._look: asyncio.Task[bool] | None = None
+        self._look: asyncio.Task[None] | None = None
 
     def current(self, now: float) -> T:
         """Give the value as of ``now``, in seconds of a monotonic clock."""
@@ -77,11 +73,11 @@ class Mounted(Generic[T]):
         # Whoever is out of time must not end it for the others.
         await asyncio.shield(self._look)
 
-    def reread(self, now: float) -> bool:
-        """Read the file now; tell whether the value changed."""
+    def reread(self, now: float) -> None:
+        """Read the file now."""
         self._read_at = now
         if self._read is None:
-            return False
+            return
         self._is_being_read = True
         self._begun = number = self._begun + 1
         try:
@@ -90,13 +86,10 @@ class Mounted(Generic[T]):
             if self._quiet_until is None or now >= self._quiet_until:
                 self._quiet_until = now + REREAD_SECONDS
                 self._complain()
-            return False
+            return
         finally:
             self._is_being_read = False
         self._quiet_until = None
-        if number < self._latest:
-            return False  # one that was begun later has been faster
-        self._latest = number
-        is_changed = value != self._value
-        self._value = value
-        return is_changed
+        if number > self._latest:  # else one that was begun later has been faster
+            self._latest = number
+            self._value = value

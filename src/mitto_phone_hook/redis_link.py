@@ -22,6 +22,7 @@ PAUSE_SECONDS = 1.0
 COMPLAINT_SECONDS = 60.0
 
 LINE_SECONDS = 1.0
+"""An operation waits so long for one of the connections, where nobody says otherwise."""
 
 MAX_CONNECTIONS = 16
 """Further operations wait in line: opening hundreds at once would miss the time-out and pass for a Redis that is down."""
