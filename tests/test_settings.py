@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mitto_phone_hook.mounted import REREAD_SECONDS, Mounted
-from mitto_phone_hook.settings import TABLE, Settings, SettingsError, load
+from mitto_phone_hook.settings import TABLE, Settings, SettingsError, load, unknown
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
 
@@ -138,7 +138,7 @@ def test_a_connect_timeout_has_to_leave_time_before_the_deadline() -> None:
     assert load(REQUIRED | {"DEADLINE_SECONDS": "2", "CONNECT_TIMEOUT_SECONDS": "1.9"}).connect_timeout_seconds == 1.9
 
 
-NAMES = [*RULES, "MITTO_API_KEY_FILE", "HOOK_SECRETS_FILE", "HOOK_SECRETS_AUTH0_FILE", "HOOK_SECRETS_OKTA"]
+NAMES = [*RULES, "MITTO_API_KEY_FILE", "HOOK_SECRETS_FILE", "HOOK_SECRETS_AUTH0_FILE", "STORE_URL", "STORE_URL_FILE", "HOOK_SECRETS_OKTA"]
 JUNK = st.builds(lambda before, behind: f"{before}canary\u2603{behind}", st.text(max_size=30), st.text(max_size=30))
 SHAPED = JUNK | st.sampled_from(
     [
@@ -425,6 +425,16 @@ def test_a_secret_comes_from_a_mounted_file_without_its_trailing_newline() -> No
     assert settings.hook_secrets.current(0).signing_keys == (KEY,)
     assert settings.hook_secrets_auth0 is not None
     assert settings.hook_secrets_auth0.current(0).signing_keys == (KEY,)
+
+
+def test_the_address_of_the_store_comes_from_a_file_too_since_it_may_hold_a_password() -> None:
+    settings = load(REQUIRED | {"STORE_URL_FILE": "/run/store"}, files({"/run/store": "rediss://u:p@redis.example\n"}))
+    assert settings.store_url == "rediss://u:p@redis.example"
+
+
+def test_a_file_for_a_setting_that_takes_none_is_pointed_out() -> None:
+    strays = ["ALLOWED_REGIONS_FILE", "LIMITS_FILE", "MAX_SEGMENTS_FILE"]
+    assert unknown(REQUIRED | dict.fromkeys([*strays, "STORE_URL_FILE", "MITTO_API_KEY_FILE", "PRICES_FILE"], "/run/x")) == strays
 
 
 @pytest.mark.parametrize("name", ["MITTO_API_KEY", "HOOK_SECRETS", "HOOK_SECRETS_AUTH0"])

@@ -25,6 +25,8 @@ class Setting(NamedTuple):
     meaning: str
     is_secret: bool = False
     """Secrets may also come from the file that ``<name>_FILE`` names."""
+    is_read_again: bool = False
+    """Secrets that can be rotated while the function runs; they become ``Mounted``."""
     is_required: bool = False
 
 
@@ -32,13 +34,14 @@ MAX_DEADLINE_SECONDS = 25
 """The server below gives calls 30 s to end when it is told to stop, then kills them without an answer."""
 
 TABLE = (
-    Setting("MITTO_API_KEY", None, rules.api_key, "Mitto's API key", is_secret=True, is_required=True),
+    Setting("MITTO_API_KEY", None, rules.api_key, "Mitto's API key", is_secret=True, is_read_again=True, is_required=True),
     Setting(
         "HOOK_SECRETS",
         None,
         rules.hook_secrets,
         "who may call: bearer secrets (24 characters or more) and `whsec_…` signing keys, separated by white space or a vertical bar",
         is_secret=True,
+        is_read_again=True,
         is_required=True,
     ),
     Setting(
@@ -47,6 +50,7 @@ TABLE = (
         rules.hook_secrets,
         "the only secrets accepted on `/hooks/auth0`, where set",
         is_secret=True,
+        is_read_again=True,
     ),
     Setting("MITTO_SENDER_ID", "Mitto SMS", rules.sender_id, "sender ID that the handset shows"),
     Setting("MITTO_BASE_URL", "https://rest.mittoapi.com", rules.base_url, "Mitto's API; `http://` only for loopback"),
@@ -74,6 +78,7 @@ TABLE = (
         rules.MEMORY,
         rules.store_url,
         "where that is remembered; `redis://…` or `rediss://…` shares it between instances (with the package `redis`)",
+        is_secret=True,
     ),
     Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
@@ -174,7 +179,7 @@ def load(
             values[setting.name.lower()] = (
                 _read_secret(setting, environment, read_file, elsewhere, complain)
                 if setting.is_secret
-                else _read_plain(setting, environment)
+                else setting.parse(environment.get(setting.name) or setting.default or "")
             )
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
@@ -199,17 +204,14 @@ def load(
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
     """Find variables that look like settings and are none: a misspelt limit limits nothing."""
-    known = {name for setting in TABLE for name in (setting.name, f"{setting.name}_FILE")}
-    families = {name.split("_")[0] for name in known if name.split("_")[0] not in _EVERYBODYS} | {"LIMIT"}
+    names = {setting.name for setting in TABLE}
+    known = names | {f"{setting.name}_FILE" for setting in TABLE if setting.is_secret}
+    families = {name.split("_")[0] for name in names} - _EVERYBODYS | {"LIMIT"}
     return sorted(
         name
-        for name in environment
-        if name not in known and name.split("_")[0] in families and name.rpartition("_")[0] not in BUDGET_SECONDS
+        for name in environment.keys() - known
+        if (name.split("_")[0] in families or name.removesuffix("_FILE") in names) and name.rpartition("_")[0] not in BUDGET_SECONDS
     )
-
-
-def _read_plain(setting: Setting, environment: Mapping[str, str]) -> object:
-    return setting.parse(environment.get(setting.name) or setting.default or "")
 
 
 def _read_secret(
@@ -222,21 +224,20 @@ def _read_secret(
     text, path = environment.get(setting.name), environment.get(f"{setting.name}_FILE")
     if text and path:
         raise ValueError(f"and {setting.name}_FILE are both set; keep one")
-    if text:
-        return Mounted(setting.parse(text))
-    if not path:
-        if setting.is_required:
-            raise ValueError(f"is required (or {setting.name}_FILE)")
+    if path:
+        try:
+            text = read_file(path).strip()
+        except (OSError, ValueError):
+            raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
+    elif not text and setting.is_required:
+        raise ValueError(f"is required (or {setting.name}_FILE)")
+    elif not text:
+        text = setting.default
+    if text is None:
         return None
-
-    def read() -> object:
-        return setting.parse(read_file(path).strip())
-
-    try:
-        read_file(path)
-    except (OSError, ValueError):
-        raise ValueError(f"cannot be read from the file that {setting.name}_FILE names") from None
-    return Mounted(read(), read, elsewhere, lambda: complain(setting.name))
+    value = setting.parse(text)
+    read = (lambda: setting.parse(read_file(path).strip())) if path else None
+    return Mounted(value, read, elsewhere, lambda: complain(setting.name)) if setting.is_read_again else value
 
 
 def _regional_budgets(environment: Mapping[str, str], problems: list[str]) -> dict[str, list[Window]]:
