@@ -33,7 +33,7 @@ class DestinationPolicy:
             return Outcome.BLOCKED_NUMBER_TYPE
         return None
 
-    def _is_allowed(self, region: str | None) -> bool:
+    def _is_allowed(self, region: str) -> bool:
         if region in self.allowed_regions:
             return True
         is_any = not self.allowed_regions or ANY_REGION in self.allowed_regions

@@ -113,7 +113,7 @@ class Limits:
 
     def charges(self, message: PhoneMessage, segments: int, secret: bytes) -> list[Charge]:
         """Give what this message adds to every window that applies to it; ``secret`` keys the hashes."""
-        number, region = message.recipient.get_secret_value(), message.region or ""
+        number, region = message.recipient.get_secret_value(), message.region
         if number in self.exempt_numbers:
             return []
         subjects = {

@@ -54,7 +54,7 @@ class PhoneMessage(BaseModel):
     source: str
     """The shape in which the message came, as named in ``shapes.py``."""
     recipient: Recipient
-    region: str | None
+    region: str
     """ISO 3166 region of the number, ``001`` for international networks."""
     number_kind: NumberKind
     channel: Channel

@@ -28,7 +28,7 @@ class Number(NamedTuple):
     """A valid number: its E.164 form, its region (``001`` for international networks) and its kind."""
 
     e164: str
-    region: str | None
+    region: str
     kind: NumberKind
 
 
@@ -72,7 +72,7 @@ def _valid(digits: str, region: str | None) -> Number | None:
     except phonenumbers.NumberParseException:
         return None
     found, kind = find_plan(code, national)
-    return None if kind is NumberKind.UNKNOWN else Number(f"+{code}{national}", found, kind)
+    return None if found is None or kind is NumberKind.UNKNOWN else Number(f"+{code}{national}", found, kind)
 
 
 def _plain(digits: str) -> tuple[int, str] | None:

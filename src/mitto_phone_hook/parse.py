@@ -69,20 +69,17 @@ def parse(body: bytes, content_type: bytes, default_region: str | None) -> Phone
             wrong.append(place.dotted)
     if wrong:
         raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(dict.fromkeys(wrong)))
-    return _message(shape, values, default_region)
-
-
-def _message(shape: Shape, values: dict[str, Any], default_region: str | None) -> PhoneMessage:
     try:
         number = read_number(values.pop("recipient"), default_region)
     except ValueError as error:
-        raise Refused(Outcome.INVALID_RECIPIENT, str(error), (shape.places["recipient"][0].dotted,)) from None
+        place = next(p for p in shape.places["recipient"] if objects[p.holder].get(p.key) not in (None, ""))
+        raise Refused(Outcome.INVALID_RECIPIENT, str(error), (place.dotted,)) from None
     return PhoneMessage(
         source=shape.source,
         recipient=Recipient(number.e164),
         region=number.region,
         number_kind=number.kind,
-        purpose=PURPOSES.get(values.get("purpose_raw", ""), Purpose.OTHER),
+        purpose=PURPOSES.get(values.get("purpose_raw") or "", Purpose.OTHER),
         **values,
     )
 
@@ -165,8 +162,13 @@ def _name(raw: object) -> str:
     return raw
 
 
+def _description(raw: object) -> str | None:
+    """Take what only describes the message and decides nothing; what cannot be read is left out, since no login may fail for it."""
+    return raw if isinstance(raw, str) and _NAME.fullmatch(raw) else None
+
+
 def _locale(raw: object) -> str | None:
-    tag = _name(raw).replace("_", "-")
+    tag = (_description(raw) or "").replace("_", "-")
     if not _LOCALE.fullmatch(tag):
         return None
     language, *rest = tag.split("-")
@@ -197,15 +199,15 @@ _CLEANERS = {
     "text": _text,
     "channel": _channel,
     "code": _code,
-    "purpose_raw": _name,
+    "purpose_raw": _description,
     "locale": _locale,
-    "client_id": _name,
-    "client_name": _name,
-    "organization": _name,
-    "user_id": _name,
+    "client_id": _description,
+    "client_name": _description,
+    "organization": _description,
+    "user_id": _description,
     "tenant": _name,
     "client_ip": _ip,
-    "sender_hint": _name,
+    "sender_hint": _description,
     "expires_at": _time,
     "sent_at": _time,
 }
