@@ -17,7 +17,7 @@ from mitto_phone_hook.mitto_answer import Answer, read_answer
 from mitto_phone_hook.mounted import Mounted
 from mitto_phone_hook.outcome import Outcome
 from mitto_phone_hook.segments import encode
-from mitto_phone_hook.send import RESERVE_SECONDS, send
+from mitto_phone_hook.send import Sent, send
 from mitto_phone_hook.transport import OneOriginTransport
 from upstream import ACCEPTED, Peer, Script, Upstream, answer, answering, make_certificate, mute, open_sockets, run, serving_tls
 
@@ -184,21 +184,42 @@ def test_attempt_after_its_deadline_is_not_begun_and_not_sent() -> None:
     run(scenario())
 
 
+async def try_to_send(upstream: Upstream, *, seconds: float, reserve_seconds: float) -> Sent:
+    transport = OneOriginTransport(upstream.url)
+    sent = await send(
+        client(transport, upstream.base_url),
+        SMS,
+        reference="r",
+        until=in_seconds(seconds),
+        max_attempts=3,
+        max_segments=4,
+        count=uncounted,
+        reserve_seconds=reserve_seconds,
+    )
+    await transport.aclose()
+    return sent
+
+
 def test_certain_rejection_is_not_risked_for_a_retry_without_time() -> None:
+    async def refusing_late(peer: Peer) -> None:
+        await peer.read_request()
+        await asyncio.sleep(0.6)
+        await peer.write(answer(b'{"responseCode":4}'))
+
     async def scenario() -> None:
-        async with Upstream(answering(answer(b'{"responseCode":4}'))) as upstream:
-            transport = OneOriginTransport(upstream.url)
-            sent = await send(
-                client(transport, upstream.base_url),
-                SMS,
-                reference="r",
-                until=in_seconds(RESERVE_SECONDS - 0.01),
-                max_attempts=3,
-                max_segments=4,
-                count=uncounted,
-            )
-            await transport.aclose()
+        async with Upstream(refusing_late) as upstream:
+            sent = await try_to_send(upstream, seconds=10.5, reserve_seconds=10)
             assert (sent.answer.why, sent.attempts) == ("mitto_code_4", 1)
+
+    run(scenario())
+
+
+def test_message_is_certainly_not_sent_where_no_time_is_left_for_its_first_attempt() -> None:
+    async def scenario() -> None:
+        async with Upstream(answering(answer())) as upstream:
+            sent = await try_to_send(upstream, seconds=9.9, reserve_seconds=10)
+            assert (sent.answer, sent.attempts) == (Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline"), 0)
+            assert upstream.requests == []
 
     run(scenario())
 

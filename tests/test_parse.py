@@ -536,6 +536,7 @@ def test_what_only_describes_a_message_is_left_out_when_it_cannot_be_read(body: 
 
 
 def test_an_invalid_recipient_is_named_as_the_caller_wrote_it() -> None:
+    assert refusal(b'{"recipient": "", "text": "Your code is 123456"}').fields == ("recipient",)
     assert refusal(b'{"to": "abc", "body": "Your code is 123456"}') == Result(Outcome.INVALID_RECIPIENT, "not_a_number", ("to",))
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mitto_phone_hook.deadline import RESERVE_SECONDS
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.message import Recipient
 from mitto_phone_hook.mitto import Mitto
 from mitto_phone_hook.mounted import Mounted
 from mitto_phone_hook.outcome import Outcome, Result
 from mitto_phone_hook.segments import Encoding, as_ucs2, encode
-from mitto_phone_hook.send import PAUSE_SECONDS, RESERVE_SECONDS, Sent, send
+from mitto_phone_hook.send import PAUSE_SECONDS, Sent, send
 from mitto_phone_hook.transport import OneOriginTransport
 from upstream import ACCEPTED, Peer, Script, Upstream, answer, answering, closed_port, hanging, run, saying_and_closing
 
@@ -180,10 +181,10 @@ def test_message_that_may_have_left_is_never_sent_again(script: Script, tmp_path
 
 
 def test_message_that_hangs_is_given_up_at_the_deadline_and_never_sent_again() -> None:
-    sent, upstream = deliver(hanging, seconds=0.3)
+    sent, upstream = deliver(hanging, seconds=RESERVE_SECONDS + 0.3)
     assert sent.result == Result(Outcome.OUTCOME_UNKNOWN, "deadline", segments=1)
     assert len(upstream.requests) == 1
-    assert sent.seconds >= 0.3
+    assert sent.seconds >= RESERVE_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import httpx
 
 from mitto_phone_hook.authenticate import authenticate
+from mitto_phone_hook.deadline import Closing, reserve_seconds
 from mitto_phone_hook.decide import decide
 from mitto_phone_hook.ledger import Ledger, Store, key_of
 from mitto_phone_hook.limits import Counters
@@ -22,7 +23,7 @@ from mitto_phone_hook.policy import Policy
 from mitto_phone_hook.receive import receive
 from mitto_phone_hook.reply import HEALTHY, Reply, reply_to
 from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
-from mitto_phone_hook.send import RESERVE_SECONDS, send
+from mitto_phone_hook.send import send
 from mitto_phone_hook.setting_rules import OBSERVE
 from mitto_phone_hook.settings import Settings
 
@@ -63,6 +64,8 @@ class Hook:
         self._make_stores = make_stores
         self._emit = emit
         self._wall_clock = wall_clock
+        self._closing = Closing()
+        self._reserve_seconds = reserve_seconds(settings.deadline_seconds)
 
     async def answer(self, call: Call) -> Reply:
         """Answer one HTTP request, whatever it is; raises nothing. One log line follows, but none about health."""
@@ -94,14 +97,16 @@ class Hook:
         self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
         now = asyncio.get_running_loop().time()
-        if until - now < min(RESERVE_SECONDS, settings.deadline_seconds / 4):
+        if until - now < self._reserve_seconds:
             # The body came so late that asking the store alone could outlast the caller's patience.
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         secret = settings.hook_secrets.current(now).first
 
         async def send_once() -> Result:
             bill = self._policy.bill(message, secret, record.would_refuse)
+            counting = time.perf_counter()
             await bill.count(sms.encoded.segments)
+            record.count_seconds = time.perf_counter() - counting
             record.sent = await send(
                 self._mitto,
                 sms,
@@ -110,9 +115,10 @@ class Hook:
                 max_attempts=settings.max_attempts,
                 max_segments=settings.max_segments,
                 count=bill.count,
+                reserve_seconds=self._reserve_seconds,
             )
             may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
-            await self._ledger.finish(bill.settle(may_have_left=may_have_left), until)
+            await self._closing.finish(bill.settle(may_have_left=may_have_left), until)
             return record.sent.result
 
         record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)

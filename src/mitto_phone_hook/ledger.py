@@ -5,10 +5,11 @@ by its content: tenant, recipient, code and text, as a keyed hash from which non
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from mitto_phone_hook.deadline import Closing, reserve_seconds
 from mitto_phone_hook.keyed_hash import keyed_hash
 from mitto_phone_hook.message import PhoneMessage
 from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
@@ -16,17 +17,8 @@ from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 POLL_SECONDS = 0.1
 """Between two looks at a message that another call is sending."""
 
-RESERVE_SECONDS = 0.5
-"""What must be left of the deadline to send in place of another call that could not."""
-
 GRACE_SECONDS = 2.0
 """After its deadline and this, a call that has not told its result is dead, and its message's fate unknown."""
-
-MARGIN_SECONDS = 0.05
-"""How far the telling of a result may outlast the deadline before the answer goes out without it."""
-
-AMPLE_SECONDS = 1.0
-"""With more than this left, telling the store cannot reach the deadline: its own time-out is a fraction of it."""
 
 _PURPOSE = b"mitto-phone-hook ledger 2"
 
@@ -61,11 +53,15 @@ class Store(Protocol):
 
 
 class Turn(NamedTuple):
-    """One call's turn at a message: its result, and the seconds that claiming and settling took."""
+    """One call's turn at a message: its result, and the seconds that it took."""
 
     result: Result
     claim_seconds: float
+    """For the store to say whose the message is."""
+    wait_seconds: float
+    """For another call to tell its result."""
     settle_seconds: float | None = None
+    """For the store to take this call's result."""
 
 
 class Ledger:
@@ -74,19 +70,9 @@ class Ledger:
     def __init__(self, store: Store, *, deadline_seconds: float) -> None:
         """Keep the entries in ``store``; ``deadline_seconds`` is how long a living call takes at most."""
         self._store = store
-        self._late: set[asyncio.Task[None]] = set()
+        self._closing = Closing()
+        self._reserve_seconds = reserve_seconds(deadline_seconds)
         self._dead_after = deadline_seconds + GRACE_SECONDS
-
-    async def finish(self, work: Coroutine[Any, Any, None], until: float) -> None:
-        """Do what the store has to be told, but let the answer wait for it no longer than the deadline allows."""
-        left_seconds = until + MARGIN_SECONDS - asyncio.get_running_loop().time()
-        if left_seconds > AMPLE_SECONDS:
-            await work
-            return
-        task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-        await asyncio.wait({task}, timeout=max(left_seconds, 0.0))
 
     async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> Turn:
         """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.
@@ -96,27 +82,28 @@ class Ledger:
         """
         clock = asyncio.get_running_loop().time
         pending = Entry("pending", owner)
-        started = perf_counter()
+        asking = started = perf_counter()
         while (entry := await self._store.claim(key, pending)) is not None:
-            claim_seconds = perf_counter() - started
+            claimed = perf_counter()
             is_in_flight = entry.state == "pending" and entry.age_seconds < self._dead_after
-            if not is_in_flight:
-                return Turn(_earlier(entry), claim_seconds)
-            if until - clock() < RESERVE_SECONDS + POLL_SECONDS:
-                return Turn(Result(Outcome.IN_PROGRESS, is_duplicate=True), claim_seconds)
-            await asyncio.sleep(POLL_SECONDS)
-        claim_seconds = perf_counter() - started
+            if is_in_flight and until - clock() >= self._reserve_seconds + POLL_SECONDS:
+                await asyncio.sleep(POLL_SECONDS)
+                asking = perf_counter()
+                continue
+            result = Result(Outcome.IN_PROGRESS, is_duplicate=True) if is_in_flight else _earlier(entry)
+            return Turn(result, claimed - asking, asking - started)
+        claimed = perf_counter()
         try:
             result = await send()
         except Refused:
-            await self._store.settle(key, owner, None)
+            await self._closing.finish(self._store.settle(key, owner, None), until)
             raise
         except Exception:
-            await self._store.settle(key, owner, pending._replace(state="unknown"))
+            await self._closing.finish(self._store.settle(key, owner, pending._replace(state="unknown")), until)
             raise
         settling = perf_counter()
-        await self.finish(self._store.settle(key, owner, _settled(pending, result)), until)
-        return Turn(result, claim_seconds, perf_counter() - settling)
+        await self._closing.finish(self._store.settle(key, owner, _settled(pending, result)), until)
+        return Turn(result, claimed - asking, asking - started, perf_counter() - settling)
 
 
 def key_of(message: PhoneMessage, secret: bytes) -> str:

@@ -49,6 +49,8 @@ FIELDS = (
     "duration_ms",
     "upstream_ms",
     "claim_ms",
+    "wait_ms",
+    "count_ms",
     "settle_ms",
     "duplicate",
     "why",
@@ -83,6 +85,7 @@ class CallRecord:
     started: float
     """Seconds of any clock that ``line`` is told, too."""
     message: PhoneMessage | None = None
+    count_seconds: float | None = None
     sent: Sent | None = None
     turn: Turn | None = None
     bug: Exception | None = None
@@ -96,6 +99,7 @@ class CallRecord:
             "request_id": self.request_id,
             "route": self.path if self.path in ROUTES else None,
             "duration_ms": _milliseconds(now - self.started),
+            "count_ms": _milliseconds(self.count_seconds),
             "message_id": result.message_id,
             "duplicate": result.is_duplicate or None,
             "why": result.why,
@@ -115,6 +119,7 @@ class CallRecord:
             values["upstream_ms"] = _milliseconds(self.sent.seconds)
         if self.turn:
             values["claim_ms"] = _milliseconds(self.turn.claim_seconds)
+            values["wait_ms"] = _milliseconds(self.turn.wait_seconds or None)
             values["settle_ms"] = _milliseconds(self.turn.settle_seconds)
         return values | trace_fields(self.headers, _PROJECT)
 

@@ -72,7 +72,8 @@ def parse(body: bytes, content_type: bytes, default_region: str | None) -> Phone
     try:
         number = read_number(values.pop("recipient"), default_region)
     except ValueError as error:
-        place = next(p for p in shape.places["recipient"] if objects[p.holder].get(p.key) not in (None, ""))
+        places = shape.places["recipient"]
+        place = next((p for p in places if objects[p.holder].get(p.key)), places[0])
         raise Refused(Outcome.INVALID_RECIPIENT, str(error), (place.dotted,)) from None
     return PhoneMessage(
         source=shape.source,

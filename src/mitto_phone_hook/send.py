@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple
 
+from mitto_phone_hook.deadline import RESERVE_SECONDS
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.mitto import Mitto
 from mitto_phone_hook.mitto_answer import Answer
@@ -13,9 +14,6 @@ from mitto_phone_hook.segments import Encoding, as_ucs2
 
 PAUSE_SECONDS = 0.2
 """Between two attempts, unless Mitto names a longer time."""
-
-RESERVE_SECONDS = 0.5
-"""What must be left of the deadline when an attempt begins: one with less would only be cut."""
 
 
 class Sent(NamedTuple):
@@ -40,50 +38,61 @@ class Sent(NamedTuple):
 
 
 async def send(  # noqa: PLR0913 - all that it touches outside is an argument
-    mitto: Mitto, sms: Sms, *, reference: str, until: float, max_attempts: int, max_segments: int, count: Callable[[int], Awaitable[None]]
+    mitto: Mitto,
+    sms: Sms,
+    *,
+    reference: str,
+    until: float,
+    max_attempts: int,
+    max_segments: int,
+    count: Callable[[int], Awaitable[None]],
+    reserve_seconds: float = RESERVE_SECONDS,
 ) -> Sent:
     """Hand ``sms`` to Mitto before the event loop's clock shows ``until``.
 
-    A further attempt follows when nothing was sent (after Mitto's ``Retry-After`` or a short pause, if that
-    leaves time), once as Unicode when Mitto refuses the alphabet and ``max_segments`` allow it, and once when the API key that
-    Mitto refuses has been rotated meanwhile. Never when nobody can tell whether the SMS left. ``count`` is told how many
-    segments the Unicode form has before it leaves, and raises ``Refused`` where they are too many for the operator.
+    No attempt begins with less than ``reserve_seconds`` left. A further one follows when nothing was sent (after Mitto's
+    ``Retry-After`` or a short pause, if that leaves time), once as Unicode when Mitto refuses the alphabet and ``max_segments``
+    allow it, and once when the API key that Mitto refuses has been rotated meanwhile. Never when nobody can tell whether the SMS
+    left. ``count`` is told how many segments the Unicode form has before it leaves, and raises ``Refused`` where they are too
+    many for the operator.
     """
     clock = asyncio.get_running_loop().time
     started = perf_counter()
+    answer = Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
     attempts = 0
     is_key_reread = False
-    while True:
+    while until - clock() >= reserve_seconds:
         attempts += 1
         key = mitto.key(clock())
         answer = await mitto.send(sms, reference=reference, until=until)
-        if attempts >= max_attempts or until - clock() < RESERVE_SECONDS:
+        if attempts >= max_attempts:
             break
+        latest = until - reserve_seconds
         if answer.outcome is Outcome.UPSTREAM_UNAVAILABLE:
             pause = max(answer.retry_after_seconds or 0, PAUSE_SECONDS)
-            if pause > until - clock() - RESERVE_SECONDS:
+            if pause > latest - clock():
                 break
             await asyncio.sleep(pause)
         elif answer.is_character_set_refused and sms.encoded.encoding is Encoding.GSM7:
             unicode = as_ucs2(sms.encoded.text)
-            if unicode.segments > max_segments:
+            if unicode.segments > max_segments or clock() > latest:
                 break
             await count(unicode.segments)
-            if until - clock() < RESERVE_SECONDS:
+            if clock() > latest:
                 break
             sms = sms._replace(encoded=unicode)
-        elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, key, until):
+        elif answer.is_key_refused and not is_key_reread and await _is_key_rotated(mitto, key, latest):
             is_key_reread = True
         else:
             break
     return Sent(answer, attempts, perf_counter() - started, sms)
 
 
-async def _is_key_rotated(mitto: Mitto, refused: str, until: float) -> bool:
-    """Look for another API key, as long as there is time for another attempt."""
+async def _is_key_rotated(mitto: Mitto, refused: str, latest: float) -> bool:
+    """Look for another API key until ``latest``, when another attempt would have to begin."""
     clock = asyncio.get_running_loop().time
     try:
-        async with asyncio.timeout_at(until - RESERVE_SECONDS):
+        async with asyncio.timeout_at(latest):
             await mitto.reread_key(clock())
     except TimeoutError:
         return False
