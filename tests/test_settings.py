@@ -1,5 +1,6 @@
 """Settings: every problem at once, each naming its variable and its rule, and never a value."""
 
+import asyncio
 import base64
 import re
 import threading
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.mounted import REREAD_SECONDS, Mounted
+from mitto_phone_hook.mounted import REREAD_SECONDS, SOONEST_SECONDS, Mounted
 from mitto_phone_hook.settings import TABLE, Settings, SettingsError, load, unknown
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
@@ -646,3 +647,39 @@ def test_a_mounted_secret_is_read_again_elsewhere_and_no_message_waits_for_it() 
     [reading] = work
     reading()
     assert key.current(REREAD_SECONDS + 2) == "second"
+
+
+def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_is_later() -> None:
+    may_read, readings = threading.Event(), []
+
+    def read() -> str:
+        may_read.wait(10)
+        readings.append("new")
+        return "new"
+
+    async def scenario() -> None:
+        mounted, until = Mounted("old", read), asyncio.get_running_loop().time() + 10
+        refused = [asyncio.create_task(mounted.look_for_refused(0, until)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert mounted.current(0) == "old"
+        may_read.set()
+        assert await asyncio.gather(*refused) == [True] * 3
+        assert (mounted.current(0), readings) == ("new", ["new"])
+        assert not await mounted.look_for_refused(SOONEST_SECONDS - 1, until)
+        assert await mounted.look_for_refused(SOONEST_SECONDS, until)
+
+    asyncio.run(scenario())
+
+
+def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
+    may_read = threading.Event()
+
+    async def scenario() -> None:
+        mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
+        try:
+            assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 0.01)
+            assert mounted.current(0) == "old"
+        finally:
+            may_read.set()
+
+    asyncio.run(scenario())

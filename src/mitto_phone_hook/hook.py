@@ -1,7 +1,6 @@
 """The story of one hook call: receive, authenticate, parse, decide, send, reply."""
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -132,12 +131,8 @@ class Hook:
         try:
             return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
         except Refused:
-            if not mounted.is_worth_another_look(now):
+            if not await mounted.look_for_refused(now, until):
                 raise
-        # A mounted file may be a call over the network that nobody answers.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                await mounted.look_again(now)
         return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
 
     @cached_property

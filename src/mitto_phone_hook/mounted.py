@@ -1,6 +1,7 @@
 """Secrets that change while the function runs: a value, or a mounted file that is read again."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -11,6 +12,9 @@ REREAD_SECONDS = 300
 SOONEST_SECONDS = 5
 """Between two readings for callers that are refused: whoever has no secret must not keep us reading."""
 
+PATIENCE_SECONDS = 1.0
+"""For one such reading: a mount that is slower is read on, but holds no strangers' calls."""
+
 Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
@@ -18,7 +22,7 @@ Elsewhere = Callable[[Callable[[], object]], object]
 class Mounted(Generic[T]):
     """A secret that is always the current one.
 
-    ``read`` gives the parsed secret; it is called again every ``REREAD_SECONDS`` and on ``reread()``. A file that
+    ``read`` gives the parsed secret; it is called again every ``REREAD_SECONDS`` and when somebody is refused. A file that
     has become unreadable or wrong leaves the last good value in force: a rotation that went wrong must not lock
     out everybody. But the next start would fail, so the operator is told.
     """
@@ -56,12 +60,21 @@ class Mounted(Generic[T]):
             self._elsewhere(lambda: self.reread(now))
         return self._value
 
-    def is_worth_another_look(self, now: float) -> bool:
-        """Whether to ``look_again`` for a caller that is refused; says so at most once in ``SOONEST_SECONDS``."""
-        is_looked_at = self._look is not None and not self._look.done()
-        if self._read is None or is_looked_at or (self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS):
+    async def look_for_refused(self, now: float, until: float) -> bool:
+        """Look whether a caller that is refused brings a newer secret; ``False`` where there was no look.
+
+        All who are refused meanwhile wait for the same look, none of them beyond ``until`` of the event loop's clock.
+        """
+        is_looking = self._look is not None and not self._look.done()
+        is_too_soon = self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS
+        if self._read is None or (is_too_soon and not is_looking):
             return False
-        self._looked_at = now
+        if not is_looking:
+            self._looked_at = now
+        # A mounted file may be a call over the network that nobody answers.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + PATIENCE_SECONDS)):
+                await self.look_again(now)
         return True
 
     async def look_again(self, now: float) -> None:
