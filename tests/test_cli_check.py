@@ -251,13 +251,6 @@ def test_tls_on_one_side_only_is_told(redis_process: Process, tmp_path: Path) ->
     assert "rediss://" in secured.next_step
 
 
-@pytest.mark.parametrize("options", ["?socket_timeout=soon", "?no_such_option=1", "?db=first"])
-def test_options_that_break_every_message_are_found(options: str, redis_process: Process) -> None:
-    [line] = ask_store(f"redis://127.0.0.1:{redis_process.port}{options}")
-    assert "every message fails" in line.text
-    assert not line.more
-
-
 @pytest.mark.parametrize(
     ("seconds", "mark"), [(0.001, Mark.RIGHT), (0.03, Mark.LOOK), (TIMEOUT_SECONDS, Mark.WRONG)], ids=["fast", "slow", "too slow"]
 )

@@ -121,7 +121,7 @@ def boolean(text: str) -> bool:
     """Read on or off, or what else people write for them."""
     words = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
     if text.lower() not in words:
-        raise ValueError("must be on or off")
+        raise ValueError("must be true or false, or on or off")
     return words[text.lower()]
 
 

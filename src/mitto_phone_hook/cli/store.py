@@ -39,18 +39,12 @@ class Fault(NamedTuple):
 
     text: str
     next_step: str
-    is_survived: bool = True
-    """Whether the function goes on without it."""
 
 
 UNREACHABLE = Fault(
     "cannot be reached", "is it running, may the function reach its network, and does it speak TLS (rediss://) or not (redis://)?"
 )
 OVERLONG = Fault("does not answer", UNREACHABLE.next_step)
-
-WRONG_OPTIONS = Fault(
-    "has options in its address that the client does not take: every message fails", "remove them from STORE_URL", is_survived=False
-)
 WRONG_PASSWORD = Fault("refuses the user or the password", "correct them in STORE_URL: redis://user:password@host")
 
 FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
@@ -71,9 +65,6 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
     (ssl.SSLError, Fault("speaks no TLS, or with a certificate that is not trusted", "redis:// without TLS, rediss:// with it")),
     (exceptions.RedisError, UNREACHABLE),
     (OSError, UNREACHABLE),
-    # What the client says to options behind a question mark in the address.
-    (TypeError, WRONG_OPTIONS),
-    (ValueError, WRONG_OPTIONS),
 )
 """The client's errors; the first that fits counts. None of their own texts is shown: some quote the address."""
 
@@ -85,7 +76,7 @@ def lines(url: str, *, when_it_fails: str, patience_seconds: float = PATIENCE_SE
         seconds = asyncio.run(asyncio.wait_for(_round_trips(url), patience_seconds))
     except tuple(kind for kind, _ in FAULTS) as error:
         fault = fault_of(error)
-        yield Line(Mark.WRONG, "redis", f"{place} {fault.text}", fault.next_step, [when_it_fails] if fault.is_survived else [])
+        yield Line(Mark.WRONG, "redis", f"{place} {fault.text}", fault.next_step, [when_it_fails])
         return
     yield speed_line(place, statistics.median(seconds))
     yield Line(Mark.RIGHT, "writable", "its script runs", more=[when_it_fails])
