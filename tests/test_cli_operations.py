@@ -50,7 +50,7 @@ def test_every_word_of_the_code_is_explained() -> None:
     told = {word for cells in rows("The words in `why`") for word in words_of(cells)}
     assert len(constant) >= 15
     assert told >= constant | {f"limit_{name}" for name in NAMES if not is_budget(name)}
-    assert told >= {"limit_store_unavailable", "budget_exhausted", "mitto_code_other", "mitto_code_…", "http_…"}
+    assert told >= {"budget_exhausted", "mitto_code_other", "mitto_code_…", "http_…"}
 
 
 def test_every_field_that_the_page_names_exists() -> None:

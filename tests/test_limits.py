@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.limits import DEFAULTS, Charge, Counters, Refusal, Taken, Window, read_limits, read_money
 from mitto_phone_hook.memory_counters import MAX_WINDOWS, MemoryCounters
+from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.redis_counters import RedisCounters
 from mitto_phone_hook.redis_link import KEY_PREFIX, RedisLink
 from mitto_phone_hook.settings import SettingsError, load
@@ -209,14 +210,28 @@ def test_the_windows_of_a_process_are_bounded_and_forgotten() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "closed"])
-def test_while_redis_is_down_the_limits_of_the_process_hold_or_nothing_passes(is_closed: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+def test_while_redis_is_down_the_limits_of_the_process_hold() -> None:
     async def run() -> None:
         link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
-        counters = RedisCounters(link, is_closed_on_failure=is_closed)
+        counters = RedisCounters(link, is_closed_on_failure=False)
         one = charge(2)
         answers = [await counters.take([one]) for _ in range(4)]
-        assert [isinstance(answer, Taken) for answer in answers] == ([False] * 4 if is_closed else [True, True, False, False])
+        assert [isinstance(answer, Taken) for answer in answers] == [True, True, False, False]
+        await link.aclose()
+
+    asyncio.run(run())
+
+
+def test_while_redis_is_down_nothing_passes_where_the_operator_wants_that_and_no_limit_is_blamed() -> None:
+    async def run() -> None:
+        link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+        counters = RedisCounters(link, is_closed_on_failure=True)
+        one = charge(2)
+        for _ in range(4):  # which also shows that none was counted
+            with pytest.raises(Refused) as refusal:
+                await counters.take([one])
+            result = refusal.value.result
+            assert (result.outcome, result.why, result.retry_after_seconds) == (Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", 1)
         await link.aclose()
 
     asyncio.run(run())

@@ -84,7 +84,10 @@ class Counters(Protocol):
     """Where windows are kept."""
 
     async def take(self, charges: Sequence[Charge]) -> Taken | Refusal:
-        """Count all charges, or none of them and say which window refuses for longest."""
+        """Count all charges, or none of them and say which window refuses for longest.
+
+        Raises ``Refused`` where nobody knows whether they fit, and the operator wants nothing to leave then.
+        """
 
     async def give_back(self, taken: Taken) -> None:
         """Undo ``take``: nothing was sent after all."""

@@ -48,7 +48,11 @@ class Policy:
 
     async def take(self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str]) -> Taken | None:
         """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
-        taken = await self._counters.take(self._limits.charges(message, segments, secret))
+        try:
+            taken = await self._counters.take(self._limits.charges(message, segments, secret))
+        except Refused as refusal:
+            self._refuse(refusal, refusal.result.why or refusal.result.outcome, would_refuse)
+            return None
         if isinstance(taken, Taken):
             return taken
         why = f"limit_{taken.name}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mitto_phone_hook.limits import Charge, Refusal, Taken
 from mitto_phone_hook.memory_counters import MemoryCounters
+from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, RedisLink, Unavailable
 
 # KEYS: windows. ARGV, four a window: length in ms, limit, amount, step in ms. A window is a hash of time -> amount.
@@ -74,12 +75,13 @@ class RedisCounters:
             return own
         arguments = [number for c in charges for number in (c.window.seconds * 1000, c.window.limit, c.amount, c.step_ms)]
         try:
+            # Asked twice when its connection breaks: at worst one message is counted twice, and none not at all.
             worst, number, *used = await self._link.eval(_TAKE, _keys(charges), arguments)
         except Unavailable:
             if not self._is_closed_on_failure:
                 return own
             await self._front.give_back(own)
-            return Refusal("store_unavailable", 0, math.ceil(PAUSE_SECONDS))
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS)) from None
         if worst:
             await self._front.give_back(own)
             charge = charges[worst - 1]

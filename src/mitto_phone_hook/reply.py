@@ -23,7 +23,7 @@ REPLIES = {
     Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not take this method; see the Allow header."),
     Outcome.BODY_TOO_LARGE: Row(413, "The body is larger than MAX_BODY_BYTES allows."),
     Outcome.UNSUPPORTED_ENCODING: Row(415, "Send the body uncompressed, as JSON or as a URL-encoded form."),
-    Outcome.UNAUTHORIZED: Row(401, "Send one of HOOK_SECRETS as a bearer token, or a Standard Webhooks signature."),
+    Outcome.UNAUTHORIZED: Row(401, "Send a bearer secret of this path, or sign with its whsec_ key as Standard Webhooks says."),
     Outcome.INVALID_JSON: Row(400, "The body is not the JSON or form that was announced, or not all of it arrived."),
     Outcome.INVALID_REQUEST: Row(422, "A field is missing, of the wrong type, or holds characters that no SMS may carry."),
     Outcome.INVALID_RECIPIENT: Row(
@@ -39,9 +39,7 @@ REPLIES = {
     Outcome.RATE_LIMITED: Row(429, "A limit of this function is reached; try again after the time in Retry-After."),
     Outcome.UPSTREAM_REJECTED: Row(502, "Mitto refused the message; the log line of this request says why."),
     Outcome.UPSTREAM_AUTH: Row(502, "Mitto refuses this function; check its API key, IP allow-list, sender ID and certificate."),
-    Outcome.UPSTREAM_UNAVAILABLE: Row(
-        503, "Mitto did not take the message (no connection, busy, down, or no time left to ask it); nothing was sent."
-    ),
+    Outcome.UPSTREAM_UNAVAILABLE: Row(503, "Nothing was sent: Mitto, or this function's store, is down, busy or too slow."),
     Outcome.OUTCOME_UNKNOWN: Row(504, "Nobody can tell whether the message left; do not repeat it."),
     Outcome.INTERNAL_ERROR: Row(500, "This function has a bug; its log line of this request says where."),
 }
