@@ -44,6 +44,13 @@ def test_a_plain_message_is_sent_as_it_came() -> None:
     assert (sms.sender_id, sms.validity_minutes) == ("Mitto SMS", 5)
 
 
+def test_a_notice_without_a_code_does_not_die_like_one() -> None:
+    notice: dict[str, object] = {"action": "blocked_account"}
+    assert decided(notice, signed_at=NOW - 10 * CODE_LIFETIME).validity_minutes == 2880
+    assert decided(notice | {"expires_at": NOW + 300}).validity_minutes == 5
+    assert decided(notice | {"code": "123456"}).validity_minutes == 5
+
+
 @pytest.mark.parametrize(
     ("lives_seconds", "minutes"),
     [

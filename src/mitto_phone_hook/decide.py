@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mitto_phone_hook.message import Channel, PhoneMessage, Recipient
+from mitto_phone_hook.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.segments import Encoded, encode
 from mitto_phone_hook.settings import Settings
@@ -26,7 +26,7 @@ def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None
 
     ``signed_at`` and ``now`` are Unix seconds. A code lives until the caller's expiry, else
     ``CODE_LIFETIME_SECONDS`` from the time at which the caller sent or signed it. One that would die within
-    our own deadline is not started.
+    our own deadline is not started. A notice without a code and an expiry does not die.
     """
     if message.channel is Channel.VOICE:
         raise Refused(Outcome.VOICE_UNSUPPORTED)
@@ -42,6 +42,8 @@ def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None
 def _expiry(message: PhoneMessage, settings: Settings, signed_at: float | None, now: float) -> float:
     if message.expires_at is not None:
         return message.expires_at.timestamp()
+    if message.purpose is Purpose.NOTICE and message.code is None:
+        return now + MAX_VALIDITY_MINUTES * 60
     sent_at = message.sent_at.timestamp() if message.sent_at else signed_at or now
     # A caller whose clock is ahead must not stretch the life of its codes.
     return min(sent_at, now) + settings.code_lifetime_seconds
