@@ -40,6 +40,10 @@ def record(path: str = "/", headers: dict[bytes, bytes] | None = None) -> CallRe
     return CallRecord(request_id="0123456789abcdef0123", path=path, headers=headers or {}, started=100.0)
 
 
+def test_the_record_of_a_call_prints_no_header_and_no_path() -> None:
+    assert "canary" not in repr(record("/canary", {b"authorization": b"Bearer canary"}))
+
+
 def raised() -> Exception:
     local = "secret in a local"
 

@@ -38,6 +38,10 @@ class Call(NamedTuple):
     """Names in lower case."""
     chunks: AsyncIterator[bytes]
 
+    def __repr__(self) -> str:
+        """Show no header, which may be a secret, and no path, which may hold one."""
+        return f"Call({self.method!r})"
+
 
 class Stores(NamedTuple):
     """Where ledger and limits are kept."""

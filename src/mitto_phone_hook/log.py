@@ -80,8 +80,8 @@ class CallRecord:
     """What is known about one call while it runs, so that its line can be written whatever ends it."""
 
     request_id: str
-    path: str
-    headers: Mapping[bytes, bytes]
+    path: str = field(repr=False)
+    headers: Mapping[bytes, bytes] = field(repr=False)
     started: float
     """Seconds of any clock that ``line`` is told, too."""
     message: PhoneMessage | None = None
