@@ -1,6 +1,6 @@
 """What Mitto says to a message: its checks, its codes and its answer. No input, no output.
 
-Source: Mitto's SMS API as gathered in ``contracts/mitto.md``. Mitto documents neither the order of its checks nor
+Source: Mitto's API documentation and its published client code. Mitto documents neither the order of its checks nor
 the body of a 401; here the codes are checked in the order of their numbers.
 """
 
