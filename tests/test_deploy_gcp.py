@@ -49,12 +49,14 @@ def test_the_dockerfile_passes_hadolint(tools: Path) -> None:
 # The script
 
 _GCLOUD = r"""#!/usr/bin/env bash
-# Records each call as a shell would have to say it. What is asked for exists when FAKE_EXISTS says so.
+# Records each call as a shell would have to say it. What is asked for exists when FAKE_EXISTS says so; FAKE_SAYS is what
+# gcloud says otherwise, and FAKE_LOGIN is "no" where nobody is logged in.
 { printf 'gcloud '; printf '%q ' "$@"; echo; } >>"$FAKE_LOG"
 case "$*" in
   *--format=value\(host\)*) echo 10.8.0.3 ;;
   *--format=value*) echo answer ;;
-  *" describe "*) [ "$FAKE_EXISTS" = yes ] ;;
+  "projects describe "*) [ "$FAKE_LOGIN" = yes ] || { echo "$FAKE_SAYS" >&2; exit 1; } ;;
+  *" describe "*) [ "$FAKE_EXISTS" = yes ] || { echo "$FAKE_SAYS" >&2; exit 1; } ;;
   "secrets create "*) cat >"$FAKE_LOG.$3" ;;
   "run deploy "*)
     for argument in "$@"; do
@@ -68,6 +70,23 @@ esac
 """
 _SECRETS = {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": f"{BEARER} {BEARER}x"}
 
+# As Google Cloud CLI 528 says it when a server on this machine answers 404, or 403 as Google does for a service that is not enabled.
+NOT_THERE = {
+    "secrets": "ERROR: (gcloud.secrets.describe) NOT_FOUND: Secret [projects/1/secrets/mitto-phone-hook-mitto-api-key] not found.",
+    "compute": "ERROR: (gcloud.compute.networks.describe) Could not fetch resource:\n"
+    " - The resource 'projects/project-1/global/networks/mitto-phone-hook' was not found\n",
+    "nat": "ERROR: (gcloud.compute.routers.nats.describe) NAT `mitto-phone-hook` not found",
+    "run": "ERROR: (gcloud.run.services.describe) Cannot find service [mitto-phone-hook]",
+    "not enabled": "ERROR: (gcloud.redis.instances.describe) PERMISSION_DENIED: Google Cloud Memorystore for Redis API has not been used in"
+    " project 1 before or it is disabled. Enable it by visiting https://console.developers.google.com/apis/api/redis.googleapis.com/overview"
+    "?project=1 then retry.\n- '@type': type.googleapis.com/google.rpc.ErrorInfo\n  reason: SERVICE_DISABLED",
+}
+NO_ANSWER = {
+    "login": "ERROR: (gcloud.secrets.describe) There was a problem refreshing your current auth tokens: Reauthentication failed.",
+    "rights": "ERROR: (gcloud.secrets.describe) PERMISSION_DENIED: Permission 'x.get' denied on resource (or it may not exist).",
+    "no gcloud": "/usr/bin/gcloud: line 198: exec: python3: not found",
+}
+
 
 class Cloud(NamedTuple):
     """A gcloud that records, and what it has recorded."""
@@ -75,14 +94,23 @@ class Cloud(NamedTuple):
     folder: Path
 
     def deploy(
-        self, *options: str | Path, exists: bool = False, secrets: Mapping[str, str] | None = None
+        self, *options: str | Path, exists: bool = False, secrets: Mapping[str, str] | None = None, **fake: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run the script, with ``secrets`` in its environment, where everything asked for ``exists`` or nothing does."""
+        """Run the script, with ``secrets`` in its environment, where everything asked for ``exists`` or nothing does.
+
+        ``fake`` is what else the gcloud, or the machine, is like.
+        """
         self.log.unlink(missing_ok=True)
         inherited = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-        fake = {"PATH": f"{self.folder}:{os.environ['PATH']}", "FAKE_LOG": str(self.log), "FAKE_EXISTS": "yes" if exists else "no"}
+        machine = {
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "FAKE_LOG": str(self.log),
+            "FAKE_EXISTS": "yes" if exists else "no",
+            "FAKE_LOGIN": "yes",
+            "FAKE_SAYS": NOT_THERE["secrets"],
+        }
         command = [SCRIPT, "--project", "project-1", "--region", "europe-west6", *options]
-        return attempt(*command, env=inherited | fake | dict(secrets or {}), cwd=self.folder)
+        return attempt(*command, env=inherited | machine | fake | dict(secrets or {}), cwd=self.folder)
 
     @property
     def log(self) -> Path:
@@ -150,6 +178,38 @@ def test_a_first_run_without_a_secret_stops_before_the_deployment(cloud: Cloud) 
     assert done.returncode == 2
     assert done.stderr == "deploy.sh: Secret Manager has no mitto-phone-hook-hook-secrets; set HOOK_SECRETS for this one run\n"
     assert not any(" create " in call or " enable " in call for call in cloud.calls())
+
+
+@pytest.mark.parametrize("options", [[], ["--undo"]], ids=["deploy", "undo"])
+def test_a_login_that_has_expired_stops_everything_and_says_what_to_do(options: list[str], cloud: Cloud) -> None:
+    said = "gcloud cannot see the project project-1: run gcloud auth login, check the id after --project, then run the same command again"
+    done = cloud.deploy(*options, secrets=_SECRETS, FAKE_LOGIN="no", FAKE_SAYS=NO_ANSWER["login"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        NO_ANSWER["login"],
+        f"deploy.sh: {said}",
+    ]
+    assert _calls(cloud.log.read_text(encoding="utf-8")) == ["gcloud projects describe project-1 --quiet"]
+
+
+@pytest.mark.parametrize("said", NO_ANSWER.values(), ids=NO_ANSWER)
+@pytest.mark.parametrize("options", [[], ["--undo"]], ids=["deploy", "undo"])
+def test_an_error_is_not_taken_for_what_is_not_there(options: list[str], said: str, cloud: Cloud) -> None:
+    done = cloud.deploy(*options, secrets=_SECRETS, FAKE_SAYS=said)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        *said.splitlines(),
+        "deploy.sh: gcloud cannot tell what is there already; mend what it says above, then run the same command again",
+    ]
+    assert cloud.calls() == []
+
+
+@pytest.mark.parametrize("said", NOT_THERE.values(), ids=NOT_THERE)
+def test_what_gcloud_does_not_find_is_made_and_not_undone(said: str, cloud: Cloud) -> None:
+    assert cloud.deploy("--static-egress", "--redis", secrets=_SECRETS, FAKE_SAYS=said).returncode == 0
+    assert sum(" create " in call for call in cloud.calls()) == 10
+    undone = cloud.deploy("--undo", FAKE_SAYS=said)
+    assert (undone.returncode, cloud.calls()) == (0, [])
 
 
 def _flags(call: str) -> dict[str, str]:

@@ -79,7 +79,22 @@ run() {
   fi
 }
 cloud() { run gcloud "$@" "--project=$project" --quiet; }
-is_there() { ! $dry_run && gcloud "$@" "--project=$project" --quiet >/dev/null 2>&1; }
+
+check_login() {
+  $dry_run || gcloud projects describe "$project" --quiet >/dev/null ||
+    fail "gcloud cannot see the project $project: run gcloud auth login, check the id after --project, then run the same command again"
+}
+
+# How gcloud says that something is not there, or that its service was never enabled. All else, such as a login that expires
+# half-way, is no answer: taken for "not there", --undo would leave behind what costs money and say that all is gone.
+readonly absent='NOT_FOUND|was not found|NAT .* not found|Cannot find service|Enable it by visiting'
+is_there() {
+  if $dry_run; then return 1; fi
+  if gcloud "$@" "--project=$project" --quiet >/dev/null 2>"$work/error"; then return; fi
+  if grep -Eq "$absent" "$work/error"; then return 1; fi
+  cat "$work/error" >&2
+  fail "gcloud cannot tell what is there already; mend what it says above, then run the same command again"
+}
 
 # unless DESCRIBE... -- CREATE...   and   where DESCRIBE... -- DELETE...
 unless() {
@@ -245,10 +260,12 @@ undo_all() {
 }
 
 if $undo; then
+  check_login
   undo_all
   exit
 fi
 if [ -n "$settings" ]; then check_settings; fi
+check_login
 check_secrets
 services=(run cloudbuild artifactregistry secretmanager)
 if $redis || $static_egress; then services+=(compute); fi
