@@ -48,7 +48,7 @@ def test_the_dockerfile_passes_hadolint(tools: Path) -> None:
 
 # The script
 
-_GCLOUD = r"""#!/usr/bin/env bash
+_GCLOUD = r"""
 # Records each call as a shell would have to say it. What is asked for exists when FAKE_EXISTS says so; FAKE_SAYS is what
 # gcloud says otherwise, and FAKE_LOGIN is "no" where nobody is logged in.
 { printf 'gcloud '; printf '%q ' "$@"; echo; } >>"$FAKE_LOG"
@@ -107,6 +107,7 @@ class Cloud(NamedTuple):
             "FAKE_LOG": str(self.log),
             "FAKE_EXISTS": "yes" if exists else "no",
             "FAKE_LOGIN": "yes",
+            "PYTHON": sys.executable,
             "FAKE_SAYS": NOT_THERE["secrets"],
         }
         command = [SCRIPT, "--project", "project-1", "--region", "europe-west6", *options]
@@ -135,10 +136,14 @@ def _calls(text: str) -> list[str]:
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Cloud:
-    gcloud = tmp_path / "gcloud"
-    gcloud.write_text(_GCLOUD, encoding="utf-8")
-    gcloud.chmod(0o755)
+    _program(tmp_path / "gcloud", _GCLOUD)
     return Cloud(tmp_path)
+
+
+def _program(path: Path, script: str) -> Path:
+    path.write_text(f"#!/usr/bin/env bash\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
 
 
 OPTIONS = {"plain": [], "static egress": ["--static-egress"], "redis": ["--redis"], "both": ["--static-egress", "--redis"]}
@@ -210,6 +215,25 @@ def test_what_gcloud_does_not_find_is_made_and_not_undone(said: str, cloud: Clou
     assert sum(" create " in call for call in cloud.calls()) == 10
     undone = cloud.deploy("--undo", FAKE_SAYS=said)
     assert (undone.returncode, cloud.calls()) == (0, [])
+
+
+def test_a_python_that_is_too_old_stops_before_anything_is_made(cloud: Cloud) -> None:
+    old = _program(cloud.folder / "python", "exit 1")
+    done = cloud.deploy("--static-egress", secrets=_SECRETS, PYTHON=str(old))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "deploy.sh: Python 3.11 or newer is needed; install it, or say where it is: PYTHON=/path/to/python3 deploy/gcp/deploy.sh ...\n"
+    )
+    assert not cloud.log.exists()
+
+
+def test_a_bundle_that_cannot_be_staged_stops_before_anything_is_made(cloud: Cloud) -> None:
+    failing = _program(
+        cloud.folder / "python", '[[ $* != *bundle.py* ]] && exec "$REAL_PYTHON" "$@"\necho "bundle: no space left" >&2; exit 1'
+    )
+    done = cloud.deploy("--static-egress", secrets=_SECRETS, PYTHON=str(failing), REAL_PYTHON=sys.executable)
+    assert (done.returncode, done.stderr) == (1, "bundle: no space left\n")
+    assert cloud.calls() == []
 
 
 def _flags(call: str) -> dict[str, str]:

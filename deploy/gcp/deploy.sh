@@ -108,6 +108,15 @@ where() {
   if $dry_run || is_there "${describe[@]}"; then cloud "${@:2}"; fi
 }
 
+# The project's own environment, if there is one, else whatever Python is first.
+python=${PYTHON:-python3}
+if [ -z "${PYTHON:-}" ] && [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; fi
+
+check_python() {
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    fail "Python 3.11 or newer is needed; install it, or say where it is: PYTHON=/path/to/python3 deploy/gcp/deploy.sh ..."
+}
+
 lower() { tr 'A-Z_' 'a-z-' <<<"$1"; }
 secret_id() { echo "$service-$(lower "$1")"; }
 
@@ -144,6 +153,13 @@ check_secrets() {
       [[ $name != HOOK_* || ${#value} -ge 24 ]] || fail "$name is shorter than 24 characters; mitto-phone-hook secret makes a good one"
     fi
   done
+}
+
+stage_bundle() {
+  local bundle=(--out "$work/bundle")
+  if $redis || $redis_elsewhere; then bundle+=(--redis); fi
+  if [ -n "$prices" ]; then bundle+=(--prices "$prices"); fi
+  run "$python" "$root/deploy/bundle.py" "${bundle[@]}"
 }
 
 make_accounts() {
@@ -219,15 +235,13 @@ write_environment() {
 }
 
 deploy() {
-  local mounts='' name options=() bundle=(--out "$work/bundle")
+  local mounts='' name options=()
   for name in "${secrets[@]}"; do mounts+=",/secrets/$(lower "$name")/value=$(secret_id "$name"):latest"; done
   if $redis || $static_egress; then options+=("--network=$service" "--subnet=$service"); fi
   if $static_egress; then options+=(--vpc-egress=all-traffic); elif $redis; then options+=(--vpc-egress=private-ranges-only); fi
-  if $redis || $redis_elsewhere; then max_instances=${max_instances:-10} bundle+=(--redis); fi
-  if [ -n "$prices" ]; then bundle+=(--prices "$prices"); fi
+  if $redis || $redis_elsewhere; then max_instances=${max_instances:-10}; fi
   write_environment
   if $dry_run; then sed 's/^/# environment.yaml: /' "$work/environment.yaml"; fi
-  run python3 "$root/deploy/bundle.py" "${bundle[@]}"
   # SOURCE_DATE_EPOCH: the buildpack compiles our own files by time stamp, and its export changes every time stamp.
   # With this variable Python compiles by content, and the bytecode stays valid.
   cloud run deploy "$service" "--region=$region" "--source=$work/bundle" --function=send_phone_message --base-image=python313 \
@@ -265,8 +279,10 @@ if $undo; then
   exit
 fi
 if [ -n "$settings" ]; then check_settings; fi
+check_python
 check_login
 check_secrets
+stage_bundle
 services=(run cloudbuild artifactregistry secretmanager)
 if $redis || $static_egress; then services+=(compute); fi
 if $redis; then services+=(redis); fi
