@@ -271,12 +271,12 @@ def test_the_service_is_set_up_for_callers_who_wait_seconds_and_have_no_google_t
 
 def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cloud) -> None:
     settings = cloud.folder / "settings.env"
-    settings.write_text('# ours\n\nALLOWED_REGIONS=CH,DE\nMITTO_SENDER_ID=Mitto SMS\nBLOCKED_NUMBERS=+4179,+1"\\', encoding="utf-8")
+    settings.write_text('# ours\n\nALLOWED_REGIONS=CH,DE\nMITTO_SENDER_ID=Mitto SMS\nOUR_NOTE=a, "b"\\', encoding="utf-8")
     options: list[str | Path] = ["--redis", "--static-egress", "--settings", settings, "--secret", "HOOK_SECRETS_AUTH0"]
     done = cloud.deploy(*options, secrets=_SECRETS | {"HOOK_SECRETS_AUTH0": BEARER})
     assert (done.returncode, done.stderr) == (0, "")
     environment = cloud.environment()
-    assert environment.pop("BLOCKED_NUMBERS") == '+4179,+1"\\'
+    assert environment["OUR_NOTE"] == 'a, "b"\\'
     files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER, "/secrets/hook-secrets-auth0/value": BEARER}
     loaded = load(environment, files.__getitem__)
     assert loaded.allowed_regions == {"CH", "DE"}
@@ -306,6 +306,9 @@ def test_a_wrong_option_is_one_sentence(options: list[str], said: str, cloud: Cl
     assert not cloud.log.exists()
 
 
+TOO_LATE = "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after it told it to stop"
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -313,14 +316,70 @@ def test_a_wrong_option_is_one_sentence(options: list[str], said: str, cloud: Cl
         ("HOOK_SECRETS_AUTH0=abc", "HOOK_SECRETS_AUTH0 is a secret: keep it out of --settings"),
         ("export LOG_LEVEL=DEBUG", "line 1 of --settings is not NAME=value"),
         ('MITTO_SENDER_ID="Mitto SMS"', "line 1 of --settings: leave the quotation marks out"),
+        ("LIMITS=off\n\nLIMITS=off", "line 3 of --settings has LIMITS a second time: keep one of the two"),
+        ("HOOK_SECRETS_FILE=/x", "HOOK_SECRETS_FILE names a file that the cloud does not have: leave the line out"),
+        ("STORE_URL_FILE=/x", "STORE_URL_FILE names a file that the cloud does not have: leave the line out"),
+        ("PRICES_FILE=/x", "PRICES_FILE is set by --prices FILE, which takes the file along: leave the line out"),
+        ("PORT=99", "PORT is set by Cloud Run: leave the line out"),
+        ("GOOGLE_CLOUD_PROJECT=x", "GOOGLE_CLOUD_PROJECT is set by this script: leave the line out"),
+        *((f"DEADLINE_SECONDS={seconds}", TOO_LATE) for seconds in ("20", "10", "10.0", "010", "1e1")),
     ],
-    ids=lambda value: value.partition("=")[0],
+    ids=lambda value: value.partition("\n")[0].partition(": ")[0],
 )
 def test_a_wrong_settings_file_stops_before_the_deployment(line: str, said: str, cloud: Cloud) -> None:
     (cloud.folder / "settings.env").write_text(f"{line}\n", encoding="utf-8")
     done = cloud.deploy("--settings", cloud.folder / "settings.env", secrets=_SECRETS)
     assert (done.returncode, done.stderr) == (2, f"deploy.sh: {said}\n")
     assert not cloud.log.exists(), "nothing has been made"
+
+
+WRONG = {
+    "ALLOWED_REGIONS=SWITZERLAND": ["ALLOWED_REGIONS must be ISO 3166 regions such as CH,DE,GB, or * for all (entry 1 is none)"],
+    "MAX_SEGMENTS=a\nDEADLINE_SECONDS=0.1": [
+        "DEADLINE_SECONDS must be seconds from 0.5 to 25",
+        "MAX_SEGMENTS must be a whole number from 1 to 20",
+    ],
+    "BUDGET_PER_DAY=1": ["BUDGET_PER_HOUR and BUDGET_PER_DAY need PRICES_FILE"],
+    'MITTO_SENDER_ID=Zürich "1"': [
+        "MITTO_SENDER_ID must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits"
+    ],
+}
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["deploy", "dry run"])
+@pytest.mark.parametrize("lines", WRONG)
+def test_the_settings_are_read_as_the_function_reads_them(lines: str, options: list[str], cloud: Cloud) -> None:
+    (cloud.folder / "settings.env").write_text(f"LOG_LEVEL=INFO\n{lines}\n", encoding="utf-8")
+    done = cloud.deploy("--settings", cloud.folder / "settings.env", *options, secrets=_SECRETS)
+    assert (done.returncode, done.stdout) == (2, "")
+    said = "deploy.sh: with this the function would not start; README.md explains every setting:"
+    assert done.stderr.splitlines() == [said, *WRONG[lines]]
+    assert options or cloud.calls() == []
+
+
+def test_prices_new_secrets_and_names_are_read_as_the_function_reads_them(cloud: Cloud) -> None:
+    settings, prices = cloud.folder / "settings.env", cloud.folder / "mine.csv"
+    settings.write_text("LIMIT=recipient=5/hour\n", encoding="utf-8")
+    prices.write_text("CH,0.05\n", encoding="utf-8")
+    done = cloud.deploy("--settings", settings, "--prices", prices, secrets=_SECRETS | {"HOOK_SECRETS": f"'{BEARER}'"})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "deploy.sh: LIMIT is no setting, nothing reads it; README.md has the names of all settings",
+        "deploy.sh: with this the function would not start; README.md explains every setting:",
+        "HOOK_SECRETS stands in quotation marks: leave them out",
+        "PRICES_FILE needs a line for all other regions: *,price",
+    ]
+    assert BEARER not in done.stderr
+
+
+def test_a_python_without_the_packages_says_that_values_are_not_checked(cloud: Cloud) -> None:
+    (cloud.folder / "settings.env").write_text("ALLOWED_REGIONS=SWITZERLAND\n", encoding="utf-8")
+    bare = _program(cloud.folder / "python", f'exec {shlex.quote(sys.executable)} -I -S "$@"')
+    done = cloud.deploy("--settings", cloud.folder / "settings.env", secrets=_SECRETS, PYTHON=str(bare))
+    assert done.returncode == 0
+    assert done.stderr == (
+        "Values of settings are not checked: this Python lacks the function's packages. make ready makes a .venv with them.\n"
+    )
 
 
 def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
@@ -336,9 +395,6 @@ def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
     [deploy] = [call for call in cloud.calls() if "run deploy" in call]
     assert _flags(deploy)["max-instances"] == "10"
     assert not any("redis instances" in call for call in cloud.calls())
-    settings.write_text("STORE_URL=redis://10.0.0.5\nPRICES_FILE=/prices.csv\n", encoding="utf-8")
-    both = cloud.deploy("--settings", settings, "--prices", prices, secrets=_SECRETS)
-    assert (both.returncode, both.stderr) == (2, "deploy.sh: --prices sets PRICES_FILE itself: leave one of the two out\n")
     both = cloud.deploy("--settings", settings, "--redis", secrets=_SECRETS)
     assert (both.returncode, both.stderr) == (2, "deploy.sh: --redis sets STORE_URL itself: leave one of the two out\n")
 

@@ -31,7 +31,7 @@ fail() {
 
 project='' region='' settings='' prices='' service=mitto-phone-hook max_instances=''
 static_egress=false redis=false redis_elsewhere=false dry_run=false undo=false
-secrets=(MITTO_API_KEY HOOK_SECRETS)
+secrets=(MITTO_API_KEY HOOK_SECRETS) new_secrets=()
 while [ $# -gt 0 ]; do
   case $1 in
     --project | --region | --settings | --prices | --service | --secret | --max-instances) [ $# -ge 2 ] || fail "$1 needs a value" ;;
@@ -124,7 +124,7 @@ readonly comment='^[[:space:]]*(#.*)?$' assignment='^([A-Z][A-Z0-9_]*)=(.*)$'
 
 # What can be wrong with what was given is said before anything is made that costs money.
 check_settings() {
-  local line name value number=0
+  local line name value number=0 names=' '
   while IFS= read -r line || [ -n "$line" ]; do
     line=${line%$'\r'} number=$((number + 1))
     if [[ $line =~ $comment ]]; then continue; fi
@@ -134,7 +134,18 @@ check_settings() {
       fail "$name is a secret: keep it out of --settings"
     fi
     [[ $value != [\"\']* ]] || fail "line $number of --settings: leave the quotation marks out"
-    [[ $name != PRICES_FILE || -z $prices ]] || fail "--prices sets PRICES_FILE itself: leave one of the two out"
+    [[ $names != *" $name "* ]] || fail "line $number of --settings has $name a second time: keep one of the two"
+    names+="$name "
+    case $name in
+      PRICES_FILE) fail "PRICES_FILE is set by --prices FILE, which takes the file along: leave the line out" ;;
+      *_FILE) fail "$name names a file that the cloud does not have: leave the line out" ;;
+      GOOGLE_CLOUD_PROJECT | XDG_RUNTIME_DIR) fail "$name is set by this script: leave the line out" ;;
+      PORT | K_* | FUNCTION_*) fail "$name is set by Cloud Run: leave the line out" ;;
+      DEADLINE_SECONDS)
+        [[ -z $value || $value =~ ^0*[0-9](\.[0-9]*)?$ ]] ||
+          fail "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after it told it to stop"
+        ;;
+    esac
     if [ "$name" = STORE_URL ]; then
       ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
       if [[ $value == redis* ]]; then redis_elsewhere=true; fi
@@ -151,8 +162,21 @@ check_secrets() {
       [ -n "${!name:-}" ] || fail "Secret Manager has no $(secret_id "$name"); set $name for this one run"
       value=${!name}
       [[ $name != HOOK_* || ${#value} -ge 24 ]] || fail "$name is shorter than 24 characters; mitto-phone-hook secret makes a good one"
+      new_secrets+=("$name")
     fi
   done
+}
+
+# The rest is for the function itself to judge, where the Python here has the packages that it needs.
+read_settings() {
+  local problems status=0
+  problems=$("$python" -B "$root/deploy/gcp/check_settings.py" "$work/environment.yaml" "$prices" \
+    ${new_secrets[@]+"${new_secrets[@]}"}) || status=$?
+  case $status in
+    0) ;;
+    3) echo "Values of settings are not checked: this Python lacks the function's packages. make ready makes a .venv with them." >&2 ;;
+    *) fail "with this the function would not start; README.md explains every setting:"$'\n'"$problems" ;;
+  esac
 }
 
 stage_bundle() {
@@ -214,7 +238,8 @@ redis_host() {
   fi
 }
 
-# Commas in values would end them in --set-env-vars; a YAML file takes any value.
+# Commas in values would end them in --set-env-vars; a YAML file takes any value. The address of a Redis that is still to be made
+# comes later.
 write_environment() {
   local line name value
   {
@@ -223,7 +248,6 @@ write_environment() {
     # Where the server puts its control socket; without a writable place it complains at every start.
     echo "XDG_RUNTIME_DIR=/tmp"
     for name in "${secrets[@]}"; do echo "${name}_FILE=/secrets/$(lower "$name")/value"; done
-    if $redis; then echo "STORE_URL=redis://$(redis_host):6379"; fi
     if [ -n "$prices" ]; then echo "PRICES_FILE=/workspace/prices.csv"; fi
     if [ -n "$settings" ]; then cat "$settings"; fi
   } | while IFS= read -r line || [ -n "$line" ]; do
@@ -235,12 +259,15 @@ write_environment() {
 }
 
 deploy() {
-  local mounts='' name options=()
+  local mounts='' name host options=()
   for name in "${secrets[@]}"; do mounts+=",/secrets/$(lower "$name")/value=$(secret_id "$name"):latest"; done
   if $redis || $static_egress; then options+=("--network=$service" "--subnet=$service"); fi
   if $static_egress; then options+=(--vpc-egress=all-traffic); elif $redis; then options+=(--vpc-egress=private-ranges-only); fi
   if $redis || $redis_elsewhere; then max_instances=${max_instances:-10}; fi
-  write_environment
+  if $redis; then
+    host=$(redis_host)
+    echo "STORE_URL: \"redis://$host:6379\"" >>"$work/environment.yaml"
+  fi
   if $dry_run; then sed 's/^/# environment.yaml: /' "$work/environment.yaml"; fi
   # SOURCE_DATE_EPOCH: the buildpack compiles our own files by time stamp, and its export changes every time stamp.
   # With this variable Python compiles by content, and the bytecode stays valid.
@@ -282,6 +309,8 @@ if [ -n "$settings" ]; then check_settings; fi
 check_python
 check_login
 check_secrets
+write_environment
+read_settings
 stage_bundle
 services=(run cloudbuild artifactregistry secretmanager)
 if $redis || $static_egress; then services+=(compute); fi
