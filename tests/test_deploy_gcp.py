@@ -574,3 +574,29 @@ def test_script_and_terraform_deploy_the_same_service(cloud: Cloud, parsed: dict
     numbers = {"periodSeconds": "period_seconds", "timeoutSeconds": "timeout_seconds", "failureThreshold": "failure_threshold"}
     told = dict(part.split("=") for part in flags["startup-probe"].split(","))
     assert told == {"httpGet.path": probe["http_get"][0]["path"]} | {flag: str(probe[name]) for flag, name in numbers.items()}
+
+
+def test_terraform_counts_a_redis_of_ones_own_as_the_script_does(parsed: dict[Path, list[Block]]) -> None:
+    resources = _of_module(parsed, TERRAFORM, "resource")
+    names = {name: value for body in _locals(parsed, TERRAFORM) for name, value in body.items()}
+    assert names["has_shared_store"] == '${var.redis || startswith(lookup(var.settings, "STORE_URL", ""), "redis")}'
+    [template] = resources["google_cloud_run_v2_service", "hook"]["template"]
+    assert template["scaling"][0]["max_instance_count"] == "${coalesce(var.max_instances, local.has_shared_store ? 10 : 1)}"
+    [either] = _preconditions(resources["google_redis_instance", "store"])
+    assert either == "${!local.has_own_store_url}"
+    assert names["has_own_store_url"] == '${contains(keys(var.settings), "STORE_URL")}'
+
+
+def test_terraform_notices_a_bundle_without_the_redis_client(parsed: dict[Path, list[Block]], tmp_path: Path) -> None:
+    conditions = _preconditions(_of_module(parsed, TERRAFORM, "resource")["google_storage_bucket_object", "bundle"])
+    [client] = [condition for condition in conditions if "redis" in condition]
+    assert client.startswith("${!local.has_shared_store || ")
+    [pattern] = re.findall(r'regex\("(.*?)", file\("\$\{var\.bundle\}/requirements\.txt"\)\)', client)
+    for options in ([], ["--redis"]):
+        run(sys.executable, ROOT / "deploy" / "bundle.py", "--out", tmp_path / "bundle", *options)
+        requirements = (tmp_path / "bundle" / "requirements.txt").read_text(encoding="utf-8")
+        assert bool(re.search(pattern, requirements)) is bool(options)
+
+
+def _preconditions(resource: dict[str, Any]) -> list[str]:
+    return [precondition["condition"] for lifecycle in resource["lifecycle"] for precondition in lifecycle["precondition"]]

@@ -2,9 +2,12 @@
 
 locals {
   # A secret's setting names its place twice: as the secret's id and as the folder where it is mounted.
-  secrets    = { for name in var.secrets : name => lower(replace(name, "_", "-")) }
-  base_image = "${var.region}-docker.pkg.dev/serverless-runtimes/${var.base_image}"
-  image      = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}/${var.service}"
+  secrets           = { for name in var.secrets : name => lower(replace(name, "_", "-")) }
+  base_image        = "${var.region}-docker.pkg.dev/serverless-runtimes/${var.base_image}"
+  image             = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}/${var.service}"
+  has_own_store_url = contains(keys(var.settings), "STORE_URL")
+  # A Redis that is made here, or one of yours: either way several instances share what they know.
+  has_shared_store = var.redis || startswith(lookup(var.settings, "STORE_URL", ""), "redis")
   apis = concat(
     ["run", "cloudbuild", "artifactregistry", "secretmanager", "logging", "monitoring"],
     local.has_network ? ["compute"] : [],
@@ -115,6 +118,10 @@ resource "google_storage_bucket_object" "bundle" {
       condition     = fileexists("${var.bundle}/main.py") && fileexists("${var.bundle}/requirements.txt")
       error_message = "There is no bundle; run python3 deploy/bundle.py first."
     }
+    precondition {
+      condition     = !local.has_shared_store || can(regex("(?m)^redis==", file("${var.bundle}/requirements.txt")))
+      error_message = "The bundle lacks the Redis client; run python3 deploy/bundle.py --redis first."
+    }
   }
 }
 
@@ -152,7 +159,7 @@ resource "google_cloud_run_v2_service" "hook" {
     max_instance_request_concurrency = var.concurrency
 
     scaling {
-      max_instance_count = coalesce(var.max_instances, var.redis ? 10 : 1)
+      max_instance_count = coalesce(var.max_instances, local.has_shared_store ? 10 : 1)
     }
 
     containers {

@@ -74,4 +74,11 @@ resource "google_redis_instance" "store" {
   authorized_network = google_compute_network.own[0].id
   connect_mode       = "DIRECT_PEERING"
   depends_on         = [google_project_service.api]
+
+  lifecycle {
+    precondition {
+      condition     = !local.has_own_store_url
+      error_message = "redis = true sets STORE_URL itself: leave one of the two out."
+    }
+  }
 }

@@ -21,7 +21,7 @@ variable "service" {
 }
 
 variable "bundle" {
-  description = "Folder that deploy/bundle.py staged. With redis = true it must be staged with --redis."
+  description = "Folder that deploy/bundle.py staged. With redis = true, or a Redis in STORE_URL, it must be staged with --redis."
   type        = string
   default     = "../../../build/bundle"
 }
@@ -73,7 +73,7 @@ variable "min_instances" {
 }
 
 variable "max_instances" {
-  description = "Most instances at once; without redis each one knows only its own messages."
+  description = "Most instances at once (default: 1, and 10 with a Redis); without a Redis each one knows only its own messages."
   type        = number
   default     = null
 }
