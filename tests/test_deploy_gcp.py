@@ -54,7 +54,8 @@ _GCLOUD = r"""
 { printf 'gcloud '; printf '%q ' "$@"; echo; } >>"$FAKE_LOG"
 case "$*" in
   *--format=value\(host\)*) echo 10.8.0.3 ;;
-  *--format=value*) echo answer ;;
+  *--format=value\(address\)*) echo 198.51.100.7 ;;
+  *--format=value\(status.url\)*) echo https://hook.invalid ;;
   "projects describe "*) [ "$FAKE_LOGIN" = yes ] || { echo "$FAKE_SAYS" >&2; exit 1; } ;;
   *" describe "*) [ "$FAKE_EXISTS" = yes ] || { echo "$FAKE_SAYS" >&2; exit 1; } ;;
   "secrets create "*) cat >"$FAKE_LOG.$3" ;;
@@ -169,6 +170,14 @@ def test_no_secret_is_printed_or_passed_as_an_argument(options: list[str], cloud
         assert (cloud.folder / "calls.mitto-phone-hook-mitto-api-key").read_text(encoding="utf-8") == API_KEY
         assert (cloud.folder / "calls.mitto-phone-hook-hook-secrets").read_text(encoding="utf-8") == _SECRETS["HOOK_SECRETS"]
         assert API_KEY not in str(cloud.environment())
+
+
+def test_the_last_line_is_the_url_and_every_line_says_what_it_is(cloud: Cloud) -> None:
+    assert cloud.deploy(exists=True).stdout.splitlines()[-1] == "URL: https://hook.invalid"
+    assert cloud.deploy("--static-egress", exists=True).stdout.splitlines()[-2:] == [
+        "Address for Mitto's allow-list: 198.51.100.7",
+        "URL: https://hook.invalid",
+    ]
 
 
 def test_a_second_run_makes_nothing_and_needs_no_secret(cloud: Cloud) -> None:

@@ -281,8 +281,12 @@ deploy() {
 }
 
 report() {
+  if $static_egress; then
+    $dry_run || printf "Address for Mitto's allow-list: "
+    cloud compute addresses describe "$service" "--region=$region" "--format=value(address)"
+  fi
+  $dry_run || printf 'URL: '
   cloud run services describe "$service" "--region=$region" "--format=value(status.url)"
-  if $static_egress; then cloud compute addresses describe "$service" "--region=$region" "--format=value(address)"; fi
 }
 
 undo_all() {
