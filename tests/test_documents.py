@@ -81,6 +81,15 @@ def test_every_command_of_the_readme_has_a_test() -> None:
     assert tested == COMMANDS
 
 
+TEXTS = sorted(path for pattern in ("*.md", "docs/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in documents.ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(documents.ROOT)))
+def test_a_sentence_begins_with_a_capital_letter(path: Path) -> None:
+    prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert re.findall(r"\w+\. [a-z]\w*", prose) == []
+
+
 def test_the_gate_runs_the_commands_for_developers() -> None:
     gate = (documents.ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert set(gate) >= RUN_BY_THE_GATE
