@@ -54,7 +54,7 @@ lock: ready ## Renew the exact versions and hashes in deploy/requirements*.txt
 	@$(BIN)/python deploy/bundle.py --lock
 
 clean: ## Remove everything that the other targets made
-	@rm -rf $(VENV) build benchmarks/.cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(VENV).log build benchmarks/.cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # The stamp says that a set-up was finished once; this, that it still works.
 ready: $(READY)

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,21 @@ TEXTS = sorted(path for pattern in ("*.md", "docs/*.md", "deploy/*/*.md", "bench
 def test_a_sentence_begins_with_a_capital_letter(path: Path) -> None:
     prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert re.findall(r"\w+\. [a-z]\w*", prose) == []
+
+
+def test_clean_takes_away_what_a_set_up_that_failed_leaves(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(documents.ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" != -m ] || { echo "no venv here"; exit 1; }\n', encoding="utf-8")
+    python.chmod(0o755)
+    before = set(tmp_path.iterdir())
+    make = ["/usr/bin/env", "make", "--silent", "--directory", str(tmp_path)]
+    failed = subprocess.run([*make, "ready", f"PYTHON={python}"], capture_output=True, text=True, timeout=20, check=False)
+    assert failed.returncode
+    assert "no venv here" in failed.stderr
+    subprocess.run([*make, "clean"], timeout=20, check=True)
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_the_gate_runs_the_commands_for_developers() -> None:
