@@ -1,21 +1,25 @@
 """What can be turned: the function's settings, the lengths of a run, its load."""
 
+import base64
 from dataclasses import dataclass
 
 API_KEY = "key-of-the-benchmarks-0001"
 BEARER = "bearer-secret-of-the-benchmarks-0001"
+SIGNING_KEY = b"signing-key-of-the-benchmarks-01"
 
 FUNCTION_SETTINGS = {
     "MITTO_API_KEY": API_KEY,
-    "HOOK_SECRETS": BEARER,
+    "HOOK_SECRETS": f"{BEARER} whsec_{base64.b64encode(SIGNING_KEY).decode()}",
     "ALLOWED_REGIONS": "CH,DE,GB,US",
     "BLOCKED_NUMBERS": "+18765550123,+4419",
     "LIMITS": "total=9000000/hour,9000000/day",
 }
-"""Our function's environment, everything else at its default: with ledger, limits and log.
+"""Our function's environment, everything else at its default: destinations, ledger and limits in memory, log.
 
-``load.lua`` stays inside the limits per number, block of numbers, address and region; the one on the total would end
-a run after seconds, so it is counted like all others but wide.
+wrk's calls are signed; those that the benchmark makes itself bring the bearer secret. Budgets in money are off, as they
+are by default, and no call goes to a country that the settings do not name. ``load.lua`` stays inside the limits per
+number, block of numbers and address; the one on the total would end a run after seconds, so it is counted like all
+others but wide.
 """
 
 SHORT_WINDOWS = {

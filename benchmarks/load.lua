@@ -1,8 +1,17 @@
 -- Every request is a call of its own: its number, code, text and address occur once in a run of the function, so that
 -- neither a ledger nor a limit per number, block of numbers or address ever answers in the place of Mitto.
--- Usage: wrk -s load.lua URL -- FIRST SECRET
+-- Every call is signed as Standard Webhooks says, by the libcrypto with which wrk speaks TLS.
+-- Usage: wrk -s load.lua URL -- FIRST KEY [MOST], with the signing key in hexadecimal digits; after MOST answers it begins no call.
 
-local number = 0
+local ffi = require("ffi")
+ffi.cdef[[
+const void *EVP_sha256(void);
+unsigned char *HMAC(const void *md, const void *key, int key_length, const char *data, size_t length, unsigned char *out, void *out_length);
+int EVP_EncodeBlock(char *out, const unsigned char *data, int length);
+]]
+
+local number, key, most, answers = 0, "", 0, 0
+local digest, encoded = ffi.new("unsigned char[32]"), ffi.new("char[48]")
 
 -- The digits that count fastest stand in the block of a number, not at its end.
 local recipients = {
@@ -15,7 +24,22 @@ local recipients = {
 function init(arguments)
   number = tonumber(arguments[1])
   wrk.headers["Content-Type"] = "application/json"
-  wrk.headers["Authorization"] = "Bearer " .. arguments[2]
+  key = arguments[2]:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)
+  most = tonumber(arguments[3] or "0")
+  if most > 0 then
+    function response()
+      answers = answers + 1
+      if answers >= most then wrk.thread:stop() end
+    end
+  end
+end
+
+local function sign(body)
+  local id, now = "msg_" .. number, tostring(os.time())
+  local signed = id .. "." .. now .. "." .. body
+  ffi.C.HMAC(ffi.C.EVP_sha256(), key, #key, signed, #signed, digest, nil)
+  wrk.headers["webhook-id"], wrk.headers["webhook-timestamp"] = id, now
+  wrk.headers["webhook-signature"] = "v1," .. ffi.string(encoded, ffi.C.EVP_EncodeBlock(encoded, digest, 32))
 end
 
 function request()
@@ -27,6 +51,7 @@ function request()
     .. '"message_type":"sms","action":"second-factor-authentication","language":"en","code":"' .. code .. '","ip":"' .. address
     .. '","user_agent":"Mozilla/5.0","client":{"client_id":"1235","name":"Test Application","client_metadata":{}},'
     .. '"user":{"user_id":"auth0|' .. number .. '","name":"Billie Magnusson","email":"billie@email.com"}}}'
+  sign(body)
   return wrk.format("POST", nil, nil, body)
 end
 

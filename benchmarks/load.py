@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.configuration import BEARER, PAYLOAD
+from benchmarks.configuration import BEARER, PAYLOAD, SIGNING_KEY
 from benchmarks.running import HOST, as_json, run_tool
 
 _SCRIPT = Path(__file__).parent / "load.lua"
@@ -48,10 +48,10 @@ class Generator:
         self._core = core
         self._number = 0
 
-    def wrk(self, port: int, *, in_flight: int, seconds: int, path: str = "/") -> Load:
-        """Keep ``in_flight`` calls under way for some seconds."""
+    def wrk(self, port: int, *, in_flight: int, seconds: int, path: str = "/", most: int = 0) -> Load:
+        """Keep ``in_flight`` calls under way for some seconds, and begin none when ``most`` of them are answered."""
         command = ["taskset", "-c", str(self._core), "wrk", "-t", "1", "-c", str(in_flight), "-d", f"{seconds}s", "--timeout", "15s"]
-        command += ["-s", str(_SCRIPT), f"http://{HOST}:{port}{path}", "--", str(self._number), BEARER]
+        command += ["-s", str(_SCRIPT), f"http://{HOST}:{port}{path}", "--", str(self._number), SIGNING_KEY.hex(), str(most)]
         output = run_tool(command, timeout=seconds + _GRACE_SECONDS)
         seen = json.loads(next(line for line in output.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT "))
         self._number += seen["requests"] + _GAP

@@ -1,6 +1,7 @@
 """What happens in one round: every contestant is started, warmed, loaded and ended, one after the other."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class Bench:
         self.results.add(self.round_number, DIRECT, one.fault, p50_ms=one.p50_ms, p99_ms=one.p99_ms)
         self.delayed.set_delay(DELAY_MS)
         for in_flight, figure in ((IN_FLIGHT, "rps_delayed"), (MANY_IN_FLIGHT, "rps_delayed_many")):
-            load = self.load.wrk(_port(self.delayed.url), in_flight=in_flight, seconds=1, path="/sms.json")
+            for seconds in (1, self.lengths.load_seconds):  # warm first, as every contestant
+                load = self.load.wrk(_port(self.delayed.url), in_flight=in_flight, seconds=seconds, path="/sms.json")
             held = self.delayed.most_in_flight()
             fault = load.fault or (None if held >= in_flight else f"the stub held only {held} of {in_flight}")
             self.results.add(self.round_number, DIRECT, fault, **{figure: load.rps, f"{figure}_p50_ms": load.p50_ms})
@@ -53,10 +55,12 @@ class Bench:
         with self._started(contestant, self.instant.url) as server:
             requests, speed, fault = 0, 0.0, None
             for step in steps:
+                in_flight = min(IN_FLIGHT, step // 100)
                 while requests < step and not fault:
-                    seconds = min(max(round((step - requests) / speed), 1), _LONGEST_MEMORY_SLICE_SECONDS) if speed else 1
-                    load = self.load.wrk(server.port, in_flight=min(IN_FLIGHT, step // 100), seconds=seconds)
-                    requests, speed, fault = requests + load.requests, load.rps, load.fault
+                    # wrk sends no more than it is told, but ends only when its time is over.
+                    seconds = min(math.ceil((step - requests) / speed), _LONGEST_MEMORY_SLICE_SECONDS) if speed else 1
+                    load = self.load.wrk(server.port, in_flight=in_flight, seconds=seconds, most=step - requests)
+                    requests, speed, fault = requests + load.requests, in_flight * 1000 / max(load.p50_ms, 0.001), load.fault
                 memory = memory_mib(server.pid)
                 self.results.add(
                     self.round_number, contestant.name, fault, **{f"memory_{step}_mib": memory, f"memory_{step}_after": requests}

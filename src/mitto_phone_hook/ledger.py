@@ -125,5 +125,5 @@ def _earlier(entry: Entry) -> Result:
 
 def _settled(pending: Entry, result: Result) -> Entry | None:
     if result.outcome is Outcome.ACCEPTED:
-        return pending._replace(state="accepted", message_id=result.message_id, segments=result.segments)
+        return Entry("accepted", pending.owner, result.message_id, result.segments)
     return pending._replace(state="unknown") if result.outcome in MAY_HAVE_LEFT else None

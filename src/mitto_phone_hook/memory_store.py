@@ -37,8 +37,9 @@ class MemoryStore:
         kept = self._entries.get(key)
         if kept is not None and kept[1].owner != owner and (entry is None or kept[1].state != "pending"):
             return
-        self._entries.pop(key, None)
-        if entry is not None:
+        if entry is None:
+            self._entries.pop(key, None)
+        else:
             self._put(key, entry, self._clock())
 
     async def find(self, key: str) -> Entry | None:
