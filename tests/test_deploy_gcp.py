@@ -302,7 +302,8 @@ def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cl
     [
         (["--settings", "nowhere"], "--settings names a file that cannot be read"),
         (["--service", "Hook"], "--service takes 6 to 24 lower-case letters, digits and hyphens"),
-        (["--secret", "LIMITS"], "--secret takes HOOK_SECRETS_ with the name of a platform"),
+        (["--secret", "LIMITS"], "--secret takes HOOK_SECRETS_ with the name of a platform, or STORE_URL"),
+        (["--redis", "--secret", "STORE_URL"], "--redis sets STORE_URL itself: leave one of the two out"),
         (["--colour"], "unknown option --colour; --help lists them"),
         (["--max-instances"], "--max-instances needs a value"),
         (["--project", ""], "--project is missing; --help shows the usage"),
@@ -406,6 +407,22 @@ def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
     assert not any("redis instances" in call for call in cloud.calls())
     both = cloud.deploy("--settings", settings, "--redis", secrets=_SECRETS)
     assert (both.returncode, both.stderr) == (2, "deploy.sh: --redis sets STORE_URL itself: leave one of the two out\n")
+
+
+def test_a_redis_with_a_password_is_mounted_and_never_an_open_setting(cloud: Cloud) -> None:
+    url = "rediss://user:password@redis.example"
+    done = cloud.deploy("--secret", "STORE_URL", secrets=_SECRETS | {"STORE_URL": url})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert cloud.environment()["STORE_URL_FILE"] == "/secrets/store-url/value"
+    [deploy] = [call for call in cloud.calls() if "run deploy" in call]
+    assert "/secrets/store-url/value=mitto-phone-hook-store-url:latest" in deploy
+    assert _flags(deploy)["max-instances"] == "10"
+    assert cloud.deploy("--secret", "STORE_URL", exists=True, secrets=_SECRETS).returncode == 0
+    settings = cloud.folder / "settings.env"
+    settings.write_text(f"STORE_URL={url}\n", encoding="utf-8")
+    open_setting = cloud.deploy("--settings", settings, secrets=_SECRETS)
+    assert (open_setting.returncode, "password" in open_setting.stderr) == (2, True)
+    assert url not in open_setting.stderr
 
 
 def test_a_secret_that_is_there_is_kept_and_that_is_said(cloud: Cloud) -> None:
@@ -588,12 +605,13 @@ def test_script_and_terraform_deploy_the_same_service(cloud: Cloud, parsed: dict
 def test_terraform_counts_a_redis_of_ones_own_as_the_script_does(parsed: dict[Path, list[Block]]) -> None:
     resources = _of_module(parsed, TERRAFORM, "resource")
     names = {name: value for body in _locals(parsed, TERRAFORM) for name, value in body.items()}
-    assert names["has_shared_store"] == '${var.redis || startswith(lookup(var.settings, "STORE_URL", ""), "redis")}'
+    shared = ["var.redis", 'contains(var.secrets, "STORE_URL")', 'startswith(lookup(var.settings, "STORE_URL", ""), "redis")']
+    assert names["has_shared_store"] == f"${{{' || '.join(shared)}}}"
     [template] = resources["google_cloud_run_v2_service", "hook"]["template"]
     assert template["scaling"][0]["max_instance_count"] == "${coalesce(var.max_instances, local.has_shared_store ? 10 : 1)}"
     [either] = _preconditions(resources["google_redis_instance", "store"])
     assert either == "${!local.has_own_store_url}"
-    assert names["has_own_store_url"] == '${contains(keys(var.settings), "STORE_URL")}'
+    assert names["has_own_store_url"] == '${contains(keys(var.settings), "STORE_URL") || contains(var.secrets, "STORE_URL")}'
 
 
 def test_terraform_notices_a_bundle_without_the_redis_client(parsed: dict[Path, list[Block]], tmp_path: Path) -> None:

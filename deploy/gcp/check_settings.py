@@ -18,8 +18,8 @@ try:
 except ImportError:
     sys.exit(3)
 
-STORED = "x" * 24
-"""Stands for a secret that is stored already; each of them may look like this."""
+STORED, STORED_URL = "x" * 24, "redis://stored"
+"""Stand for secrets that are stored already; each of them may look like this."""
 
 
 def main(environment_file: str, prices: str, *secrets: str) -> int:
@@ -30,7 +30,9 @@ def main(environment_file: str, prices: str, *secrets: str) -> int:
     mounted = {environment[f"{name}_FILE"]: os.environ[name] for name in secrets}
 
     def read_file(path: str) -> str:
-        return Path(prices).read_text(encoding="utf-8") if path == environment.get("PRICES_FILE") else mounted.get(path, STORED)
+        if path == environment.get("PRICES_FILE"):
+            return Path(prices).read_text(encoding="utf-8")
+        return mounted.get(path, STORED_URL if path == environment.get("STORE_URL_FILE") else STORED)
 
     for name in unknown(environment):
         print(f"deploy.sh: {name} is no setting, nothing reads it; README.md has the names of all settings", file=sys.stderr)

@@ -12,7 +12,7 @@ Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
 
   --settings FILE      the function's settings, one NAME=value a line; see deploy/gcp/settings.example.env
   --service NAME       name of the service, and start of every other name (default: mitto-phone-hook)
-  --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0; may be repeated
+  --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0, or STORE_URL with its password; may be repeated
   --static-egress      leave Google by one fixed address, for Mitto's allow-list
   --redis              a Redis of its own, so that several instances share what they know
   --prices FILE        what a segment costs by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; goes into the bundle
@@ -58,7 +58,12 @@ done
 # The id of a service account, which the name begins, has 30 characters at most.
 [[ $service =~ ^[a-z][a-z0-9-]{4,22}[a-z0-9]$ ]] || fail "--service takes 6 to 24 lower-case letters, digits and hyphens"
 for name in "${secrets[@]}"; do
-  [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ ]] || fail "--secret takes HOOK_SECRETS_ with the name of a platform"
+  [[ $name =~ ^(MITTO_API_KEY|STORE_URL|HOOK_SECRETS(_[A-Z0-9]+)?)$ ]] ||
+    fail "--secret takes HOOK_SECRETS_ with the name of a platform, or STORE_URL"
+  if [ "$name" = STORE_URL ]; then
+    ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
+    redis_elsewhere=true
+  fi
 done
 [ -z "$settings" ] || [ -r "$settings" ] || fail "--settings names a file that cannot be read"
 [ -z "$prices" ] || [ -r "$prices" ] || fail "--prices names a file that cannot be read"
@@ -148,6 +153,7 @@ check_settings() {
     esac
     if [ "$name" = STORE_URL ]; then
       ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
+      [[ $value != *@* ]] || fail "STORE_URL holds a password: keep it out of --settings, and say --secret STORE_URL"
       if [[ $value == redis* ]]; then redis_elsewhere=true; fi
     fi
   done <"$settings"

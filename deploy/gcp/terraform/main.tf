@@ -5,9 +5,9 @@ locals {
   secrets           = { for name in var.secrets : name => lower(replace(name, "_", "-")) }
   base_image        = "${var.region}-docker.pkg.dev/serverless-runtimes/${var.base_image}"
   image             = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}/${var.service}"
-  has_own_store_url = contains(keys(var.settings), "STORE_URL")
+  has_own_store_url = contains(keys(var.settings), "STORE_URL") || contains(var.secrets, "STORE_URL")
   # A Redis that is made here, or one of yours: either way several instances share what they know.
-  has_shared_store = var.redis || startswith(lookup(var.settings, "STORE_URL", ""), "redis")
+  has_shared_store = var.redis || contains(var.secrets, "STORE_URL") || startswith(lookup(var.settings, "STORE_URL", ""), "redis")
   apis = concat(
     ["run", "cloudbuild", "artifactregistry", "secretmanager", "logging", "monitoring"],
     local.has_network ? ["compute"] : [],

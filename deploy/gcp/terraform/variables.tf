@@ -41,6 +41,11 @@ variable "settings" {
     condition     = alltrue([for name in keys(var.settings) : !can(regex("^(MITTO_API_KEY|HOOK_SECRETS)", name))])
     error_message = "Secrets would end up in Terraform's state: keep them in Secret Manager and name them in \"secrets\"."
   }
+
+  validation {
+    condition     = !strcontains(lookup(var.settings, "STORE_URL", ""), "@")
+    error_message = "STORE_URL holds a password: keep it in Secret Manager and name it in \"secrets\"."
+  }
 }
 
 variable "secrets" {
@@ -49,8 +54,8 @@ variable "secrets" {
   default     = ["MITTO_API_KEY", "HOOK_SECRETS"]
 
   validation {
-    condition     = alltrue([for name in var.secrets : can(regex("^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$", name))])
-    error_message = "MITTO_API_KEY, HOOK_SECRETS, or HOOK_SECRETS_ with the name of a platform."
+    condition     = alltrue([for name in var.secrets : can(regex("^(MITTO_API_KEY|STORE_URL|HOOK_SECRETS(_[A-Z0-9]+)?)$", name))])
+    error_message = "MITTO_API_KEY, HOOK_SECRETS, HOOK_SECRETS_ with the name of a platform, or STORE_URL."
   }
 }
 
