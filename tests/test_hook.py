@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.hook import Call, Hook, Stores
+from mitto_phone_hook.ledger import key_of
 from mitto_phone_hook.log import FIELDS, as_line
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
+from mitto_phone_hook.parse import parse
 from mitto_phone_hook.reply import REPLIES, Reply
 from mitto_phone_hook.settings import load
 
@@ -89,6 +91,32 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
     assert json.loads(reply.body)["error"]["code"] == "upstream_unavailable"
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
+
+
+def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id() -> None:
+    stage = Stage(MITTO_TEST="true", CONNECT_TIMEOUT_SECONDS="0.7")
+    reply = stage.call(body())
+    [request] = stage.requests
+    fields = json.loads(request.content)
+    assert (fields["test"], fields["reference"]) == (True, json.loads(reply.body)["request_id"])
+    assert request.extensions["timeout"]["connect"] == 0.7
+
+
+def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
+    async def scenario() -> None:
+        store = MemoryStore(600)
+        hook = Hook(
+            load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"}),
+            lambda: httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})),
+            lambda: Stores(store, MemoryCounters()),
+            lambda _: None,
+        )
+        assert (await hook.answer(Call("POST", "/", AUTHORIZED, _pieces(body())))).status == 200
+        message = parse(body(), b"", None)
+        found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
+        assert [entry and entry.message_id for entry in found] == ["m1", None, None]
+
+    asyncio.run(scenario())
 
 
 def test_nobody_waits_for_the_line_of_the_log() -> None:
