@@ -88,6 +88,19 @@ def test_a_full_window_says_when_it_has_room_again(make_counters: MakeCounters) 
     play(make_counters, story)
 
 
+@pytest.mark.parametrize("seconds", [(60, 3600), (3600, 60)], ids=["shortest first", "longest first"])
+def test_of_several_full_windows_the_one_that_refuses_for_longest_is_told(make_counters: MakeCounters, seconds: tuple[int, int]) -> None:
+    async def story(counters: Counters) -> None:
+        charges = [charge(1, seconds=length) for length in seconds]
+        await counters.take(charges)
+        refusal = await counters.take(charges)
+        assert isinstance(refusal, Refusal)
+        assert refusal.window_seconds == 3600
+        assert 3500 <= refusal.retry_after_seconds <= 3600
+
+    play(make_counters, story)
+
+
 def test_all_windows_are_checked_before_any_is_counted(make_counters: MakeCounters) -> None:
     async def story(counters: Counters) -> None:
         wide, narrow = charge(2), charge(1)
@@ -206,6 +219,94 @@ def test_the_windows_of_a_process_are_bounded_and_forgotten() -> None:
         await counters.take([charge(5, seconds=10)])
         assert len(counters) == 1
         assert MAX_WINDOWS <= 200_000
+
+    asyncio.run(run())
+
+
+def test_when_there_are_too_many_windows_the_one_touched_longest_ago_is_forgotten() -> None:
+    async def run() -> None:
+        counters = MemoryCounters()
+        touched, untouched = charge(5), charge(5)
+        await counters.take([touched])
+        await counters.take([untouched])
+        await counters.take([charge(5, key=f"other-{number}") for number in range(MAX_WINDOWS - 2)])
+        await counters.take([touched])
+        await counters.take([charge(5)])
+        assert len(counters) == MAX_WINDOWS
+        again = await counters.take([touched, untouched])
+        assert isinstance(again, Taken)
+        assert list(again.used) == [3, 1]
+
+    asyncio.run(run())
+
+
+def test_what_another_process_fills_is_not_counted_in_this_one(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            here, there = (RedisCounters(link, is_closed_on_failure=False) for _ in range(2))
+            one = charge(1)
+            taken = await there.take([one])
+            assert isinstance(taken, Taken)
+            assert isinstance(await here.take([one]), Refusal)
+            await there.give_back(taken)
+            assert isinstance(await here.take([one]), Taken)
+
+    asyncio.run(run())
+
+
+def test_redis_keeps_a_budget_until_its_last_step_is_over(redis: Process) -> None:
+    """What is counted late in a step is counted for its end, so the window must outlast its length by a step."""
+
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            one = charge(5, seconds=600, step_ms=60_000)
+            await RedisCounters(link, is_closed_on_failure=False).take([one])
+            assert 600_000 < await link.eval("return redis.call('PTTL', KEYS[1])", [KEY_PREFIX + one.key], []) <= 660_000
+
+    asyncio.run(run())
+
+
+class LossyWay:
+    """A way to Redis on which an answer can be lost together with its connection."""
+
+    def __init__(self, port: int) -> None:
+        self.loses_the_next_answer = False
+        self._port = port
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_connection("127.0.0.1", self._port)
+        asking = asyncio.create_task(self._copy(reader, questions))
+        while answer := await answers.read(65536):
+            if self.loses_the_next_answer:
+                self.loses_the_next_answer = False
+                break
+            writer.write(answer)
+        writer.close()
+        await asking
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+
+def test_a_count_is_given_back_once_although_nobody_hears_that_it_was(redis: Process) -> None:
+    async def run() -> None:
+        way = LossyWay(redis.port)
+        server = await asyncio.start_server(way.carry, "127.0.0.1", 0)
+        link = RedisLink(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", lambda: None, timeout_seconds=5)
+        direct = RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5)
+        async with server, contextlib.aclosing(link), contextlib.aclosing(direct):
+            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(5, step_ms=60_000)
+            await counters.take([one])
+            taken = await counters.take([one])
+            assert isinstance(taken, Taken)
+            way.loses_the_next_answer = True
+            await counters.give_back(taken)
+            assert not way.loses_the_next_answer
+            again = await RedisCounters(direct, is_closed_on_failure=False).take([one])
+            assert isinstance(again, Taken)
+            assert list(again.used) == [2]
 
     asyncio.run(run())
 
