@@ -13,14 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mitto_phone_hook.destination import DestinationPolicy
 from mitto_phone_hook.limits import DEFAULTS, Charge, Counters, Refusal, Taken, Window, read_limits, read_money
+from mitto_phone_hook.log import Emit
 from mitto_phone_hook.memory_counters import MAX_WINDOWS, MemoryCounters
 from mitto_phone_hook.outcome import Outcome, Refused
+from mitto_phone_hook.parse import parse
+from mitto_phone_hook.policy import Policy
 from mitto_phone_hook.redis_counters import RedisCounters
 from mitto_phone_hook.redis_link import KEY_PREFIX, RedisLink
 from mitto_phone_hook.settings import SettingsError, load
 from processes import Process, fake_mitto, free_port, function, redis_server
-from test_hook import SECRET, Stage
+from test_hook import ENVIRONMENT, SECRET, Stage
 
 KEYS = (f"key-{number}" for number in range(100_000))
 MakeCounters = Callable[[], contextlib.AbstractAsyncContextManager[Counters]]
@@ -421,6 +425,15 @@ def test_each_limit_stops_its_kind_of_flood(
     asyncio.run(story(Stage(**{"LIMITS": "recipient=off"} | settings)))
 
 
+@pytest.mark.parametrize(("regions", "passed"), [("US", 5), ("CH,US", 5), ("*", 3), ("", 3)])
+def test_the_limit_of_a_region_holds_unless_the_operator_named_the_region(regions: str, passed: int) -> None:
+    async def story(stage: Stage) -> None:
+        replies = [await stage.acall(_body(number, f"+1{area}5550110")) for number, area in enumerate((202, 203, 205, 206, 207))]
+        assert [reply.status for reply in replies] == [200] * passed + [429] * (5 - passed)
+
+    asyncio.run(story(Stage(ALLOWED_REGIONS=regions, LIMITS="region=3/hour; recipient=off; prefix=off; ip=off; total=off")))
+
+
 def test_refused_invalid_and_repeated_messages_count_nowhere() -> None:
     async def story(stage: Stage) -> None:
         for _ in range(20):
@@ -453,6 +466,19 @@ def test_observing_lets_everything_through_and_says_what_it_would_refuse() -> No
     asyncio.run(story(Stage(POLICY_MODE="observe")))
 
 
+def test_what_is_only_observed_wakes_nobody() -> None:
+    async def story(stage: Stage) -> None:
+        for code in range(3):
+            assert (await stage.acall(_body(code))).status == 200
+        alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
+        assert [(line["severity"], line["event"], line["policy"]) for line in alerts] == [
+            ("WARNING", "budget_at_80_percent", "observe"),
+            ("WARNING", "budget_exhausted", "observe"),
+        ]
+
+    asyncio.run(story(Stage(POLICY_MODE="observe", LIMITS="total=2/hour")))
+
+
 def test_exempt_numbers_skip_limits_but_not_destination_rules() -> None:
     async def story(stage: Stage) -> None:
         assert {(await stage.acall(_body(code))).status for code in range(20)} == {200}
@@ -476,6 +502,55 @@ def test_money_warns_at_80_percent_once_and_is_refused_when_it_is_spent(tmp_path
         assert [line["why"] for line in stage.lines if line["event"] == "rate_limited"] == ["budget_exhausted"] * 3
 
     asyncio.run(story(Stage(**settings)))
+
+
+def test_money_is_spent_by_the_segment(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("region,price\n*,1\n", encoding="utf-8")
+
+    async def story(stage: Stage) -> None:
+        two_segments = [_body(code).replace(b"Your", b"Welcome! " * 20 + b"Your") for code in range(4)]
+        replies = [await stage.acall(body) for body in two_segments]
+        assert [reply.status for reply in replies] == [200] * 2 + [429] * 2
+
+    asyncio.run(story(Stage(LIMITS="off", PRICES_FILE=str(tmp_path / "prices.csv"), BUDGET_PER_DAY="5")))
+
+
+def policy(emit: Emit, clock: Callable[[], float] = lambda: 0.0, **settings: str) -> Policy:
+    """Give a policy whose windows never pass."""
+    limits = load(ENVIRONMENT | settings).limits
+    return Policy(DestinationPolicy(frozenset(), ()), limits, MemoryCounters(lambda: 0.0), emit, is_observing=False, clock=clock)
+
+
+def test_an_alert_comes_at_once_on_a_machine_that_has_just_started_and_then_once_a_window() -> None:
+    now, lines, told = [0.0], list[Any](), list[int]()
+
+    async def run() -> None:
+        rules = policy(lines.append, lambda: now[0], LIMITS="recipient=off; total=1/hour")
+        await rules.bill(parse(_body(0), b"", None), b"secret", []).count(1)
+        for seconds in (0, 1, 3599, 3600, 3601):
+            now[0] = seconds
+            with pytest.raises(Refused):
+                await rules.bill(parse(_body(1), b"", None), b"secret", []).count(1)
+            told.append(len(lines))
+
+    asyncio.run(run())
+    assert told == [1, 1, 1, 2, 2]
+    assert {line["event"] for line in lines} == {"budget_exhausted"}
+
+
+def test_a_message_gives_its_own_count_back_and_nobody_elses() -> None:
+    async def run() -> None:
+        rules = policy(lambda _: None, LIMITS="recipient=2/hour")
+        first, second, third = (rules.bill(parse(_body(code), b"", None), b"secret", []) for code in range(3))
+        await first.count(1)
+        await second.count(1)
+        for _ in range(2):
+            await first.settle(may_have_left=False)
+        await third.count(1)
+        with pytest.raises(Refused):
+            await first.count(1)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(
