@@ -120,7 +120,8 @@ def test_a_message_of_unknown_fate_stays_unknown_at_once(make_store: MakeStore, 
         with contextlib.suppress(ZeroDivisionError):
             await once(ledger, key, "r1", sends(ending, times))
         started = time.monotonic()
-        assert (await once(ledger, key, "r2", sends(ACCEPTED, times))).outcome is Outcome.OUTCOME_UNKNOWN
+        again = await once(ledger, key, "r2", sends(ACCEPTED, times))
+        assert (again.outcome, again.is_duplicate) == (Outcome.OUTCOME_UNKNOWN, True)
         assert time.monotonic() - started < 2, "it was waited for"
         assert len(times) == 1
 
@@ -163,6 +164,32 @@ def test_a_repeat_in_flight_is_in_progress_when_its_own_deadline_is_near(make_st
         await first
 
     play(make_store, story)
+
+
+def test_a_repeat_does_not_send_in_place_of_another_call_when_its_own_deadline_is_near() -> None:
+    async def run() -> None:
+        store, times = MemoryStore(600), list[int]()
+        await store.claim("k", Entry("pending", "r1"))
+        repeat = asyncio.create_task(once(Ledger(store, deadline_seconds=4), "k", "r2", sends(ACCEPTED, times), seconds=0.5))
+        await asyncio.sleep(0)
+        await store.settle("k", "r1", None)
+        assert (await repeat).outcome is Outcome.IN_PROGRESS
+        assert not times
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("age_seconds", "outcome"), [(5.9, Outcome.IN_PROGRESS), (6.1, Outcome.OUTCOME_UNKNOWN)])
+def test_a_call_is_taken_for_dead_two_seconds_after_its_deadline_and_not_before(age_seconds: float, outcome: Outcome) -> None:
+    now = [0.0]
+
+    async def run() -> None:
+        store = MemoryStore(600, lambda: now[0])
+        await store.claim("k", Entry("pending", "r1"))
+        now[0] = age_seconds
+        assert (await once(Ledger(store, deadline_seconds=4), "k", "r2", sends(ACCEPTED, []), seconds=0.1)).outcome is outcome
+
+    asyncio.run(run())
 
 
 def test_a_message_whose_call_died_is_unknown_after_its_deadline_and_grace(make_store: MakeStore) -> None:
