@@ -17,9 +17,10 @@ from mitto_phone_hook.ledger import GRACE_SECONDS, Entry, Ledger, Store, key_of
 from mitto_phone_hook.memory_store import MAX_ENTRIES, MemoryStore
 from mitto_phone_hook.outcome import Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
-from mitto_phone_hook.redis_link import KEY_PREFIX, MAX_CONNECTIONS, TIMEOUT_SECONDS, RedisLink
-from mitto_phone_hook.redis_store import RedisStore
+from mitto_phone_hook.redis_link import KEY_PREFIX, MAX_CONNECTIONS, PAUSE_SECONDS, TIMEOUT_SECONDS, RedisLink, Unavailable
+from mitto_phone_hook.redis_store import MAX_UNSETTLED, TOLD_AT_ONCE, RedisStore
 from processes import Process, free_port, redis_server
+from test_hook import PassingLoop
 
 ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
 MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[Store]]
@@ -302,6 +303,20 @@ def test_redis_itself_lets_only_the_owner_take_a_claim_back(redis: Process) -> N
     asyncio.run(run())
 
 
+def test_redis_tells_the_age_of_what_another_instance_holds(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            key = next(KEYS)
+            await RedisStore(link, 600).claim(key, Entry("pending", "there"))
+            # As it will be when 100 of the 600 seconds have passed.
+            await link.eval("redis.call('PEXPIRE', KEYS[1], 500000)", [KEY_PREFIX + key], [])
+            kept = await RedisStore(link, 600).claim(key, Entry("pending", "here"))
+            assert kept is not None
+            assert 100 <= kept.age_seconds < 160
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("state", ["accepted", "unknown"])
 def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str, redis: Process) -> None:
     """An instance that Redis could not hear tells it late, when another one has claimed the message and then does not send it."""
@@ -355,6 +370,92 @@ def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(redis: 
     asyncio.run(run())
 
 
+def test_what_was_seen_elsewhere_is_not_believed_in_its_last_second(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            key, here, there = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
+            await there.claim(key, Entry("pending", "there"))
+            await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
+            await link.eval("redis.call('PEXPIRE', KEYS[1], 1000)", [KEY_PREFIX + key], [])
+            assert await here.claim(key, Entry("pending", "here")) is not None
+            await link.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
+            assert await here.claim(key, Entry("pending", "here")) is None
+
+    asyncio.run(run())
+
+
+@contextlib.asynccontextmanager
+async def without_patience(redis: Process, complain: Callable[[], None] = _fail) -> AsyncIterator[RedisLink]:
+    """Give a link on which nobody waits for a turn that does not come at once."""
+    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", complain, timeout_seconds=5, line_seconds=0)) as link:
+        yield link
+
+
+async def in_a_crowd(link: RedisLink, *works: Awaitable[None], crowd: int = MAX_CONNECTIONS) -> None:
+    """Do this while so many connections are in use by others."""
+    await asyncio.gather(*(link.eval("return 1", [], []) for _ in range(crowd)), *works)
+
+
+def test_redis_is_told_what_it_missed_before_the_message_is_claimed_again(redis: Process) -> None:
+    async def run() -> None:
+        async with without_patience(redis) as link:
+            key, store = next(KEYS), RedisStore(link, 600)
+            assert await store.claim(key, Entry("pending", "r1")) is None
+            await in_a_crowd(link, store.settle(key, "r1", None))
+            assert await store.claim(key, Entry("pending", "r2")) is None
+
+    asyncio.run(run())
+
+
+def test_a_newer_result_is_not_forgotten_when_redis_hears_the_older_one(redis: Process) -> None:
+    async def run() -> None:
+        async with without_patience(redis) as link:
+            key, store = next(KEYS), RedisStore(link, 600)
+            assert await store.claim(key, Entry("pending", "r1")) is None
+            older, newer = store.settle(key, "r1", Entry("unknown", "r1")), store.settle(key, "r1", None)
+            await in_a_crowd(link, older, newer, crowd=MAX_CONNECTIONS - 1)
+            assert await store.claim(key, Entry("pending", "r2")) is None
+
+    asyncio.run(run())
+
+
+def test_of_too_many_results_that_redis_missed_the_oldest_is_given_up(redis: Process) -> None:
+    async def run() -> None:
+        async with without_patience(redis) as link:
+            store, oldest, newest = RedisStore(link, 600), next(KEYS), next(KEYS)
+            for key in (oldest, newest):
+                assert await store.claim(key, Entry("pending", "r1")) is None
+            missed = [oldest, *(f"missed-{number}" for number in range(MAX_UNSETTLED - 1)), newest]
+            await in_a_crowd(link, *(store.settle(key, "r1", None) for key in missed))
+            assert await store.claim(newest, Entry("pending", "r2")) is None
+            kept = await store.claim(oldest, Entry("pending", "r2"))
+            assert kept is not None
+            assert (kept.owner, kept.state) == ("r1", "pending")
+
+    asyncio.run(run())
+
+
+def test_of_many_results_that_redis_missed_it_is_told_the_newest_first(redis: Process) -> None:
+    async def run() -> None:
+        has_failed = asyncio.Event()
+        async with without_patience(redis, has_failed.set) as link, without_patience(redis) as other:
+            store, missed = RedisStore(link, 600), [next(KEYS) for _ in range(TOLD_AT_ONCE + 1)]
+            # What Redis cannot replace ends the telling with the oldest, whenever that comes.
+            await link.eval("redis.call('RPUSH', KEYS[1], 'no entry')", [KEY_PREFIX + missed[0]], [])
+            await in_a_crowd(link, *(store.settle(key, "r1", Entry("accepted", "r1", "m1", 1)) for key in missed))
+            loop.passed_seconds += PAUSE_SECONDS
+            async with asyncio.timeout(10):
+                await has_failed.wait()
+            for key in missed[1:]:
+                kept = await RedisStore(other, 600).claim(key, Entry("pending", "r2"))
+                assert kept is not None
+                assert kept.message_id == "m1"
+
+    loop = PassingLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+
+
 class Complaints(list[float]):
     def __call__(self) -> None:
         self.append(time.monotonic())
@@ -373,6 +474,43 @@ def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_le
         await link.aclose()
 
     asyncio.run(run())
+
+
+def test_calls_that_fail_together_complain_once() -> None:
+    async def run() -> None:
+        complaints = Complaints()
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)) as link:
+            answers = await asyncio.gather(*(link.eval("return 1", [], []) for _ in range(8)), return_exceptions=True)
+            assert [type(answer) for answer in answers] == [Unavailable] * 8
+            assert len(complaints) == 1
+
+    asyncio.run(run())
+
+
+def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_and_hears_the_result_later(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        url = f"redis://127.0.0.1:{server.port}"
+        async with (
+            contextlib.aclosing(RedisLink(url, _fail, timeout_seconds=30)) as link,
+            contextlib.aclosing(RedisLink(url, _fail, timeout_seconds=30)) as other,
+        ):
+
+            async def send() -> Result:
+                server.popen.send_signal(signal.SIGSTOP)
+                return ACCEPTED
+
+            async with asyncio.timeout(10):
+                result = await once(Ledger(RedisStore(link, 600), deadline_seconds=4), "k", "r1", send, seconds=0.2)
+            assert result == ACCEPTED
+            server.popen.send_signal(signal.SIGCONT)
+            kept = None
+            async with asyncio.timeout(10):
+                while kept is None or kept.state == "pending":
+                    kept = await RedisStore(other, 600).claim("k", Entry("pending", "r2"))
+            assert kept.message_id == "m1"
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))
 
 
 def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
@@ -512,10 +650,9 @@ def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp
             await RedisStore(there, 600).claim("k", Entry("pending", "there"))
             assert await store.claim("k", Entry("pending", "here")) is not None
             os.kill(server.popen.pid, signal.SIGSTOP)
-            kept = await store.claim("k", Entry("pending", "here"))
+            kept = [await store.claim("k", Entry("pending", owner)) for owner in ("second", "third")]
             os.kill(server.popen.pid, signal.SIGCONT)
-            assert kept is not None
-            assert kept.owner == "there"
+            assert [entry and entry.owner for entry in kept] == ["there", "there"]
 
     with redis_server(tmp_path) as server:
         asyncio.run(run(server))
