@@ -1,6 +1,8 @@
 """One message: when it is tried again, and above all when not."""
 
 import asyncio
+import contextlib
+import threading
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,7 @@ from mitto_phone_hook.outcome import Outcome, Result
 from mitto_phone_hook.segments import Encoding, as_ucs2, encode
 from mitto_phone_hook.send import PAUSE_SECONDS, Sent, send
 from mitto_phone_hook.transport import OneOriginTransport
+from test_hook import PassingLoop
 from upstream import ACCEPTED, Peer, Script, Upstream, answer, answering, closed_port, hanging, run, saying_and_closing
 
 SMS = Sms(Recipient("+12025550147"), "Mitto SMS", encode("Your code is 123456"), 5)
@@ -245,6 +248,25 @@ def test_certain_rejection_is_not_risked_when_counting_took_the_time() -> None:
     assert (sent.answer.why, sent.attempts, sent.sms) == ("mitto_code_4", 1, SMS)
 
 
+def test_unicode_is_not_counted_when_the_refusal_took_the_time() -> None:
+    counted = list[int]()
+
+    async def count(segments: int) -> None:
+        counted.append(segments)
+
+    def refuse_late(_: httpx.Request) -> httpx.Response:
+        loop.passed_seconds += 29.6
+        return httpx.Response(200, json={"responseCode": 4})
+
+    async def scenario() -> Sent:
+        mitto, until = client(httpx.MockTransport(refuse_late), "http://mitto.invalid"), loop.time() + 30
+        return await send(mitto, SMS, reference="r", until=until, max_attempts=3, max_segments=MAX_SEGMENTS, count=count)
+
+    with contextlib.closing(PassingLoop()) as loop:
+        sent = loop.run_until_complete(scenario())
+    assert (sent.answer.why, sent.attempts, counted) == ("mitto_code_4", 1, [])
+
+
 def test_refused_alphabet_counts_as_an_attempt() -> None:
     assert deliver(answering(refusing(4), OK), max_attempts=1)[0].attempts == 1
 
@@ -284,6 +306,34 @@ def test_refused_key_that_is_still_the_same_is_the_end(tmp_path: Path) -> None:
 
 def test_refused_key_counts_as_an_attempt(tmp_path: Path) -> None:
     assert deliver(answering(UNAUTHORIZED, OK), max_attempts=1, key=rotated(tmp_path))[0].attempts == 1
+
+
+class StandingLoop(PassingLoop):
+    """An event loop whose clock stands still unless it is put forward."""
+
+    def time(self) -> float:
+        return self.passed_seconds
+
+
+def test_key_that_cannot_be_read_is_waited_for_only_while_another_attempt_has_time() -> None:
+    is_over, was_given_up = threading.Event(), list[bool]()
+
+    def read() -> str:
+        loop.passed_seconds += 29.6
+        loop.call_soon_threadsafe(lambda: None)  # so that the loop looks at its clock
+        was_given_up.append(is_over.wait(5))
+        return "new"
+
+    async def scenario() -> Sent:
+        refusing = httpx.MockTransport(lambda _: httpx.Response(401))
+        sent = await send_through(client(refusing, "http://mitto.invalid", Mounted("old", read)), seconds=30)
+        is_over.set()
+        return sent
+
+    loop = StandingLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        sent = runner.run(scenario())
+    assert (sent.answer.why, sent.attempts, was_given_up) == ("http_401", 1, [True])
 
 
 def test_key_alphabet_and_pause_have_their_turns_in_one_delivery(tmp_path: Path) -> None:
