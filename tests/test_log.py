@@ -11,19 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mitto_phone_hook.call_record import CallRecord, trace_fields
 from mitto_phone_hook.decide import Sms
-from mitto_phone_hook.log import (
-    FIELDS,
-    LEVELS,
-    SEVERITIES,
-    CallRecord,
-    LibraryFormatter,
-    as_line,
-    emitter,
-    stack_of,
-    standard_output,
-    trace_fields,
-)
+from mitto_phone_hook.library_logs import LibraryFormatter
+from mitto_phone_hook.log import FIELDS, LEVELS, SEVERITIES, as_line, emitter, stack_of, standard_output
 from mitto_phone_hook.mitto_answer import Answer
 from mitto_phone_hook.outcome import Outcome, Result
 from mitto_phone_hook.parse import parse
@@ -337,7 +328,8 @@ def test_a_handler_with_the_formatter_writes_one_line_of_json_a_record() -> None
 
 TAKEN_OVER = """
 import logging
-from mitto_phone_hook.log import standard_output, take_over_library_logs
+from mitto_phone_hook.library_logs import take_over_library_logs
+from mitto_phone_hook.log import standard_output
 own = logging.getLogger("server.access")
 own.addHandler(logging.StreamHandler())
 own.propagate = False

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.log import emitter, standard_output, take_over_library_logs
+from mitto_phone_hook.library_logs import take_over_library_logs
+from mitto_phone_hook.log import emitter, standard_output
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import httpx
 
 from mitto_phone_hook.authenticate import authenticate
+from mitto_phone_hook.call_record import CallRecord
 from mitto_phone_hook.deadline import Closing, reserve_seconds
 from mitto_phone_hook.decide import decide
 from mitto_phone_hook.ledger import Ledger, Store, key_of
 from mitto_phone_hook.limits import Counters
-from mitto_phone_hook.log import CallRecord, Emit
+from mitto_phone_hook.log import Emit
 from mitto_phone_hook.mitto import Mitto
 from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 from mitto_phone_hook.parse import parse

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome
 
 RESPONSE_CODES = {
     0: Outcome.ACCEPTED,
@@ -27,7 +27,7 @@ RESPONSE_CODES = {
 CHARACTER_SET_CODES = frozenset({4, 9})
 """Codes for a text outside its alphabet: the one rejection that another encoding can heal."""
 
-MAY_HAVE_SENT_CODES = frozenset({0, 1})
+MAY_HAVE_SENT_CODES = frozenset(code for code, outcome in RESPONSE_CODES.items() if outcome in MAY_HAVE_LEFT)
 """Codes that no status outweighs: beside them nobody can say that nothing was sent."""
 
 STATUSES = {
