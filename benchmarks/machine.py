@@ -45,7 +45,7 @@ def description(python: Path) -> dict[str, str]:
     model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), platform.machine())
     return {
         "cpu": f"{model}, {os.cpu_count()} cores",
-        "system": f"Linux {platform.release()}",
+        "system": f"Linux {'.'.join(platform.release().split('.')[:2])}",
         "python": _first_line([str(python), "--version"]),
         "node": f"Node {_first_line(['node', '--version'])}",
     }

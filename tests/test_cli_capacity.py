@@ -1,11 +1,14 @@
 """The calculator: its numbers, checked by hand, and its table."""
 
 import io
+import json
+from statistics import median
 
 import pytest
 
 from mitto_phone_hook.cli.capacity import CPU_MS_PER_MESSAGE, REDIS_MS_PER_MESSAGE, Load, need_of
 from mitto_phone_hook.cli.command import run
+from processes import ROOT
 
 
 def test_the_processor_bounds_where_mitto_is_quick() -> None:
@@ -45,6 +48,18 @@ def test_a_load_that_is_none_is_wrong_usage(words: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_the_defaults_are_measured_figures() -> None:
-    assert 0.1 < CPU_MS_PER_MESSAGE < 5
-    assert 0.05 < REDIS_MS_PER_MESSAGE < 5
+def test_the_defaults_and_the_page_about_scale_are_what_the_benchmark_printed() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    measurements = json.loads((ROOT / "benchmarks" / "results" / "results.json").read_text(encoding="utf-8"))["measurements"]
+
+    def ours(figure: str) -> float:
+        return median(m["value"] for m in measurements if (m["contestant"], m["figure"], m["fault"]) == ("ours", figure, None))
+
+    assert round(ours("cpu_ms"), 2) == CPU_MS_PER_MESSAGE
+    told = [
+        f"| {CPU_MS_PER_MESSAGE} ms |",
+        f"| {ours('memory_10000_mib'):.1f} MiB |",
+        f"took {REDIS_MS_PER_MESSAGE} ms of its one processor",
+    ]
+    told += [f"| {ours(figure):,.0f} " for figure in ("rps_instant", "rps_delayed", "rps_delayed_many")]
+    assert [words for words in told if words not in page] == []
