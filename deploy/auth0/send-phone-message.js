@@ -90,6 +90,9 @@ const readCredentials = (secrets) => {
     const key = decodeKey(signing[1]);
     return (body) => signatureHeaders(key, body);
   }
+  if (/whsec_/i.test(secret)) {
+    throw misconfigured("The secret HOOK_SECRET must begin with whsec_: no quotation marks, no name, nothing else in front.");
+  }
   if (!/^[!-{}~]{24,}$/.test(secret)) {
     throw misconfigured("The secret HOOK_SECRET must be one secret of 24 or more visible ASCII characters, without | in it.");
   }

@@ -22,6 +22,11 @@ const WRONG = [
   { title: "a signing secret that lost its padding", secrets: { HOOK_URL: URL_OK, HOOK_SECRET: key(32).replace("=", "") }, names: "HOOK_SECRET" },
   { title: "a signing secret of 23 bytes", secrets: { HOOK_URL: URL_OK, HOOK_SECRET: key(23) }, names: "HOOK_SECRET" },
   { title: "a signing secret of 65 bytes", secrets: { HOOK_URL: URL_OK, HOOK_SECRET: key(65) }, names: "HOOK_SECRET" },
+  ...[(key) => `"${key}"`, (key) => `'${key}'`, (key) => `HOOK_SECRET=${key}`, (key) => `v1:${key}`, (key) => key.toUpperCase()].map((spoil) => ({
+    title: `a signing secret with something in front: ${spoil("whsec_...")}`,
+    secrets: { HOOK_URL: URL_OK, HOOK_SECRET: spoil(key(32)) },
+    names: "HOOK_SECRET",
+  })),
   { title: "an empty signing secret", secrets: { HOOK_URL: URL_OK, HOOK_SECRET: "whsec_" }, names: "HOOK_SECRET" },
   { title: "two signing secrets", secrets: { HOOK_URL: URL_OK, HOOK_SECRET: `${key(24)}|${key(24)}` }, names: "HOOK_SECRET" },
   { title: "a bearer secret of 23 characters", secrets: { HOOK_URL: URL_OK, HOOK_SECRET: "b".repeat(23) }, names: "HOOK_SECRET" },
