@@ -74,7 +74,7 @@ def lines_of(**settings: str) -> dict[str, Line]:
 
 def test_all_right_ends_with_0_and_costs_nothing(mitto: FakeMittoProcess, redis_process: Process) -> None:
     mitto.clear()
-    status, shown = check(**at(mitto), STORE_URL=f"redis://127.0.0.1:{redis_process.port}")
+    status, shown = check(**at(mitto), MITTO_SENDER_ID="Example", STORE_URL=f"redis://127.0.0.1:{redis_process.port}")
     assert status == 0
     assert re.fullmatch(r"\d+ right", shown.splitlines()[-1])
     assert re.search(r"✓ hook secrets +1 signing key, 1 bearer secret\n", shown)

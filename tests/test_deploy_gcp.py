@@ -303,6 +303,7 @@ def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cl
         (["--settings", "nowhere"], "--settings names a file that cannot be read"),
         (["--service", "Hook"], "--service takes 6 to 24 lower-case letters, digits and hyphens"),
         (["--secret", "LIMITS"], "--secret takes HOOK_SECRETS_ with the name of a platform, or STORE_URL"),
+        (["--max-instances", "five"], "--max-instances takes a whole number from 1 up"),
         (["--redis", "--secret", "STORE_URL"], "--redis sets STORE_URL itself: leave one of the two out"),
         (["--colour"], "unknown option --colour; --help lists them"),
         (["--max-instances"], "--max-instances needs a value"),
@@ -374,7 +375,7 @@ def test_prices_new_secrets_and_names_are_read_as_the_function_reads_them(cloud:
     done = cloud.deploy("--settings", settings, "--prices", prices, secrets=_SECRETS | {"HOOK_SECRETS": f"'{BEARER}'"})
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "deploy.sh: LIMIT is no setting, nothing reads it; README.md has the names of all settings",
+        "deploy.sh: LIMIT is no setting, nothing reads it; was LIMITS meant?",
         "deploy.sh: with this the function would not start; README.md explains every setting:",
         "HOOK_SECRETS stands in quotation marks: leave them out",
         "PRICES_FILE needs a line for all other regions: *,price",

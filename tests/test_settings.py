@@ -434,8 +434,39 @@ def test_the_address_of_the_store_comes_from_a_file_too_since_it_may_hold_a_pass
 
 
 def test_a_file_for_a_setting_that_takes_none_is_pointed_out() -> None:
-    strays = ["ALLOWED_REGIONS_FILE", "LIMITS_FILE", "MAX_SEGMENTS_FILE"]
+    strays = {"ALLOWED_REGIONS_FILE": "ALLOWED_REGIONS", "LIMITS_FILE": "LIMITS", "MAX_SEGMENTS_FILE": "MAX_SEGMENTS"}
     assert unknown(REQUIRED | dict.fromkeys([*strays, "STORE_URL_FILE", "MITTO_API_KEY_FILE", "PRICES_FILE"], "/run/x")) == strays
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("ALOWED_REGIONS", "ALLOWED_REGIONS"),
+        ("MITO_SENDER_ID", "MITTO_SENDER_ID"),
+        ("BUDGT_PER_DAY", "BUDGET_PER_DAY"),
+        ("MAX_SEGMENT", "MAX_SEGMENTS"),
+        ("HOOKSECRETS", "HOOK_SECRETS"),
+        ("MITTO_COLOUR", None),
+    ],
+)
+def test_a_misspelt_setting_is_found_wherever_the_fault_is(misspelt: str, meant: str | None) -> None:
+    assert unknown(REQUIRED | {misspelt: "x"}) == {misspelt: meant}
+
+
+def test_variables_of_other_software_are_no_misspelt_settings() -> None:
+    theirs = [
+        "PATH",
+        "HOME",
+        "LOGNAME",
+        "MAX_THREADS",
+        "DEFAULT_PROFILE",
+        "CODE_HOME",
+        "STORE_DIR",
+        "K_SERVICE",
+        "GOOGLE_CLOUD_PROJECT",
+        "PORT",
+    ]
+    assert unknown(REQUIRED | dict.fromkeys(theirs, "x")) == {}
 
 
 @pytest.mark.parametrize("name", ["MITTO_API_KEY", "HOOK_SECRETS", "HOOK_SECRETS_AUTH0"])

@@ -3,7 +3,7 @@
 Values are never printed: a problem names the variable and the rule.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,6 +118,8 @@ BUDGET_SECONDS = {name: seconds for seconds, name in BUDGETS.items()}
 _EVERYBODYS = frozenset({"MAX", "CODE", "DEADLINE", "CONNECT", "DEFAULT", "LOG", "STORE"})
 """First words of settings that other software's variables begin with, too."""
 
+_MIN_LIKENESS = 0.85
+
 
 class SettingsError(Exception):
     """What is wrong with the settings: one sentence a problem, each naming its variable and never a value."""
@@ -202,16 +204,32 @@ def load(
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
-def unknown(environment: Mapping[str, str]) -> list[str]:
-    """Find variables that look like settings and are none: a misspelt limit limits nothing."""
+def unknown(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Find variables that look like settings and are none, with the setting that was meant, if one is near.
+
+    A misspelt limit limits nothing.
+    """
     names = {setting.name for setting in TABLE}
     known = names | {f"{setting.name}_FILE" for setting in TABLE if setting.is_secret}
     families = {name.split("_")[0] for name in names} - _EVERYBODYS | {"LIMIT"}
-    return sorted(
-        name
-        for name in environment.keys() - known
-        if (name.split("_")[0] in families or name.removesuffix("_FILE") in names) and name.rpartition("_")[0] not in BUDGET_SECONDS
-    )
+    words = {word for name in names for word in name.split("_")}
+    heads = {name[:3] for name in names}
+    found: dict[str, str | None] = {}
+    for name in sorted(environment.keys() - known):
+        if name.rpartition("_")[0] in BUDGET_SECONDS or not environment[name]:
+            continue
+        is_akin = name.split("_")[0] in families or name.removesuffix("_FILE") in names
+        if is_akin or name[:3] in heads or words & set(name.split("_")):
+            meant = _nearest(name.removesuffix("_FILE"), names)
+            if is_akin or meant:
+                found[name] = meant
+    return found
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415 - most starts have no need of it
+
+    return next(iter(get_close_matches(name, names, n=1, cutoff=_MIN_LIKENESS)), None)
 
 
 def _read_secret(

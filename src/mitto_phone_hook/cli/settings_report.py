@@ -1,6 +1,5 @@
 """The settings, as an operator wants to read them. Pure: a mapping in, findings out, and no secret in any of them."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
@@ -9,7 +8,7 @@ from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.limits import MICRO, NAMES, UNITS, Limits, Window
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY, OBSERVE
-from mitto_phone_hook.settings import BUDGET_SECONDS, TABLE, Settings, unknown
+from mitto_phone_hook.settings import TABLE, Settings, unknown
 
 RULES = {
     "recipient": "to one number",
@@ -27,7 +26,6 @@ DOES_NOT_START = "the function does not start like this; README.md explains ever
 
 _RULE_COLUMNS = 25
 _FEW_CHARACTERS = 8
-_MIN_LIKENESS = 0.85
 
 
 def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> Iterator[Line]:
@@ -40,16 +38,11 @@ def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> I
 
 def stray_lines(environment: Mapping[str, str]) -> Iterator[Line]:
     """Give the variables that look like a setting and are none."""
-    names = [setting.name for setting in TABLE]
-    known = {*names, *(f"{setting.name}_FILE" for setting in TABLE if setting.is_secret)}
-    warned_of = unknown(environment)
-    for variable in sorted(environment.keys() - known):
-        if variable.rpartition("_")[0] in BUDGET_SECONDS or not environment[variable]:
-            continue
-        found = difflib.get_close_matches(variable, names, n=1, cutoff=_MIN_LIKENESS)
-        if found or variable in warned_of:
-            step = f"was {found[0]} meant?" if found else "README.md has the names of all settings"
-            yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", step)
+    for variable, meant in unknown(environment).items():
+        step = "README.md has the names of all settings"
+        if meant:
+            step = f"set {meant} itself, it comes from no file" if variable == f"{meant}_FILE" else f"was {meant} meant?"
+        yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", step)
 
 
 def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
@@ -58,7 +51,7 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     yield from _secrets_lines("hook secrets", settings.hook_secrets.current(0), _source("HOOK_SECRETS", environment))
     if settings.hook_secrets_auth0:
         yield from _secrets_lines("auth0's secrets", settings.hook_secrets_auth0.current(0), _source("HOOK_SECRETS_AUTH0", environment))
-    yield Line(Mark.RIGHT, "sender ID", settings.mitto_sender_id)
+    yield _sender_line(settings.mitto_sender_id)
     if settings.mitto_test:
         yield Line(Mark.LOOK, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
     yield _regions_line(settings.allowed_regions)
@@ -111,6 +104,12 @@ def _secrets_lines(topic: str, secrets: HookSecrets, source: str) -> Iterator[Li
     if poor:
         text = f"{counted(poor, 'secret')} of a few characters, repeated: easily guessed"
         yield Line(Mark.LOOK, topic, text, "make a better one: mitto-phone-hook secret")
+
+
+def _sender_line(sender_id: str) -> Line:
+    if sender_id == next(setting.default for setting in TABLE if setting.name == "MITTO_SENDER_ID"):
+        return Line(Mark.LOOK, "sender ID", f"{sender_id}, the default", "set MITTO_SENDER_ID to the one that Mitto registered for you")
+    return Line(Mark.RIGHT, "sender ID", sender_id)
 
 
 def _regions_line(regions: frozenset[str]) -> Line:
