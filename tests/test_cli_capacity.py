@@ -53,7 +53,7 @@ def test_the_defaults_and_the_page_about_scale_are_what_the_benchmark_printed() 
     measurements = json.loads((ROOT / "benchmarks" / "results" / "results.json").read_text(encoding="utf-8"))["measurements"]
 
     def ours(figure: str) -> float:
-        return median(m["value"] for m in measurements if (m["contestant"], m["figure"], m["fault"]) == ("ours", figure, None))
+        return median(float(m["value"]) for m in measurements if (m["contestant"], m["figure"], m["fault"]) == ("ours", figure, None))
 
     assert round(ours("cpu_ms"), 2) == CPU_MS_PER_MESSAGE
     told = [

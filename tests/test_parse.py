@@ -294,7 +294,7 @@ def test_a_plus_that_a_form_left_unescaped_is_no_hindrance() -> None:
         pytest.param(b"recipient=%2B12025550100&text=%ED%A0%80", Outcome.INVALID_JSON, id="lone surrogate"),
         pytest.param(b"recipient=%2B12025550100&text=a%00b", Outcome.INVALID_REQUEST, id="NUL"),
         pytest.param(b"&".join([b"a=b"] * 51), Outcome.INVALID_JSON, id="51 fields"),
-        pytest.param(flat(), Outcome.INVALID_REQUEST, id="JSON announced as a form"),
+        pytest.param(flat(), Outcome.INVALID_JSON, id="JSON announced as a form"),
         pytest.param(b"context=x&recipient=%2B12025550100&text=x", Outcome.INVALID_REQUEST, id="an object's name for a string"),
     ],
 )

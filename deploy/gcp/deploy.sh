@@ -43,7 +43,10 @@ while [ $# -gt 0 ]; do
     --prices) prices=$2 && shift ;;
     --service) service=$2 && shift ;;
     --secret) secrets+=("$2") && shift ;;
-    --max-instances) max_instances=$2 && shift ;;
+    --max-instances)
+      [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "--max-instances takes a whole number from 1 up"
+      max_instances=$2 && shift
+      ;;
     --static-egress) static_egress=true ;;
     --redis) redis=true ;;
     --dry-run) dry_run=true ;;

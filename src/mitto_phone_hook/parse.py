@@ -94,6 +94,9 @@ def _read_json(body: bytes) -> object:
 
 
 def _read_form(body: bytes) -> object:
+    if body.lstrip().startswith(b"{"):
+        # curl announces a form where nobody says what it is.
+        raise Refused(Outcome.INVALID_JSON, "not_a_form")
     try:
         text = body.decode("utf-8")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)

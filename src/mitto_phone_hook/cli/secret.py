@@ -62,5 +62,5 @@ For callers that can only send "Authorization: Bearer ...":
 
   {bearer}
 
-Take one of them: into HOOK_SECRETS of the function, and into the caller. Supabase writes a key as v1,whsec_...
+Put one or both into HOOK_SECRETS of the function, and one of them into the caller. Supabase writes a key as v1,whsec_...
 """
