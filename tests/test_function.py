@@ -69,6 +69,17 @@ def test_certificates_that_cannot_be_read_stop_the_start(content: str | None, tm
     assert "Traceback" not in stopped.stderr
 
 
+def test_a_start_that_fails_for_a_misspelt_setting_names_the_one_that_was_meant() -> None:
+    environment = function_environment(HOOK_SECRETS="", HOOK_SECRET="x")
+    stopped = subprocess.run(command(free_port()), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert stopped.returncode == 1
+    assert stopped.stderr.splitlines()[:3] == [
+        "mitto-phone-hook does not start:",
+        "  HOOK_SECRETS is required (or HOOK_SECRETS_FILE)",
+        "  HOOK_SECRET is no setting; was HOOK_SECRETS meant?",
+    ]
+
+
 def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Path) -> None:
     settings = {"MITTO_BASE_URL": "http://127.0.0.1:9", "ALLOWED_REGIONS": "US", "MITTO_TEST": "true"}
     with function(tmp_path / "function.txt", HOOK_SECRET="x", ALLOWED_REGION="CH", **settings) as process:

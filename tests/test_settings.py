@@ -438,6 +438,11 @@ def test_a_file_for_a_setting_that_takes_none_is_pointed_out() -> None:
     assert unknown(REQUIRED | dict.fromkeys([*strays, "STORE_URL_FILE", "MITTO_API_KEY_FILE", "PRICES_FILE"], "/run/x")) == strays
 
 
+@pytest.mark.parametrize("name", ["ALLOWED_REGIONS", "DEADLINE_SECONDS", "STORE_URL", "POLICY_MODE", "LIMITS", "MITTO_SENDER_ID"])
+def test_quotation_marks_are_named_whatever_the_setting(name: str) -> None:
+    assert problems(REQUIRED | {name: '"x"'}) == [f"{name} stands in quotation marks: leave them out"]
+
+
 @pytest.mark.parametrize(
     ("misspelt", "meant"),
     [

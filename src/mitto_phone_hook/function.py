@@ -28,7 +28,8 @@ def _settings_or_exit() -> Settings:
     try:
         return load(os.environ, elsewhere=_in_a_thread, complain=_complain_about_secret)
     except SettingsError as error:
-        _refuse_to_start(*error.problems)
+        near = (f"{name} is no setting; was {meant} meant?" for name, meant in unknown(os.environ).items() if meant)
+        _refuse_to_start(*error.problems, *near)
 
 
 def _refuse_to_start(*problems: str) -> NoReturn:

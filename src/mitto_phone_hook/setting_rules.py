@@ -31,12 +31,11 @@ def api_key(text: str) -> str:
     """Read an API key: it becomes an HTTP header, where a line break would be smuggling."""
     if not _VISIBLE_ASCII.fullmatch(text):
         raise ValueError("must be visible ASCII characters in one line, without spaces")
-    _refuse_quotation_marks(text)
     return text
 
 
-def _refuse_quotation_marks(text: str) -> None:
-    """Files of variables are no shell: there the marks become a part of the secret, which then nobody else has."""
+def refuse_quotation_marks(text: str) -> None:
+    """Files of variables are no shell: there the marks become a part of the value, which is then another one."""
     if text and text[0] == text[-1] and text[0] in "'\"`":
         raise ValueError("stands in quotation marks: leave them out")
 
@@ -72,9 +71,8 @@ def base_url(text: str) -> str:
 def hook_secrets(text: str) -> HookSecrets:
     """Read bearer secrets and Standard Webhooks keys; ``v1,whsec_…`` is how Supabase writes them."""
     bearer, keys = [], []
-    _refuse_quotation_marks(text.strip())
     for secret in re.split(r"[\s|]+", text.strip()):
-        _refuse_quotation_marks(secret)
+        refuse_quotation_marks(secret)
         parts = secret.removeprefix("v1,").split(",")
         if len(parts) > 1 and all(map(_looks_like_a_secret, parts)):
             raise ValueError("has a comma between secrets: separate them by a space or |")

@@ -181,7 +181,7 @@ def load(
             values[setting.name.lower()] = (
                 _read_secret(setting, environment, read_file, elsewhere, complain)
                 if setting.is_secret
-                else setting.parse(environment.get(setting.name) or setting.default or "")
+                else _parsed(setting, environment.get(setting.name) or setting.default or "")
             )
         except ValueError as error:
             problems.append(f"{setting.name} {error}")
@@ -253,9 +253,14 @@ def _read_secret(
         text = setting.default
     if text is None:
         return None
-    value = setting.parse(text)
-    read = (lambda: setting.parse(read_file(path).strip())) if path else None
+    value = _parsed(setting, text)
+    read = (lambda: _parsed(setting, read_file(path).strip())) if path else None
     return Mounted(value, read, elsewhere, lambda: complain(setting.name)) if setting.is_read_again else value
+
+
+def _parsed(setting: Setting, text: str) -> Any:  # noqa: ANN401 - each setting has a type of its own
+    rules.refuse_quotation_marks(text.strip())
+    return setting.parse(text)
 
 
 def _regional_budgets(environment: Mapping[str, str], problems: list[str]) -> dict[str, list[Window]]:

@@ -82,15 +82,19 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
 def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> int:
     """Show what the loads need, a line each."""
     rows = [("messages/s", "instances", "each takes", "bound by", "in flight", "Redis calls/s", "Redis busy")]
+    is_too_much = False
     for rate in options.per_second:
         need = need_of(Load(rate, options.mitto_seconds, options.cpu_ms, options.concurrency, options.utilisation))
         bound = "processor" if need.is_bound_by_cpu else "calls held"
         numbers = (f"{rate:,.6g}", f"{need.instances:,}", f"{need.per_instance:,.0f}/s", bound)
+        is_too_much |= need.redis_share > 1
         rows.append((*numbers, f"{need.in_flight:,.0f}", f"{need.redis_calls_per_second:,.0f}", f"{need.redis_share:.1%}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         screen.write("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
-    screen.write("\nBetter 2 than 1, so that one can be replaced; more than 1, and Redis, only with STORE_URL=redis://.\n")
+    screen.write("\nWith STORE_URL=redis:// plan 2, not 1, so that one can be replaced; without it run 1, and no Redis is asked.\n")
+    if is_too_much:
+        screen.write("Where Redis is busy for more than 100 %, one Redis cannot serve the load.\n")
     return 0
 
 
