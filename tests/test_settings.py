@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.mounted import REREAD_SECONDS, SOONEST_SECONDS, Mounted
+from mitto_phone_hook.mounted import PATIENCE_SECONDS, REREAD_SECONDS, SOONEST_SECONDS, Mounted
 from mitto_phone_hook.settings import TABLE, Settings, SettingsError, load, unknown
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
@@ -713,8 +713,10 @@ def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
     async def scenario() -> None:
         mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
         try:
-            assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 0.01)
+            until = asyncio.get_running_loop().time() + 0.01
+            assert await mounted.look_for_refused(0, until)
             assert mounted.current(0) == "old"
+            assert not await mounted.look_for_refused(PATIENCE_SECONDS, until)
         finally:
             may_read.set()
 

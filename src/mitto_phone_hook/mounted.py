@@ -65,11 +65,11 @@ class Mounted(Generic[T]):
 
         All who are refused meanwhile wait for the same look, none of them beyond ``until`` of the event loop's clock.
         """
-        is_looking = self._look is not None and not self._look.done()
-        is_too_soon = self._looked_at is not None and now - self._looked_at < SOONEST_SECONDS
-        if self._read is None or (is_too_soon and not is_looking):
+        ago = None if self._looked_at is None else now - self._looked_at
+        is_under_way = self._look is not None and not self._look.done() and ago is not None and ago < PATIENCE_SECONDS
+        if self._read is None or (ago is not None and ago < SOONEST_SECONDS and not is_under_way):
             return False
-        if not is_looking:
+        if not is_under_way:
             self._looked_at = now
         # A mounted file may be a call over the network that nobody answers.
         with contextlib.suppress(TimeoutError):
