@@ -35,7 +35,7 @@ for i, key in ipairs(KEYS) do
   local owner, entry = ARGV[2*i], ARGV[2*i+1]
   local kept = redis.call('GET', key)
   local held = kept and cjson.decode(kept)
-  if not held or held[2] == owner or (entry ~= '' and held[1] == 'pending') then
+  if not held or string.find(owner, held[2], 1, true) or (entry ~= '' and held[1] == 'pending') then
     if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[1]) end
   end
 end
@@ -69,6 +69,8 @@ class RedisStore:
             kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms])
         except Crowded:
             await self._front.settle(key, entry.owner, None)
+            if (seen := await self._seen_elsewhere(key)) is not None:
+                return seen
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
             seen = await self._seen_elsewhere(key)
@@ -100,7 +102,10 @@ class RedisStore:
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``Store``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
         await self._front.settle(key, owner, entry)
-        self._unsettled[key] = (owner, entry)
+        earlier, left = self._unsettled.get(key, ("", None))
+        # Redis may have heard the claims of several calls that could not tell it their end.
+        owners = f"{earlier} {owner}".strip()[-400:] if left is None else owner
+        self._unsettled[key] = (owners, entry)
         if len(self._unsettled) > MAX_UNSETTLED:
             self._unsettled.pop(next(iter(self._unsettled)))
         if not await self._tell([key]) and (self._teller is None or self._teller.done()):
