@@ -76,7 +76,7 @@ def test_a_start_that_fails_for_a_misspelt_setting_names_the_one_that_was_meant(
     assert stopped.stderr.splitlines()[:3] == [
         "mitto-phone-hook does not start:",
         "  HOOK_SECRETS is required (or HOOK_SECRETS_FILE)",
-        "  HOOK_SECRET is no setting; was HOOK_SECRETS meant?",
+        "  HOOK_SECRET is no setting: was HOOK_SECRETS meant?",
     ]
 
 

@@ -434,7 +434,7 @@ def test_the_address_of_the_store_comes_from_a_file_too_since_it_may_hold_a_pass
 
 
 def test_a_file_for_a_setting_that_takes_none_is_pointed_out() -> None:
-    strays = {"ALLOWED_REGIONS_FILE": "ALLOWED_REGIONS", "LIMITS_FILE": "LIMITS", "MAX_SEGMENTS_FILE": "MAX_SEGMENTS"}
+    strays = {f"{name}_FILE": f"set {name} itself, it comes from no file" for name in ("ALLOWED_REGIONS", "LIMITS", "MAX_SEGMENTS")}
     assert unknown(REQUIRED | dict.fromkeys([*strays, "STORE_URL_FILE", "MITTO_API_KEY_FILE", "PRICES_FILE"], "/run/x")) == strays
 
 
@@ -455,7 +455,7 @@ def test_quotation_marks_are_named_whatever_the_setting(name: str) -> None:
     ],
 )
 def test_a_misspelt_setting_is_found_wherever_the_fault_is(misspelt: str, meant: str | None) -> None:
-    assert unknown(REQUIRED | {misspelt: "x"}) == {misspelt: meant}
+    assert unknown(REQUIRED | {misspelt: "x"}) == {misspelt: f"was {meant} meant?" if meant else "README.md has the names of all settings"}
 
 
 def test_variables_of_other_software_are_no_misspelt_settings() -> None:

@@ -34,8 +34,7 @@ def main(environment_file: str, prices: str, *secrets: str) -> int:
             return Path(prices).read_text(encoding="utf-8")
         return mounted.get(path, STORED_URL if path == environment.get("STORE_URL_FILE") else STORED)
 
-    for name, meant in unknown(environment).items():
-        step = f"was {meant} meant?" if meant else "README.md has the names of all settings"
+    for name, step in unknown(environment).items():
         print(f"deploy.sh: {name} is no setting, nothing reads it; {step}", file=sys.stderr)
     try:
         load(environment, read_file)

@@ -28,8 +28,7 @@ def _settings_or_exit() -> Settings:
     try:
         return load(os.environ, elsewhere=_in_a_thread, complain=_complain_about_secret)
     except SettingsError as error:
-        near = (f"{name} is no setting; was {meant} meant?" for name, meant in unknown(os.environ).items() if meant)
-        _refuse_to_start(*error.problems, *near)
+        _refuse_to_start(*error.problems, *(f"{name} is no setting: {step}" for name, step in unknown(os.environ).items()))
 
 
 def _refuse_to_start(*problems: str) -> NoReturn:

@@ -3,8 +3,9 @@
 Values are never printed: a problem names the variable and the rule.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,7 +110,7 @@ TABLE = (
     Setting("BUDGET_PER_DAY", "", rules.budget, "money that may be spent in any day, by PRICES_FILE; `BUDGET_PER_DAY_CH` for one region"),
     Setting("LOG_LEVEL", "INFO", rules.log_level, "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
 )
-"""Every variable that the function reads, in the order of the documentation."""
+"""Every setting, in the order of the documentation."""
 
 
 BUDGET_SECONDS = {name: seconds for seconds, name in BUDGETS.items()}
@@ -204,32 +205,23 @@ def load(
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
-def unknown(environment: Mapping[str, str]) -> dict[str, str | None]:
-    """Find variables that look like settings and are none, with the setting that was meant, if one is near.
-
-    A misspelt limit limits nothing.
-    """
+def unknown(environment: Mapping[str, str]) -> dict[str, str]:
+    """Find variables that look like settings and are none, each with what to do: a misspelt limit limits nothing."""
     names = {setting.name for setting in TABLE}
     known = names | {f"{setting.name}_FILE" for setting in TABLE if setting.is_secret}
     families = {name.split("_")[0] for name in names} - _EVERYBODYS | {"LIMIT"}
-    words = {word for name in names for word in name.split("_")}
-    heads = {name[:3] for name in names}
-    found: dict[str, str | None] = {}
+    found: dict[str, str] = {}
     for name in sorted(environment.keys() - known):
         if name.rpartition("_")[0] in BUDGET_SECONDS or not environment[name]:
             continue
-        is_akin = name.split("_")[0] in families or name.removesuffix("_FILE") in names
-        if is_akin or name[:3] in heads or words & set(name.split("_")):
-            meant = _nearest(name.removesuffix("_FILE"), names)
-            if is_akin or meant:
-                found[name] = meant
+        bare = name.removesuffix("_FILE")
+        if bare in names:
+            found[name] = f"set {bare} itself, it comes from no file"
+        elif near := get_close_matches(name, names, n=1, cutoff=_MIN_LIKENESS):
+            found[name] = f"was {near[0]} meant?"
+        elif name.split("_")[0] in families:
+            found[name] = "README.md has the names of all settings"
     return found
-
-
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - most starts have no need of it
-
-    return next(iter(get_close_matches(name, names, n=1, cutoff=_MIN_LIKENESS)), None)
 
 
 def _read_secret(

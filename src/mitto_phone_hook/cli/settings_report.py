@@ -38,10 +38,7 @@ def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> I
 
 def stray_lines(environment: Mapping[str, str]) -> Iterator[Line]:
     """Give the variables that look like a setting and are none."""
-    for variable, meant in unknown(environment).items():
-        step = "README.md has the names of all settings"
-        if meant:
-            step = f"set {meant} itself, it comes from no file" if variable == f"{meant}_FILE" else f"was {meant} meant?"
+    for variable, step in unknown(environment).items():
         yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", step)
 
 
