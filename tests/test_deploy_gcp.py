@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -424,6 +425,18 @@ def test_a_redis_with_a_password_is_mounted_and_never_an_open_setting(cloud: Clo
     open_setting = cloud.deploy("--settings", settings, secrets=_SECRETS)
     assert (open_setting.returncode, "password" in open_setting.stderr) == (2, True)
     assert url not in open_setting.stderr
+
+
+def test_settings_and_prices_may_come_out_of_a_pipe(cloud: Cloud) -> None:
+    pipes = {"settings": "ALLOWED_REGIONS=CH\nBUDGET_PER_DAY=100\n", "prices": "region,price\n*,0.1\n"}
+    for name, content in pipes.items():
+        os.mkfifo(cloud.folder / name)
+        threading.Thread(target=(cloud.folder / name).write_text, args=(content,), daemon=True).start()
+    done = cloud.deploy("--settings", cloud.folder / "settings", "--prices", cloud.folder / "prices", secrets=_SECRETS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"ALLOWED_REGIONS": "CH", "BUDGET_PER_DAY": "100"}.items() <= cloud.environment().items()
+    folder = cloud.deploy("--settings", cloud.folder, secrets=_SECRETS)
+    assert (folder.returncode, folder.stderr) == (2, "deploy.sh: --settings names a file that cannot be read\n")
 
 
 def test_a_secret_that_is_there_is_kept_and_that_is_said(cloud: Cloud) -> None:

@@ -68,12 +68,21 @@ for name in "${secrets[@]}"; do
     redis_elsewhere=true
   fi
 done
-[ -z "$settings" ] || [ -r "$settings" ] || fail "--settings names a file that cannot be read"
-[ -z "$prices" ] || [ -r "$prices" ] || fail "--prices names a file that cannot be read"
 $dry_run || command -v gcloud >/dev/null || fail "gcloud is missing: install the Google Cloud CLI, then run gcloud auth login"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# Read once: what comes out of a pipe comes only once.
+if [ -n "$settings" ]; then
+  cat -- "$settings" >"$work/settings" 2>/dev/null || fail "--settings names a file that cannot be read"
+  settings=$work/settings
+fi
+if [ -n "$prices" ]; then
+  cat -- "$prices" >"$work/prices.csv" 2>/dev/null || fail "--prices names a file that cannot be read"
+  prices=$work/prices.csv
+fi
+
 runtime_account=$service@$project.iam.gserviceaccount.com
 build_account=$service-build@$project.iam.gserviceaccount.com
 
