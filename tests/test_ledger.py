@@ -288,11 +288,16 @@ def test_a_message_is_known_by_tenant_recipient_code_and_text_however_written() 
     assert "2025550110" not in _key()
 
 
+def with_patience(redis: Process) -> contextlib.aclosing[RedisLink]:
+    """A link that outlasts every stall of the machine, and complains of none."""
+    return contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30))
+
+
 def test_redis_itself_lets_only_the_owner_take_a_claim_back(redis: Process) -> None:
     """Another instance knows nothing of the entry: only the script can refuse."""
 
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             key = next(KEYS)
             await RedisStore(link, 600).claim(key, Entry("pending", "mine"))
             await RedisStore(link, 600).settle(key, "somebody", None)
@@ -305,7 +310,7 @@ def test_redis_itself_lets_only_the_owner_take_a_claim_back(redis: Process) -> N
 
 def test_redis_tells_the_age_of_what_another_instance_holds(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             key = next(KEYS)
             await RedisStore(link, 600).claim(key, Entry("pending", "there"))
             # As it will be when 100 of the 600 seconds have passed.
@@ -322,7 +327,7 @@ def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str
     """An instance that Redis could not hear tells it late, when another one has claimed the message and then does not send it."""
 
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             key, late, other = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
             assert await other.claim(key, Entry("pending", "other")) is None
             await late.settle(key, "late", Entry(state, "late", "m-1", 1))
@@ -342,7 +347,7 @@ def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str
 @pytest.mark.parametrize("state", ["accepted", "unknown"])
 def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(state: str, redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             key, here, there, third = next(KEYS), RedisStore(link, 600), RedisStore(link, 600), RedisStore(link, 600)
             await there.claim(key, Entry("pending", "there"))
             await there.settle(key, "there", Entry(state, "there", "m-1", 1))
@@ -358,7 +363,7 @@ def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(state: st
 
 def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             key, here, there = next(KEYS), RedisStore(link, 3), RedisStore(link, 3)
             await there.claim(key, Entry("pending", "there"))
             await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
@@ -372,7 +377,7 @@ def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(redis: 
 
 def test_what_was_seen_elsewhere_is_not_believed_in_its_last_second(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             key, here, there = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
             await there.claim(key, Entry("pending", "there"))
             await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
@@ -403,6 +408,36 @@ def test_redis_is_told_what_it_missed_before_the_message_is_claimed_again(redis:
             assert await store.claim(key, Entry("pending", "r1")) is None
             await in_a_crowd(link, store.settle(key, "r1", None))
             assert await store.claim(key, Entry("pending", "r2")) is None
+
+    asyncio.run(run())
+
+
+def test_a_claim_that_redis_made_late_goes_although_another_call_ended_after_its_own(redis: Process) -> None:
+    async def run() -> None:
+        async with without_patience(redis) as link, with_patience(redis) as other:
+            key, store = next(KEYS), RedisStore(link, 600)
+            assert await store.claim(key, Entry("pending", "r1")) is None
+            await in_a_crowd(link, store.settle(key, "r1", None), store.settle(key, "r2", None))
+            await store.settle(key, "r3", None)
+            assert await RedisStore(other, 600).claim(key, Entry("pending", "r4")) is None
+
+    asyncio.run(run())
+
+
+def test_a_crowded_redis_hides_nothing_that_was_seen_elsewhere(redis: Process) -> None:
+    async def run() -> None:
+        async with without_patience(redis) as link, with_patience(redis) as other:
+            key, here, there = next(KEYS), RedisStore(link, 600), RedisStore(other, 600)
+            await there.claim(key, Entry("pending", "there"))
+            await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
+            assert await here.claim(key, Entry("pending", "here")) is not None
+
+            async def again() -> None:
+                kept = await here.claim(key, Entry("pending", "again"))
+                assert kept is not None
+                assert (kept.state, kept.message_id) == ("accepted", "m-1")
+
+            await in_a_crowd(link, again())
 
     asyncio.run(run())
 
@@ -680,7 +715,7 @@ def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing
 
 def test_hundreds_of_calls_at_once_do_not_pass_for_a_redis_that_is_down(redis: Process) -> None:
     async def run() -> None:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+        async with with_patience(redis) as link:
             store = RedisStore(link, 600)
             await asyncio.gather(*(store.claim(f"many-{number}", Entry("pending", "r")) for number in range(500)))
             other = RedisStore(link, 600)

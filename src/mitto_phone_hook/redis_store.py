@@ -12,6 +12,9 @@ from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, Crowded, Redi
 MAX_UNSETTLED = 10_000
 """Results that Redis could not be told; then the oldest are given up."""
 
+MAX_OWNERS = 20
+"""Calls of one message whose end Redis could not be told; then the first are forgotten."""
+
 MARGIN_SECONDS = 1.0
 """So long before its time what was seen elsewhere is no longer believed: Redis' clock is not ours."""
 
@@ -28,14 +31,14 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return false
 """
 
-# KEYS: entries. ARGV: window in ms, then for each its owner and the entry or nothing. What somebody else holds stays, but
-# for a claim where the message has left, or may have.
+# KEYS: entries. ARGV: window in ms, then for each its owners, separated by spaces, and the entry or nothing. What somebody else
+# holds stays, but for a claim where the message has left, or may have.
 _SETTLE = """
 for i, key in ipairs(KEYS) do
-  local owner, entry = ARGV[2*i], ARGV[2*i+1]
+  local owners, entry = ARGV[2*i], ARGV[2*i+1]
   local kept = redis.call('GET', key)
   local held = kept and cjson.decode(kept)
-  if not held or string.find(owner, held[2], 1, true) or (entry ~= '' and held[1] == 'pending') then
+  if not held or string.find(' ' .. owners .. ' ', ' ' .. held[2] .. ' ', 1, true) or (entry ~= '' and held[1] == 'pending') then
     if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[1]) end
   end
 end
@@ -51,8 +54,8 @@ class RedisStore:
         self._link = link
         self._front = MemoryStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
-        self._unsettled: dict[str, tuple[str, Entry | None]] = {}
-        """Results by key that Redis has not heard, with their owners."""
+        self._unsettled: dict[str, tuple[tuple[str, ...], Entry | None]] = {}
+        """What Redis has not heard, by key: the calls that have ended, and the result of the last of them."""
         self._teller: asyncio.Task[None] | None = None
         self._elsewhere = MemoryStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
@@ -102,10 +105,9 @@ class RedisStore:
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``Store``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
         await self._front.settle(key, owner, entry)
-        earlier, left = self._unsettled.get(key, ("", None))
-        # Redis may have heard the claims of several calls that could not tell it their end.
-        owners = f"{earlier} {owner}".strip()[-400:] if left is None else owner
-        self._unsettled[key] = (owners, entry)
+        # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
+        earlier, left = self._unsettled.get(key, ((), None))
+        self._unsettled[key] = (((*earlier, owner) if left is None else (owner,))[-MAX_OWNERS:], entry)
         if len(self._unsettled) > MAX_UNSETTLED:
             self._unsettled.pop(next(iter(self._unsettled)))
         if not await self._tell([key]) and (self._teller is None or self._teller.done()):
@@ -114,7 +116,7 @@ class RedisStore:
     async def _tell(self, keys: Sequence[str]) -> bool:
         """Tell Redis results that it has not heard; whether it has now."""
         results = {key: self._unsettled[key] for key in keys}
-        told = [word for owner, entry in results.values() for word in (owner, _written(entry) if entry else "")]
+        told = [word for owners, entry in results.values() for word in (" ".join(owners), _written(entry) if entry else "")]
         try:
             await self._link.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *told])
         except Unavailable:
