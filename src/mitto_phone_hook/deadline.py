@@ -10,28 +10,34 @@ from typing import Any
 RESERVE_SECONDS = 0.5
 """What must be left when an attempt at a message begins: one with less would only be cut."""
 
-_RESERVE_SHARE = 0.25
+_SHARE = 0.25
 _MARGIN_SECONDS = 0.05
-_AMPLE_SECONDS = 1.0
+_STORE_SECONDS = 0.75
 
 
 def reserve_seconds(deadline_seconds: float) -> float:
     """Give ``RESERVE_SECONDS``, or a quarter of a deadline that is shorter than two seconds."""
-    return min(RESERVE_SECONDS, deadline_seconds * _RESERVE_SHARE)
+    return min(RESERVE_SECONDS, deadline_seconds * _SHARE)
+
+
+def line_seconds(deadline_seconds: float) -> float:
+    """Give how long one question to a shared store may wait in line: a message asks twice before it is sent."""
+    return deadline_seconds * _SHARE
 
 
 class Closing:
     """What has to be written down when a message's end is known; it is, even where the answer cannot wait for it."""
 
-    def __init__(self) -> None:
-        """Begin with nothing to do."""
+    def __init__(self, deadline_seconds: float) -> None:
+        """Begin with nothing to do; ``deadline_seconds`` is how long a call takes at most."""
+        self._ample_seconds = line_seconds(deadline_seconds) + _STORE_SECONDS
         self._late: set[asyncio.Task[None]] = set()
 
     async def finish(self, work: Coroutine[Any, Any, None], until: float) -> None:
         """Do ``work``, and wait for it until little after ``until`` at most."""
         left_seconds = until + _MARGIN_SECONDS - asyncio.get_running_loop().time()
-        if left_seconds > _AMPLE_SECONDS:
-            # No store takes so long: its own time-outs are a fraction of this. So a task of its own is saved.
+        if left_seconds > self._ample_seconds:
+            # No store takes so long, its time in line and its own time-out included. So a task of its own is saved.
             await work
             return
         task = asyncio.create_task(work)

@@ -14,6 +14,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mitto_phone_hook.deadline import line_seconds
 from mitto_phone_hook.hook import Call, Hook, Stores
 from mitto_phone_hook.library_logs import take_over_library_logs
 from mitto_phone_hook.log import emitter, standard_output
@@ -120,7 +121,6 @@ def _stores() -> Stores:
     from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415
 
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
-    # A message waits for its turn twice before it is sent, and is to be sent within the deadline.
-    link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint), line_seconds=_SETTINGS.deadline_seconds / 4)
+    link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint), line_seconds=line_seconds(_SETTINGS.deadline_seconds))
     counters = RedisCounters(link, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     return Stores(RedisStore(link, _SETTINGS.duplicate_window_seconds), counters)

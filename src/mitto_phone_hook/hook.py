@@ -68,7 +68,7 @@ class Hook:
         self._make_stores = make_stores
         self._emit = emit
         self._wall_clock = wall_clock
-        self._closing = Closing()
+        self._closing = Closing(settings.deadline_seconds)
         self._reserve_seconds = reserve_seconds(settings.deadline_seconds)
 
     async def answer(self, call: Call) -> Reply:

@@ -70,7 +70,7 @@ class Ledger:
     def __init__(self, store: Store, *, deadline_seconds: float) -> None:
         """Keep the entries in ``store``; ``deadline_seconds`` is how long a living call takes at most."""
         self._store = store
-        self._closing = Closing()
+        self._closing = Closing(deadline_seconds)
         self._reserve_seconds = reserve_seconds(deadline_seconds)
         self._dead_after = deadline_seconds + GRACE_SECONDS
 

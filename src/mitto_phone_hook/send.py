@@ -58,16 +58,16 @@ async def send(  # noqa: PLR0913 - all that it touches outside is an argument
     """
     clock = asyncio.get_running_loop().time
     started = perf_counter()
+    latest = until - reserve_seconds
     answer = Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
     attempts = 0
     is_key_reread = False
-    while until - clock() >= reserve_seconds:
+    while clock() <= latest:
         attempts += 1
         key = mitto.key(clock())
         answer = await mitto.send(sms, reference=reference, until=until)
         if attempts >= max_attempts:
             break
-        latest = until - reserve_seconds
         if answer.outcome is Outcome.UPSTREAM_UNAVAILABLE:
             pause = max(answer.retry_after_seconds or 0, PAUSE_SECONDS)
             if pause > latest - clock():
