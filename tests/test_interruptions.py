@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from mitto_phone_hook.connection import Connection, Exchange
+from mitto_phone_hook.deadline import Closing
 from mitto_phone_hook.decide import Sms
 from mitto_phone_hook.message import Recipient
 from mitto_phone_hook.mitto import Mitto
@@ -332,5 +333,20 @@ def test_bytes_into_an_idle_connection_end_it() -> None:
             transport = OneOriginTransport(upstream.url)
             assert (await client(transport, upstream.base_url).send(SMS, reference="r", until=in_seconds(3))).outcome is Outcome.ACCEPTED
             await upstream.until(lambda: upstream.connections == 1 and upstream.open == 0)
+
+    run(scenario())
+
+
+def test_a_store_that_takes_as_long_as_it_may_holds_no_answer_beyond_the_deadline() -> None:
+    async def scenario() -> None:
+        heard = asyncio.Event()
+
+        async def tell() -> None:
+            await heard.wait()
+
+        async with asyncio.timeout(10):
+            await Closing(deadline_seconds=8).finish(tell(), in_seconds(1))
+        assert not heard.is_set()
+        heard.set()
 
     run(scenario())
