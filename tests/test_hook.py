@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -20,8 +21,12 @@ from mitto_phone_hook.log import FIELDS, as_line
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.parse import parse
+from mitto_phone_hook.redis_counters import RedisCounters
+from mitto_phone_hook.redis_link import MAX_CONNECTIONS, RedisLink
+from mitto_phone_hook.redis_store import RedisStore
 from mitto_phone_hook.reply import REPLIES, Reply
 from mitto_phone_hook.settings import load
+from processes import Process, redis_server
 
 SECRET = "bearer-secret-of-the-tests-0001"
 CODE = "739105"
@@ -36,11 +41,12 @@ class Stage:
     def __init__(self, mitto: Any = None, **settings: str) -> None:
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
+        self.stores = Stores(MemoryStore(600), MemoryCounters())
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         self.hook = Hook(
             load(ENVIRONMENT | settings),
             lambda: httpx.MockTransport(self._receive),
-            lambda: Stores(MemoryStore(600), MemoryCounters()),
+            lambda: self.stores,
             self.lines.append,
         )
 
@@ -91,6 +97,29 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
     assert json.loads(reply.body)["error"]["code"] == "upstream_unavailable"
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
+
+
+@pytest.mark.parametrize(("in_redis", "why"), [("ledger", "store_busy"), ("limits", "deadline")])
+def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
+    async def scenario(redis: Process) -> None:
+        url = f"redis://127.0.0.1:{redis.port}"
+        async with contextlib.aclosing(RedisLink(url, lambda: None, timeout_seconds=30, line_seconds=30)) as link:
+            stage = Stage(DEADLINE_SECONDS="1", CONNECT_TIMEOUT_SECONDS="0.3")
+            if in_redis == "ledger":
+                stage.stores = stage.stores._replace(store=RedisStore(link, 600))
+            else:
+                stage.stores = stage.stores._replace(counters=RedisCounters(link, is_closed_on_failure=False))
+            redis.popen.send_signal(signal.SIGSTOP)
+            asked = [asyncio.create_task(link.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+            await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                reply = await stage.acall(body())
+            redis.popen.send_signal(signal.SIGCONT)
+            await asyncio.gather(*asked)
+            assert (reply.status, stage.requests, stage.lines[0]["why"]) == (503, [], why)
+
+    with redis_server(tmp_path) as redis:
+        asyncio.run(scenario(redis))
 
 
 def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id() -> None:

@@ -107,7 +107,7 @@ class Hook:
         secret = settings.hook_secrets.current(now).first
 
         async def send_once() -> Result:
-            bill = self._policy.bill(message, secret, record.would_refuse)
+            bill = self._policy.bill(message, secret, record.would_refuse, until - self._reserve_seconds)
             counting = time.perf_counter()
             await bill.count(sms.encoded.segments)
             record.count_seconds = time.perf_counter() - counting

@@ -5,6 +5,7 @@ by its content: tenant, recipient, code and text, as a keyed hash from which non
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple, Protocol
@@ -39,9 +40,10 @@ class Entry(NamedTuple):
 class Store(Protocol):
     """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic."""
 
-    async def claim(self, key: str, entry: Entry) -> Entry | None:
+    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
         """Keep ``entry`` if there is none, or one of the same owner, and give ``None``; else give the one there is.
 
+        Waits for its turn until the event loop's clock shows ``latest``.
         Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.
         """
 
@@ -83,7 +85,7 @@ class Ledger:
         clock = asyncio.get_running_loop().time
         pending = Entry("pending", owner)
         asking = started = perf_counter()
-        while (entry := await self._store.claim(key, pending)) is not None:
+        while (entry := await self._store.claim(key, pending, until - self._reserve_seconds)) is not None:
             claimed = perf_counter()
             is_in_flight = entry.state == "pending" and entry.age_seconds < self._dead_after
             if is_in_flight and until - clock() >= self._reserve_seconds + POLL_SECONDS:

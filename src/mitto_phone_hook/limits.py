@@ -3,6 +3,7 @@
 All windows of a message are checked before any is counted, in one step; what is refused counts nowhere.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,9 +84,10 @@ class Taken(NamedTuple):
 class Counters(Protocol):
     """Where windows are kept."""
 
-    async def take(self, charges: Sequence[Charge]) -> Taken | Refusal:
+    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:
         """Count all charges, or none of them and say which window refuses for longest.
 
+        Waits for its turn until the event loop's clock shows ``latest``.
         Raises ``Refused`` where nobody knows whether they fit, and the operator wants nothing to leave then.
         """
 

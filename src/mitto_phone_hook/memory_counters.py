@@ -74,7 +74,7 @@ class MemoryCounters:
         """Count the windows kept."""
         return len(self._logs)
 
-    async def take(self, charges: Sequence[Charge]) -> Taken | Refusal:
+    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:  # noqa: ARG002 - nobody waits here
         """See ``Counters``."""
         now = int(self._clock() * 1000)
         self._forget(now)

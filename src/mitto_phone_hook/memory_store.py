@@ -1,5 +1,6 @@
 """The ledger in this process: exact, bounded, gone with it."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,7 +23,7 @@ class MemoryStore:
         """Count the entries kept."""
         return len(self._entries)
 
-    async def claim(self, key: str, entry: Entry) -> Entry | None:
+    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:  # noqa: ARG002 - nobody waits here
         """See ``Store``."""
         now = self._clock()
         self._forget(now)

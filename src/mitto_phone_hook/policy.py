@@ -1,5 +1,6 @@
 """The operator's policy on one message: destinations, limits and budgets, enforced or only observed."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -42,14 +43,20 @@ class Policy:
             why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
             self._refuse(Refused(outcome, why), outcome, would_refuse)
 
-    def bill(self, message: PhoneMessage, secret: bytes, would_refuse: list[str]) -> "Bill":
-        """Open the bill of a message, on which nothing is counted yet."""
-        return Bill(self, message, secret, would_refuse)
+    def bill(self, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float = math.inf) -> "Bill":
+        """Open the bill of a message, on which nothing is counted yet.
 
-    async def take(self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str]) -> Taken | None:
+        ``secret`` keys the hashes, ``would_refuse`` takes what observe mode only notes. Counting waits for its turn until the
+        event loop's clock shows ``latest``.
+        """
+        return Bill(self, message, secret, would_refuse, latest)
+
+    async def take(
+        self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str], latest: float = math.inf
+    ) -> Taken | None:
         """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
         try:
-            taken = await self._counters.take(self._limits.charges(message, segments, secret))
+            taken = await self._counters.take(self._limits.charges(message, segments, secret), latest)
         except Refused as refusal:
             self._refuse(refusal, refusal.result.why or refusal.result.outcome, would_refuse)
             return None
@@ -91,19 +98,20 @@ class Policy:
 class Bill:
     """What one message has been counted for."""
 
-    def __init__(self, policy: Policy, message: PhoneMessage, secret: bytes, would_refuse: list[str]) -> None:
-        """Count nothing yet; ``secret`` keys the hashes, ``would_refuse`` takes what observe mode only notes."""
+    def __init__(self, policy: Policy, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float) -> None:
+        """Count nothing yet; see ``Policy.bill``."""
         self._policy = policy
         self._message = message
         self._secret = secret
         self._would_refuse = would_refuse
+        self._latest = latest
         self._taken: Taken | None = None
 
     async def count(self, segments: int) -> None:
         """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
         if self._taken is not None:
             await self.settle(may_have_left=False)
-        self._taken = await self._policy.take(self._message, segments, self._secret, self._would_refuse)
+        self._taken = await self._policy.take(self._message, segments, self._secret, self._would_refuse, self._latest)
 
     async def settle(self, *, may_have_left: bool) -> None:
         """Let the count stand, or take it back: certainly nothing was sent."""

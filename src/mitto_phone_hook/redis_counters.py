@@ -68,7 +68,7 @@ class RedisCounters:
         self._front = MemoryCounters()
         self._is_closed_on_failure = is_closed_on_failure
 
-    async def take(self, charges: Sequence[Charge]) -> Taken | Refusal:
+    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:
         """See ``Counters``. What this process has counted is a part of what Redis has, so it never refuses too much."""
         own = await self._front.take(charges)
         if isinstance(own, Refusal) or not charges:
@@ -76,7 +76,7 @@ class RedisCounters:
         arguments = [number for c in charges for number in (c.window.seconds * 1000, c.window.limit, c.amount, c.step_ms)]
         try:
             # Asked twice when its connection breaks: at worst one message is counted twice, and none not at all.
-            worst, number, *used = await self._link.eval(_TAKE, _keys(charges), arguments)
+            worst, number, *used = await self._link.eval(_TAKE, _keys(charges), arguments, latest=latest)
         except Unavailable:
             if not self._is_closed_on_failure:
                 return own

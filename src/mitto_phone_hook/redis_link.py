@@ -5,6 +5,7 @@ alone for a moment, and the operator hears of it.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -74,15 +75,15 @@ class RedisLink:
         """Whether Redis has failed a moment ago and is not asked now."""
         return time.monotonic() < self._left_alone_until
 
-    async def eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool = True) -> Any:  # noqa: ANN401
+    async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401
         """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not; ``Crowded`` when it was not asked.
 
-        With ``may_repeat`` it is run again, once and at once, when its connection breaks: one from before a restart
-        of Redis does, although Redis is there.
+        It waits in line until the event loop's clock shows ``latest`` at most. With ``may_repeat`` it is run again, once and at
+        once, when its connection breaks: one from before a restart of Redis does, although Redis is there.
         """
         # Waiting in line is not Redis' fault, so it stands outside the time-out.
         try:
-            async with asyncio.timeout(self._line_seconds):
+            async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._line_seconds)):
                 await self._line.acquire()
         except TimeoutError:
             raise Crowded from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 
 from mitto_phone_hook.ledger import Entry
@@ -60,16 +61,16 @@ class RedisStore:
         self._elsewhere = MemoryStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
-    async def claim(self, key: str, entry: Entry) -> Entry | None:
+    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
         """See ``Store``. Raises ``Refused`` when Redis could not be asked in time although it may well answer others."""
         known = await self._front.claim(key, entry)
         if known is not None:
             return known
         if key in self._unsettled:
             # Else Redis would still say that the message is on its way, in the name of a call that has ended.
-            await self._tell([key])
+            await self._tell([key], latest)
         try:
-            kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms])
+            kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms], latest=latest)
         except Crowded:
             await self._front.settle(key, entry.owner, None)
             if (seen := await self._seen_elsewhere(key)) is not None:
@@ -113,12 +114,12 @@ class RedisStore:
         if not await self._tell([key]) and (self._teller is None or self._teller.done()):
             self._teller = asyncio.create_task(self._tell_all())
 
-    async def _tell(self, keys: Sequence[str]) -> bool:
+    async def _tell(self, keys: Sequence[str], latest: float = math.inf) -> bool:
         """Tell Redis results that it has not heard; whether it has now."""
         results = {key: self._unsettled[key] for key in keys}
         told = [word for owners, entry in results.values() for word in (" ".join(owners), _written(entry) if entry else "")]
         try:
-            await self._link.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *told])
+            await self._link.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *told], latest=latest)
         except Unavailable:
             return False
         for key, result in results.items():
