@@ -123,6 +123,13 @@ def test_the_demo_shows_reply_and_handset_and_ends_well() -> None:
     assert "All as it should be" in printed
 
 
+def test_the_demo_ends_well_where_the_terminal_knows_only_ascii() -> None:
+    with _make("demo", PYTHONIOENCODING="ascii") as demo:
+        printed, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 0, errors
+    assert "Here is your one time password: 999111" in printed
+
+
 def test_a_run_takes_calls_of_ones_own_until_it_is_interrupted() -> None:
     with _make("run") as run:
         assert run.stdout is not None

@@ -7,6 +7,7 @@
 import argparse
 import asyncio
 import contextlib
+import io
 import json
 import os
 import random
@@ -187,6 +188,8 @@ async def _tour(*, is_staying: bool) -> None:
 
 def main() -> int:
     """Run the tour; 0 when everything was as it should be."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
     parser = argparse.ArgumentParser(prog="python -m mitto_phone_hook.sandbox.tour", description=__doc__.split("\n\n")[0])
     parser.add_argument("--stay", action="store_true", help="leave both running (PORT chooses the function's port)")
     try:
