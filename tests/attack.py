@@ -125,6 +125,7 @@ class Replay:
             code = f"{100_000 + number}"
             body = {"recipient": request.number, "text": f"Your code is {code}", "context": {"code": code, "ip": request.ip}}
             await self._hook.answer(Call("POST", "/", {b"authorization": f"Bearer {SECRET}".encode()}, _whole(json.dumps(body).encode())))
+            await asyncio.sleep(0)  # the line of the log follows the reply
         return self.sides
 
     def _clock(self) -> float:
@@ -193,7 +194,7 @@ def musts(by_mode: Mapping[str, Sides]) -> dict[str, bool]:
     """Judge: what must be, and whether it is."""
     observed, on = by_mode[OBSERVE], by_mode[ON]
     return {
-        "protection on: honest users lose none": on[HONEST].sms == on[HONEST].requests,
+        "protection on: honest users lose none": on[HONEST].sms == on[HONEST].requests and not on[HONEST].refused_by,
         f"protection on: the attacker gets under {MOST_SHARE:.0%}": on[ATTACKER].share < MOST_SHARE,
         "observing refuses nobody": all(side.sms == side.requests for side in observed.values()),
         "observing foretells what is refused": all(observed[name].refused_by == on[name].refused_by for name in on),
