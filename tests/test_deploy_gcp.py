@@ -90,6 +90,11 @@ NO_ANSWER = {
 }
 
 
+EVERYWHERE = (
+    "deploy.sh: ALLOWED_REGIONS is not set, so codes go to every country: name those that you serve in --settings, or * if all are meant\n"
+)
+
+
 class Cloud(NamedTuple):
     """A gcloud that records, and what it has recorded."""
 
@@ -154,10 +159,10 @@ OPTIONS = {"plain": [], "static egress": ["--static-egress"], "redis": ["--redis
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_a_dry_run_prints_what_a_first_run_does_and_does_nothing(options: list[str], cloud: Cloud) -> None:
     dry = cloud.deploy("--dry-run", *options)
-    assert (dry.returncode, dry.stderr) == (0, "")
+    assert (dry.returncode, dry.stderr) == (0, EVERYWHERE)
     assert not cloud.log.exists()
     real = cloud.deploy(*options, secrets=_SECRETS)
-    assert (real.returncode, real.stderr) == (0, "")
+    assert (real.returncode, real.stderr) == (0, EVERYWHERE)
     assert cloud.calls() == _calls(dry.stdout)
 
 
@@ -183,7 +188,7 @@ def test_the_last_line_is_the_url_and_every_line_says_what_it_is(cloud: Cloud) -
 
 def test_a_second_run_makes_nothing_and_needs_no_secret(cloud: Cloud) -> None:
     done = cloud.deploy("--static-egress", "--redis", exists=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, EVERYWHERE)
     assert [call for call in cloud.calls() if " create " in call] == []
     assert sum("gcloud run deploy " in call for call in cloud.calls()) == 1
 
@@ -242,7 +247,7 @@ def test_a_bundle_that_cannot_be_staged_stops_before_anything_is_made(cloud: Clo
         cloud.folder / "python", '[[ $* != *bundle.py* ]] && exec "$REAL_PYTHON" "$@"\necho "bundle: no space left" >&2; exit 1'
     )
     done = cloud.deploy("--static-egress", secrets=_SECRETS, PYTHON=str(failing), REAL_PYTHON=sys.executable)
-    assert (done.returncode, done.stderr) == (1, "bundle: no space left\n")
+    assert (done.returncode, done.stderr) == (1, f"{EVERYWHERE}bundle: no space left\n")
     assert cloud.calls() == []
 
 
@@ -394,12 +399,34 @@ def test_a_python_without_the_packages_says_that_values_are_not_checked(cloud: C
     )
 
 
+@pytest.mark.parametrize(
+    ("settings", "options", "said"),
+    [
+        ("ALLOWED_REGIONS=CH", [], ""),
+        ("ALLOWED_REGIONS=*", [], ""),
+        ("", [], "ALLOWED_REGIONS is not set"),
+        ("ALLOWED_REGIONS=CH\nMITTO_TEST=true", [], "MITTO_TEST is on"),
+        ("ALLOWED_REGIONS=CH", ["--max-instances", "3"], "3 instances share nothing"),
+        ("ALLOWED_REGIONS=CH", ["--max-instances", "3", "--redis"], ""),
+        ("ALLOWED_REGIONS=CH\nSTORE_URL=redis://10.0.0.5", ["--max-instances", "3"], ""),
+        ("ALLOWED_REGIONS=CH\nSTORE_URL=memory://", ["--max-instances", "3"], "3 instances share nothing"),
+        ("ALLOWED_REGIONS=CH", ["--max-instances", "1"], ""),
+    ],
+)
+def test_what_is_seldom_meant_is_said_and_deployed(settings: str, options: list[str], said: str, cloud: Cloud) -> None:
+    (cloud.folder / "settings.env").write_text(settings + "\n", encoding="utf-8")
+    done = cloud.deploy("--settings", cloud.folder / "settings.env", *options, secrets=_SECRETS)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == bool(said)
+    assert said in done.stderr
+
+
 def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
     settings, prices = cloud.folder / "settings.env", cloud.folder / "mine.csv"
-    settings.write_text("STORE_URL=redis://10.0.0.5\r\nBUDGET_PER_DAY=100\r\n", encoding="utf-8")
+    settings.write_text("STORE_URL=redis://10.0.0.5\r\nBUDGET_PER_DAY=100\r\n", encoding="utf-8-sig")
     prices.write_text("region,price\n*,0.1\n", encoding="utf-8")
     done = cloud.deploy("--settings", settings, "--prices", prices, secrets=_SECRETS)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, EVERYWHERE)
     files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER, "/workspace/prices.csv": prices.read_text()}
     loaded = load(cloud.environment(), files.__getitem__)
     assert (loaded.store_url, loaded.limits.prices) == ("redis://10.0.0.5", {"": 100_000})
@@ -413,8 +440,8 @@ def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
 
 def test_a_redis_with_a_password_is_mounted_and_never_an_open_setting(cloud: Cloud) -> None:
     url = "rediss://user:password@redis.example"
-    done = cloud.deploy("--secret", "STORE_URL", secrets=_SECRETS | {"STORE_URL": url})
-    assert (done.returncode, done.stderr) == (0, "")
+    done = cloud.deploy(*["--secret", "STORE_URL"] * 2, secrets=_SECRETS | {"STORE_URL": url})
+    assert (done.returncode, done.stderr) == (0, EVERYWHERE)
     assert cloud.environment()["STORE_URL_FILE"] == "/secrets/store-url/value"
     [deploy] = [call for call in cloud.calls() if "run deploy" in call]
     assert "/secrets/store-url/value=mitto-phone-hook-store-url:latest" in deploy
@@ -442,7 +469,7 @@ def test_settings_and_prices_may_come_out_of_a_pipe(cloud: Cloud) -> None:
 def test_a_secret_that_is_there_is_kept_and_that_is_said(cloud: Cloud) -> None:
     done = cloud.deploy(exists=True, secrets={"HOOK_SECRETS": BEARER})
     assert done.returncode == 0
-    assert done.stderr == "Kept as it is: mitto-phone-hook-hook-secrets. To change it: docs/deploy.md, Rotate a secret.\n"
+    assert done.stderr == "Kept as it is: mitto-phone-hook-hook-secrets. To change it: docs/deploy.md, Rotate a secret.\n" + EVERYWHERE
 
 
 def test_a_hook_secret_that_the_function_would_refuse_is_not_stored(cloud: Cloud) -> None:

@@ -42,7 +42,10 @@ while [ $# -gt 0 ]; do
     --settings) settings=$2 && shift ;;
     --prices) prices=$2 && shift ;;
     --service) service=$2 && shift ;;
-    --secret) secrets+=("$2") && shift ;;
+    --secret)
+      if [[ " ${secrets[*]} " != *" $2 "* ]]; then secrets+=("$2"); fi
+      shift
+      ;;
     --max-instances)
       [[ $2 =~ ^[1-9][0-9]*$ ]] || fail "--max-instances takes a whole number from 1 up"
       max_instances=$2 && shift
@@ -75,7 +78,8 @@ trap 'rm -rf "$work"' EXIT
 
 # Read once: what comes out of a pipe comes only once.
 if [ -n "$settings" ]; then
-  cat -- "$settings" >"$work/settings" 2>/dev/null || fail "--settings names a file that cannot be read"
+  # Editors on Windows begin a file with a mark of its encoding.
+  cat -- "$settings" 2>/dev/null | sed $'1s/^\xef\xbb\xbf//' >"$work/settings" || fail "--settings names a file that cannot be read"
   settings=$work/settings
 fi
 if [ -n "$prices" ]; then
@@ -187,8 +191,10 @@ check_secrets() {
 
 # The rest is for the function itself to judge, where the Python here has the packages that it needs.
 read_settings() {
-  local problems status=0
-  problems=$("$python" -B "$root/deploy/gcp/check_settings.py" "$work/environment.yaml" "$prices" \
+  local problems status=0 instances=$max_instances
+  # A Redis that is still to be made is not in the environment yet.
+  if $redis; then instances=1; fi
+  problems=$("$python" -B "$root/deploy/gcp/check_settings.py" "$work/environment.yaml" "$prices" "$instances" \
     ${new_secrets[@]+"${new_secrets[@]}"}) || status=$?
   case $status in
     0) ;;
@@ -281,7 +287,6 @@ deploy() {
   for name in "${secrets[@]}"; do mounts+=",/secrets/$(lower "$name")/value=$(secret_id "$name"):latest"; done
   if $redis || $static_egress; then options+=("--network=$service" "--subnet=$service"); fi
   if $static_egress; then options+=(--vpc-egress=all-traffic); elif $redis; then options+=(--vpc-egress=private-ranges-only); fi
-  if $redis || $redis_elsewhere; then max_instances=${max_instances:-10}; fi
   if $redis; then
     host=$(redis_host)
     echo "STORE_URL: \"redis://$host:6379\"" >>"$work/environment.yaml"
@@ -293,7 +298,7 @@ deploy() {
     --set-build-env-vars=SOURCE_DATE_EPOCH=315532801 \
     "--build-service-account=projects/$project/serviceAccounts/$build_account" "--service-account=$runtime_account" \
     "--env-vars-file=$work/environment.yaml" "--set-secrets=${mounts#,}" \
-    --cpu=1 --memory=512Mi --cpu-boost --concurrency=80 --min=1 "--max-instances=${max_instances:-1}" --timeout=30 \
+    --cpu=1 --memory=512Mi --cpu-boost --concurrency=80 --min=1 "--max-instances=$max_instances" --timeout=30 \
     --startup-probe=httpGet.path=/health,periodSeconds=1,timeoutSeconds=1,failureThreshold=30 \
     --ingress=all --no-invoker-iam-check ${options[@]+"${options[@]}"}
 }
@@ -328,6 +333,7 @@ if $undo; then
   exit
 fi
 if [ -n "$settings" ]; then check_settings; fi
+if $redis || $redis_elsewhere; then max_instances=${max_instances:-10}; else max_instances=${max_instances:-1}; fi
 check_python
 check_login
 check_secrets
