@@ -655,6 +655,36 @@ def test_terraform_counts_a_redis_of_ones_own_as_the_script_does(parsed: dict[Pa
     assert names["has_own_store_url"] == '${contains(keys(var.settings), "STORE_URL") || contains(var.secrets, "STORE_URL")}'
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "is_taken"),
+    [
+        ("PORT", "8080", False),
+        ("K_SERVICE", "x", False),
+        ("FUNCTION_TARGET", "x", False),
+        ("DEADLINE_SECONDS", "10", False),
+        ("DEADLINE_SECONDS", "12.5", False),
+        ("DEADLINE_SECONDS", "9.5", True),
+        ("DEADLINE_SECONDS", "", True),
+        ("ALLOWED_REGIONS", "CH", True),
+        ("MITTO_API_KEY", "x", False),
+    ],
+)
+def test_script_and_terraform_take_the_same_settings(
+    name: str, value: str, *, is_taken: bool, cloud: Cloud, parsed: dict[Path, list[Block]]
+) -> None:
+    conditions = [one["condition"] for one in _of_module(parsed, TERRAFORM, "variable")[("settings",)]["validation"]]
+    unwanted = [re.findall(r'!can\(regex\("(.*?)", name\)', condition) for condition in conditions]
+    wanted = [re.findall(r'^\$\{can\(regex\("(.*?)", lookup\(var\.settings, "(.*?)", ""\)\)\)\}$', condition) for condition in conditions]
+    is_named = any(re.search(pattern, name) for [pattern] in filter(None, unwanted))
+    is_bad = any(setting == name and not re.search(pattern.replace("\\\\", "\\"), value) for [(pattern, setting)] in filter(None, wanted))
+    assert (sum(map(bool, unwanted)), sum(map(bool, wanted))) == (2, 1)
+    assert (not is_named and not is_bad) is is_taken
+    (cloud.folder / "settings.env").write_text(
+        f"ALLOWED_REGIONS=DE\n{name}={value}\n".replace("DE\nALLOWED_REGIONS=", ""), encoding="utf-8"
+    )
+    assert (cloud.deploy("--settings", cloud.folder / "settings.env", secrets=_SECRETS).returncode == 0) is is_taken
+
+
 def test_terraform_notices_a_bundle_without_the_redis_client(parsed: dict[Path, list[Block]], tmp_path: Path) -> None:
     conditions = _preconditions(_of_module(parsed, TERRAFORM, "resource")["google_storage_bucket_object", "bundle"])
     [client] = [condition for condition in conditions if "redis" in condition]

@@ -46,6 +46,16 @@ variable "settings" {
     condition     = !strcontains(lookup(var.settings, "STORE_URL", ""), "@")
     error_message = "STORE_URL holds a password: keep it in Secret Manager and name it in \"secrets\"."
   }
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : !can(regex("^(PORT$|K_|FUNCTION_)", name))])
+    error_message = "PORT, K_... and FUNCTION_... are set by Cloud Run: leave them out."
+  }
+
+  validation {
+    condition     = can(regex("^(0*[0-9](\\.[0-9]*)?)?$", lookup(var.settings, "DEADLINE_SECONDS", "")))
+    error_message = "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after it told it to stop."
+  }
 }
 
 variable "secrets" {
