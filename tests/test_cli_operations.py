@@ -8,7 +8,9 @@ import pytest
 
 from mitto_phone_hook.limits import NAMES, is_budget
 from mitto_phone_hook.log import FIELDS, SEVERITIES
+from mitto_phone_hook.message import Purpose
 from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.shapes import NATIVE_SHAPES
 from processes import ROOT, need
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -51,6 +53,16 @@ def test_every_word_of_the_code_is_explained() -> None:
     assert len(constant) >= 15
     assert told >= constant | {f"limit_{name}" for name in NAMES if not is_budget(name)}
     assert told >= {"budget_exhausted", "mitto_code_other", "mitto_code_…", "http_…"}
+
+
+def test_every_field_of_the_log_has_its_row() -> None:
+    assert sorted(name for cells in rows("The fields of a line") for name in re.findall(r"`([^`]+)`", cells)) == sorted(FIELDS)
+
+
+def test_the_words_of_source_and_purpose_are_told() -> None:
+    told = rows("The fields of a line")
+    assert words_of(told["`source`"]) == {"source", *(shape.source for shape in NATIVE_SHAPES)}
+    assert words_of(told["`purpose`"]) == {"purpose", *Purpose}
 
 
 def test_every_field_that_the_page_names_exists() -> None:
