@@ -67,10 +67,18 @@ ASYNC = Contestant("python_async", "(c) Python, httpx, asynchronous", _python(_P
 BARE = Contestant(
     "bare_handler", "our transport, bare handler", _python(_PEERS / "bare_handler.py", "relay"), _KEY | {"PYTHONPATH": str(ROOT / "src")}
 )
+HTTPCORE = replace(
+    BARE,
+    name="bare_httpcore",
+    title="httpcore as transport, bare handler",
+    settings=_KEY | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TRANSPORT": "httpcore"},
+    has_tls=False,
+    is_main=False,
+)
 RELAY = Contestant("asyncio_relay", "(d) floor: bare asyncio relay", _relay, _KEY, has_tls=False)
 NGINX = Contestant("nginx", "(d) floor: nginx proxy_pass", _nginx, {}, has_tls=False, is_main=False)
 
-ALL = (OURS, KEPT, BARE, RELAY, NEW, SYNC, ASYNC, NGINX)
+ALL = (OURS, KEPT, BARE, HTTPCORE, RELAY, NEW, SYNC, ASYNC, NGINX)
 """In the order of the tables."""
 
 DIRECT = "direct"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.configuration import DELAY_MS, IN_FLIGHT, LONG_DELAY_MS, MANY_IN_FLIGHT, Lengths
-from benchmarks.contestants import BARE, DIRECT, KEPT, OURS, RELAY, SHORT
+from benchmarks.contestants import BARE, DIRECT, HTTPCORE, KEPT, OURS, RELAY, SHORT
 from benchmarks.results import Results, Spread, ratios, spread
 
 _US, _THEM = OURS.name, KEPT.name
@@ -84,6 +84,13 @@ def _price(results: Results) -> dict[int, float]:
     return {number: 1 - value for number, value in share.items()}
 
 
+def _price_on_httpcore(results: Results) -> dict[int, float]:
+    """Give the share that the same extra work has of a request that is sent by httpcore."""
+    ours, bare, other = (results.by_round(name, "cpu_ms") for name in (_US, BARE.name, HTTPCORE.name))
+    rounds = ours.keys() & bare.keys() & other.keys()
+    return {number: (extra := ours[number] - bare[number]) / (other[number] + extra) for number in sorted(rounds)}
+
+
 def goals(lengths: Lengths) -> tuple[Goal, ...]:
     """Give all goals; those about memory speak of the numbers of requests in ``lengths``."""
     first, middle, last = lengths.memory_steps
@@ -128,4 +135,5 @@ def goals(lengths: Lengths) -> tuple[Goal, ...]:
         ),
         Goal("start to first 200, valid bytecode, against (b)", 1.3, most, _against("start_ms", _THEM)),
         Goal("price of all that peers lack, share of our CPU per request", 0.35, most, _price),
+        Goal("the same on httpcore, the transport for which that goal was set", 0.35, most, _price_on_httpcore),
     )

@@ -20,6 +20,7 @@ LABELS = {
     "ours": "this function,\neverything on",
     "node_kept": "(b) Node, axios,\nkept connections",
     "bare_handler": "our transport,\nbare handler",
+    "bare_httpcore": "httpcore,\nbare handler",
     "asyncio_relay": "floor: bare\nasyncio relay",
     "node_new": "(a) Node, axios,\nconnection per call",
     "python_sync": "(c) Python, httpx,\nsynchronous",

@@ -1,4 +1,7 @@
-"""Our own framework mode and transport with nothing around them: the difference to the function is the price of all that peers lack."""
+"""Our own framework mode and transport with nothing around them: the difference to the function is the price of all that peers lack.
+
+With ``TRANSPORT=httpcore`` in the environment it sends by httpcore's connections instead of ours.
+"""
 
 import os
 from functools import cache
@@ -30,6 +33,10 @@ async def relay(request: Request) -> Response:
 
 
 @cache
-def _transport() -> OneOriginTransport:
+def _transport() -> httpx.AsyncBaseTransport:
     """Open the transport after the server has forked."""
+    if os.environ.get("TRANSPORT") == "httpcore":
+        from benchmarks.peers.httpcore_transport import LastUsedFirst  # noqa: PLC0415 - only where it is measured
+
+        return LastUsedFirst(_ORIGIN)
     return OneOriginTransport(_ORIGIN, httpx.create_ssl_context() if _ORIGIN.scheme == "https" else None)
