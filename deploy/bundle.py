@@ -70,14 +70,18 @@ def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None) ->
     if with_redis and not REDIS_LOCK.exists():
         raise ValueError(f"{REDIS_LOCK.name} is missing; pyproject.toml needs an extra called redis, then run --lock")
     requirements = "".join(lock.read_text(encoding="utf-8") for lock in (LOCK, REDIS_LOCK)[: 1 + with_redis])
+    try:
+        price_list = prices.read_bytes() if prices else None
+    except OSError:
+        raise ValueError(f"--prices names a file that cannot be read: {prices}") from None
     if out.exists():
         if any(out.iterdir()) and not all((out / name).is_file() for name in ("main.py", "requirements.txt")):
-            raise ValueError(f"{out} is neither empty nor an earlier bundle; choose another folder")
+            raise ValueError(f"{out} is neither empty nor an earlier bundle; choose another folder, or delete it")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / "requirements.txt").write_text(requirements, encoding="utf-8")
-    if prices:
-        shutil.copyfile(prices, out / "prices.csv")
+    if price_list is not None:
+        (out / "prices.csv").write_bytes(price_list)
     for path in _kept(SOURCE):
         target = out / path.relative_to(SOURCE)
         target.parent.mkdir(parents=True, exist_ok=True)
