@@ -153,6 +153,13 @@ def test_budgets_are_told_in_money_by_region(tmp_path: Path) -> None:
     assert [" ".join(row.split()) for row in (line.text, *line.more)] == ["in all 12.5 in an hour, 250 in a day", "CH 0.075 in an hour"]
 
 
+def test_a_budget_of_nothing_is_pointed_at(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text("*,0.075\n", encoding="ascii")
+    line = lines_of(PRICES_FILE=str(prices), BUDGET_PER_DAY="250", BUDGET_PER_HOUR_CH="0")["budgets"]
+    assert (line.mark, line.text) == (Mark.LOOK, "one of them is 0: what it covers never leaves")
+
+
 def test_a_secret_from_a_file_says_so(tmp_path: Path) -> None:
     file = tmp_path / "secrets"
     file.write_text(f"{BEARER}\n", encoding="ascii")

@@ -351,12 +351,13 @@ def test_a_wrong_settings_file_stops_before_the_deployment(line: str, said: str,
 
 
 WRONG = {
-    "ALLOWED_REGIONS=SWITZERLAND": ["ALLOWED_REGIONS must be ISO 3166 regions such as CH,DE,GB, or * for all (entry 1 is none)"],
+    "ALLOWED_REGIONS=SWITZERLAND": ["ALLOWED_REGIONS must be ISO 3166 regions such as CH,DE,GB, or * for all (entry 1 is not)"],
+    "ALLOWED_REGIONS=CH,uk": ["ALLOWED_REGIONS must be ISO 3166 regions such as CH,DE,GB, or * for all; the United Kingdom is GB, not UK"],
     "MAX_SEGMENTS=a\nDEADLINE_SECONDS=0.1": [
         "DEADLINE_SECONDS must be seconds from 0.5 to 25",
         "MAX_SEGMENTS must be a whole number from 1 to 20",
     ],
-    "BUDGET_PER_DAY=1": ["BUDGET_PER_HOUR and BUDGET_PER_DAY need PRICES_FILE"],
+    "BUDGET_PER_DAY=1": ["PRICES_FILE is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY"],
     'MITTO_SENDER_ID=Zürich "1"': [
         "MITTO_SENDER_ID must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits"
     ],

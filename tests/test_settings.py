@@ -129,7 +129,10 @@ def test_the_error_itself_lists_every_problem() -> None:
 )
 def test_secrets_for_a_platform_without_a_route_stop_the_start(variable: str) -> None:
     told = problems(REQUIRED | {variable: BEARER + BEARER})
-    assert told == [f"{variable.removesuffix('_FILE')} names a platform that has no route here"]
+    assert told == [
+        f"{variable.removesuffix('_FILE')} names a platform that has no route here: take it out, HOOK_SECRETS_AUTH0 is the only one"
+    ]
+    assert unknown({variable: BEARER}) == {}
 
 
 def test_a_connect_timeout_has_to_leave_time_before_the_deadline() -> None:
@@ -667,7 +670,7 @@ def test_an_empty_variable_counts_as_unset_for_every_platform() -> None:
 
 def test_contradictions_are_told_together_with_other_problems() -> None:
     told = problems(REQUIRED | {"MITTO_API_KEY": "", "DEADLINE_SECONDS": "1", "CONNECT_TIMEOUT_SECONDS": "5", "BUDGET_PER_DAY": "1"})
-    assert [problem.split()[0] for problem in told] == ["MITTO_API_KEY", "BUDGET_PER_HOUR", "CONNECT_TIMEOUT_SECONDS"]
+    assert [problem.split()[0] for problem in told] == ["MITTO_API_KEY", "PRICES_FILE", "CONNECT_TIMEOUT_SECONDS"]
 
 
 def test_a_secret_file_with_an_impossible_name_is_one_sentence() -> None:

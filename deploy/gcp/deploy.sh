@@ -323,8 +323,8 @@ undo_all() {
     projects remove-iam-policy-binding "$project" "--member=serviceAccount:$build_account" --role=roles/run.builder --condition=None
   where iam service-accounts describe "$build_account" -- iam service-accounts delete "$build_account"
   where iam service-accounts describe "$runtime_account" -- iam service-accounts delete "$runtime_account"
-  echo "Kept: the secrets. gcloud secrets delete takes each of these away:" >&2
-  for name in "${secrets[@]}"; do echo "  $(secret_id "$name")" >&2; done
+  echo "Kept: the secrets. To delete these, and any other that --secret named:" >&2
+  for name in "${secrets[@]}"; do echo "  gcloud secrets delete $(secret_id "$name") --project=$project" >&2; done
 }
 
 if $undo; then

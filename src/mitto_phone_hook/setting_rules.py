@@ -156,12 +156,14 @@ def _right_items(text: str, is_right: Callable[[str], bool], rule: str) -> list[
         raise ValueError(rule)
     for place, item in enumerate(items, 1):
         if not is_right(item):
-            raise ValueError(f"{rule} (entry {place} is none)")
+            raise ValueError(f"{rule} (entry {place} is not)")
     return items
 
 
 def regions(text: str) -> frozenset[str]:
     """Read ISO 3166 regions, ``*`` and ``001``."""
+    if "UK" in map(str.upper, _items(text)):
+        raise ValueError("must be ISO 3166 regions such as CH,DE,GB, or * for all; the United Kingdom is GB, not UK")
     known = SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
     items = _right_items(
         text, lambda item: item.isascii() and item.upper() in known, "must be ISO 3166 regions such as CH,DE,GB, or * for all"

@@ -81,7 +81,12 @@ TABLE = (
         "where that is remembered; `redis://…` or `rediss://…` shares it between instances (with the package `redis`)",
         is_secret=True,
     ),
-    Setting("ALLOWED_REGIONS", "", rules.regions, "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all"),
+    Setting(
+        "ALLOWED_REGIONS",
+        "",
+        rules.regions,
+        "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all, `*,001` = satellite networks, too",
+    ),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
     Setting("DEFAULT_REGION", "", rules.region, "country of numbers written without a country code; empty = refuse them"),
     Setting(
@@ -215,6 +220,8 @@ def unknown(environment: Mapping[str, str]) -> dict[str, str]:
         if name.rpartition("_")[0] in BUDGET_SECONDS or not environment[name]:
             continue
         bare = name.removesuffix("_FILE")
+        if bare.startswith("HOOK_SECRETS_"):
+            continue  # stops the start, with a sentence of its own
         if bare in names:
             found[name] = f"set {bare} itself, it comes from no file"
         elif near := get_close_matches(name, names, n=1, cutoff=_MIN_LIKENESS):
@@ -286,12 +293,12 @@ def _contradictions(values: Mapping[str, Any], budgets: Mapping[str, list[Window
     problems = []
     has_budget = bool(budgets) or any(values.get(name.lower()) is not None for name in BUDGET_SECONDS)
     if has_budget and not values.get("prices_file", True):
-        problems.append("BUDGET_PER_HOUR and BUDGET_PER_DAY need PRICES_FILE")
+        problems.append("PRICES_FILE is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
     deadline = values.get("deadline_seconds", 0)
     if deadline and values.get("connect_timeout_seconds", 0) >= deadline:
         problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")
     if values.get("duplicate_window_seconds", deadline + GRACE_SECONDS + 1) <= deadline + GRACE_SECONDS:
-        problems.append(f"DUPLICATE_WINDOW_SECONDS must be more than DEADLINE_SECONDS and {GRACE_SECONDS:g}")
+        problems.append(f"DUPLICATE_WINDOW_SECONDS must be more than DEADLINE_SECONDS plus {GRACE_SECONDS:g}")
     return problems
 
 
@@ -303,4 +310,6 @@ def _unknown_platforms(environment: Mapping[str, str]) -> list[str]:
         for name, value in environment.items()
         if value and name.startswith("HOOK_SECRETS_") and name != "HOOK_SECRETS_FILE"
     }
-    return [f"{name} names a platform that has no route here" for name in sorted(given - known)]
+    return [
+        f"{name} names a platform that has no route here: take it out, HOOK_SECRETS_AUTH0 is the only one" for name in sorted(given - known)
+    ]

@@ -190,6 +190,11 @@ look_first() {
   if [[ $trigger == custom-phone-provider ]]; then provider_id=$(find_provider); else is_bound=$(find_binding); fi
 }
 
+# next_step WHERE: what only the dashboard can do.
+next_step() {
+  if [[ $dry_run == yes ]]; then step 'Nothing was done. Without --dry-run, next:' "$1"; else step 'Done. Next:' "$1"; fi
+}
+
 main() {
   read_arguments "$@"
   check_environment
@@ -198,10 +203,10 @@ main() {
   deploy_action
   if [[ $trigger == custom-phone-provider ]]; then
     save_provider
-    step 'Done. Next: Branding > Phone Provider > Send Test Message, then switch MFA or Passwordless to the tenant-level provider.'
+    next_step 'Branding > Phone Provider > Send Test Message, then switch MFA or Passwordless to the tenant-level provider.'
   else
     bind_action
-    step 'Done. Next: Security > Multi-factor Auth > Phone Message: provider Custom, message type SMS only.'
+    next_step 'Security > Multi-factor Auth > Phone Message: provider Custom, message type SMS only.'
   fi
 }
 

@@ -28,12 +28,15 @@ _SECRETS_STEP = "put the secret that the function knows into this shell: read -r
 _HELP = """\
 Say line by line what is right and what is not, and what to do about it.
 
-Without --url: the settings in the environment, read as the function reads them; the store; the way to Mitto; and
-whether Mitto takes the API key, by one test message that is neither delivered nor charged. Run it where the function
+Without --url: the settings in the environment, read as the function reads
+them; the store; the way to Mitto; and whether Mitto takes the API key, by one
+test message that is neither delivered nor charged. Run it where the function
 runs, since the network and its address count.
 
-With --url: a deployed function, from outside. Needs only HOOK_SECRETS in the environment (or HOOK_SECRETS_FILE). It sends
-nothing without --recipient. About ten lines in the function's log, events voice_unsupported and unauthorized, come from it.
+With --url: a deployed function, from outside. Needs only HOOK_SECRETS in the
+environment (or HOOK_SECRETS_FILE). It sends nothing without --recipient.
+About ten lines in the function's log come from it, with the events
+unauthorized and voice_unsupported, or blocked_country.
 
 Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
 """

@@ -144,7 +144,7 @@ def refusal_line(topic: str, answer: Answer) -> Line:
 def passing_line(topic: str, answer: Answer) -> Line:
     """Judge what a call gets that proves who it is, and asks for what costs nothing."""
     if answer.code in PROVING:
-        return Line(Mark.RIGHT, topic, f"accepted, nothing sent ({answer.status} {answer.code})")
+        return Line(Mark.RIGHT, topic, f"accepted; the test itself is refused, as it should be ({answer.status} {answer.code})")
     if answer.code == Outcome.UNAUTHORIZED:
         if abs(answer.clock_ahead_seconds) > TOLERANCE_SECONDS and topic.startswith("signing"):
             direction = "ahead of" if answer.clock_ahead_seconds > 0 else "behind"
@@ -170,7 +170,7 @@ def latency_lines(first: float, warm: float) -> Iterator[Line]:
         text = f"missed by the first call: {_named(missed)}"
         yield Line(Mark.LOOK, "time limits", text, "for these keep an instance warm (min instances 1)", [f"kept: {_named(kept)}"])
         return
-    yield Line(Mark.RIGHT, "time limits", f"kept, with {MITTO_SECONDS:g} s for Mitto: {_named(kept)}")
+    yield Line(Mark.RIGHT, "time limits", f"kept, if Mitto takes no more than {MITTO_SECONDS:g} s: {_named(kept)}")
 
 
 def _named(platforms: list[Platform]) -> str:

@@ -137,6 +137,8 @@ def _limits_line(limits: Limits) -> Line:
 
 
 def _budget_line(limits: Limits) -> Line:
+    if any(window.limit == 0 for windows in limits.budgets.values() for window in windows):
+        return Line(Mark.LOOK, "budgets", "one of them is 0: what it covers never leaves", "give it an amount, or take it out")
     if limits.budgets:
         rows = [f"{region or 'in all':<{_RULE_COLUMNS}}{_windows(windows, money)}" for region, windows in sorted(limits.budgets.items())]
         return Line(Mark.RIGHT, "budgets", rows[0], more=rows[1:])
