@@ -263,4 +263,4 @@ def test_the_image_is_started_directly_and_as_a_number() -> None:
     assert _json(_texts(FINAL, "CMD")[0]) == ["functions-framework", "--source", "main.py", "--target", "send_phone_message"]
     assert re.fullmatch("[1-9][0-9]+:[1-9][0-9]+", _texts(FINAL, "USER")[0])
     readme = (CONTAINER / "README.md").read_text(encoding="utf-8")
-    assert "docker run --read-only --cap-drop ALL --security-opt no-new-privileges" in readme
+    assert readme.count("--read-only --cap-drop ALL --security-opt no-new-privileges") == readme.count("docker run") == 2

@@ -23,7 +23,7 @@ from mitto_phone_hook.settings import Settings, SettingsError, load
 _CONNECT_SECONDS = 10.0
 _MAX_LABEL = 63  # DNS
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_SECRETS_STEP = "put the secret that the function knows into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
+_SECRETS_STEP = "put the secret that the function knows, one line of it, into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
 
 _HELP = """\
 Say line by line what is right and what is not, and what to do about it.

@@ -160,7 +160,7 @@ async def _stay(base: str, mitto: str, secret: str) -> None:
     _show(_curl(base, secret))
     _say("What a check from outside says about it:")
     _show(_check(base, secret))
-    _say(f"Some numbers bring faults, such as +12025550141 (401), 0150 (500) or 0160 (hangs); all are listed at {mitto}/")
+    _say(f"Some numbers bring faults, such as +12025550141 (401), +12025550150 (500) or +12025550160 (hangs); all are listed at {mitto}/")
     _say("Log lines of the function and messages on the handset, as they come:")
     await ended.wait()
 
