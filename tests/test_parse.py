@@ -562,6 +562,7 @@ def test_unknown_fields_are_ignored_wherever_they_are() -> None:
         pytest.param("❤\ufe0f 123456", id="emoji with a variation selector"),
         pytest.param("e\u0301 n\u0303", id="combining accents"),
         pytest.param("验证码\uff1a123456", id="Chinese"),
+        pytest.param("رمزك \u2066123456\u2069", id="Arabic with the code isolated"),
     ],
 )
 def test_the_text_is_kept_to_the_letter(text: str) -> None:
@@ -593,10 +594,6 @@ def test_the_text_is_kept_to_the_letter(text: str) -> None:
         pytest.param("\u202e", id="right-to-left override"),
         pytest.param("\u2060", id="word joiner"),
         pytest.param("\u2063", id="invisible separator"),
-        pytest.param("\u2066", id="left-to-right isolate"),
-        pytest.param("\u2067", id="right-to-left isolate"),
-        pytest.param("\u2068", id="first strong isolate"),
-        pytest.param("\u2069", id="pop directional isolate"),
         pytest.param("\ufeff", id="byte order mark"),
         pytest.param("\ufff9", id="interlinear annotation"),
         pytest.param("\uffff", id="noncharacter"),
@@ -623,10 +620,20 @@ def test_a_text_with_something_nobody_sees_is_refused_in_every_script(hidden: st
         pytest.param("code 123456\u200e", id="left-to-right mark without any such script"),
         pytest.param("\u200fcode 123456", id="right-to-left mark without any such script"),
         pytest.param("验证码\u200f 123456", id="right-to-left mark in Chinese"),
+        pytest.param("code 12\u206634", id="left-to-right isolate without any such script"),
+        pytest.param("code\u2067 123456", id="right-to-left isolate without any such script"),
+        pytest.param("验证码\u2068 123456", id="first strong isolate in Chinese"),
+        pytest.param("code 123456\u2069", id="end of no isolate"),
     ],
 )
 def test_joiners_beside_ascii_and_direction_marks_out_of_place_are_refused(text: str) -> None:
     assert refusal(flat(text=text)) == wrong_fields("text")
+
+
+@pytest.mark.parametrize("text", ["Your code is %!(EXTRA string=123456)", "Code %!d(string=123456)", "Code 123456 %!s(MISSING)"])
+def test_a_text_that_a_broken_template_made_is_refused(text: str) -> None:
+    assert refusal(flat(text=text)) == wrong_fields("text")
+    assert read(flat(text="100%! Code 123456"))["text"] == "100%! Code 123456"
 
 
 @pytest.mark.parametrize(
@@ -680,6 +687,17 @@ def test_a_shape_is_recognised_by_its_filled_marker_only() -> None:
     assert read(flat(context=None, notification=None, message_options=None))["source"] == "flat"
     both = json.dumps({"notification": {"recipient": RECIPIENT, "as_text": "x"}, "context": {}, "recipient": "+41791234567"}).encode()
     assert (read(both)["source"], read(both)["recipient"]) == ("auth0_event_provider", RECIPIENT)
+
+
+def test_what_stands_beside_a_context_of_ones_own_counts_where_the_context_is_silent() -> None:
+    beside = {"code": "654321", "message_type": "text", "expires_at": 1_900_000_000, "ip": "203.0.113.9", "tenant": "t-1"}
+    assert {field: read(flat(context={"source": "wso2"}, **beside))[field] for field in ("code", "tenant", "client_ip")} == {
+        "code": "654321",
+        "tenant": "t-1",
+        "client_ip": ip_address("203.0.113.9"),
+    }
+    assert read(flat(context={"expires_at": 1_800_000_000}, **beside))["expires_at"] == read(flat(expires_at=1_800_000_000))["expires_at"]
+    assert read(flat(context={"source": "wso2"}, message_type="voice"))["channel"] == Channel.VOICE
 
 
 def test_of_two_places_the_first_that_is_not_null_counts() -> None:

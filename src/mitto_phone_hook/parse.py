@@ -23,10 +23,10 @@ _SECONDS = re.compile("[0-9]{1,11}")
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]+)\](?::[0-9]{1,5})?")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 
-# Control characters (but tab, line feed, carriage return), bidirectional embeddings, overrides and isolates,
+# Control characters (but tab, line feed, carriage return), bidirectional embeddings and overrides,
 # characters of no width, fillers, tags and noncharacters: nothing that a person would see, all that a forger would like.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u206f"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u2065\u206a-\u206f"
     "\u2800\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U00013430-\U0001343f\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
     + "]"
@@ -36,8 +36,10 @@ _HIDDEN = re.compile(
 _JOINER_BESIDE_ASCII = re.compile(
     "(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])|[\x00-\x7f][\ufe00-\ufe0f](?!\u20e3)|[0-9][\u0300-\u036f\u0600-\u0605\u20d0-\u20ff]"
 )
-# Direction marks belong to texts in a script that runs from right to left.
-_DIRECTION_MARK = re.compile("[\u200e\u200f]")
+# Direction marks and isolates belong to texts in a script that runs from right to left.
+_DIRECTION_MARK = re.compile("[\u200e\u200f\u2066-\u2069]")
+# What Go's formatting writes where a template does not fit its values, as Casdoor's do.
+_BROKEN_TEMPLATE = re.compile(r"%![A-Za-z]?\(")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 
 
@@ -131,6 +133,8 @@ def _text(raw: object) -> SecretStr:
     if not isinstance(raw, str):
         raise TypeError
     if not raw.strip() or (not (raw.isascii() and raw.isprintable()) and _is_forged(raw)):
+        raise ValueError
+    if "%!" in raw and _BROKEN_TEMPLATE.search(raw):
         raise ValueError
     return SecretStr(raw)
 

@@ -1,7 +1,7 @@
 """The shapes in which Auth0, and callers whose admin shapes the request, hand over a phone message.
 
 Source: Auth0's documentation of the Send Phone Message Hook, of the Actions ``send-phone-message`` and
-``custom-phone-provider``, of the passwordless SMS gateway, and its sample Actions.
+``custom-phone-provider``, of the passwordless SMS gateway, and its sample Actions; Casdoor's and Ory Kratos' source.
 """
 
 from collections.abc import Mapping
@@ -55,28 +55,56 @@ def _places(**dotted: str) -> dict[str, tuple[Place, ...]]:
     return {field: _all(places) for field, places in dotted.items()}
 
 
+def _before(others: Mapping[str, tuple[Place, ...]], **dotted: str) -> dict[str, tuple[Place, ...]]:
+    """Give places that come before those of ``others``."""
+    return {**others, **{field: (*places, *others.get(field, ())) for field, places in _places(**dotted).items()}}
+
+
+FLAT = Shape(
+    source="flat",
+    marker=None,
+    objects=_all("req"),
+    places=_places(
+        recipient="recipient to phoneNumber",
+        text="text body",
+        channel="message_type",
+        code="code",
+        purpose_raw="action",
+        locale="language locale",
+        client_id="client_id",
+        client_name="client_name",
+        organization="organization organization_id",
+        user_id="user_id",
+        tenant="tenant",
+        client_ip="ip req.ip",
+        sender_hint="from sender",
+        expires_at="expires_at",
+        sent_at="sent_at",
+    ),
+)
+
 HOOK = Shape(
     source="auth0_hook",
     marker="context",
     objects=_all("context context.client context.request context.tenant context.user"),
-    places=_places(
-        recipient="recipient",
-        text="text",
+    places=_before(
+        FLAT.places,
         channel="context.message_type",
         code="context.code",
         purpose_raw="context.action",
-        locale="context.language",
+        locale="context.language context.locale",
         client_id="context.client.client_id context.client_id",
         client_name="context.client.name context.name",
         organization="context.organization.id context.organization_id",
         user_id="context.user.user_id",
         tenant="context.tenant.id",
         client_ip="context.ip context.request.ip",
-        sender_hint="context.from",
+        sender_hint="context.from context.sender",
         expires_at="context.expires_at",
         sent_at="context.sent_at",
     ),
 )
+"""Whoever adds a ``context`` of their own may have left the rest outside it: an expiry or a call for voice is read there, too."""
 
 _EVENT = {
     "client_id": "client.client_id",
@@ -121,29 +149,6 @@ PROVIDER_EVENT = Shape(
     ),
 )
 
-FLAT = Shape(
-    source="flat",
-    marker=None,
-    objects=_all("req"),
-    places=_places(
-        recipient="recipient to",
-        text="text body",
-        channel="message_type",
-        code="code",
-        purpose_raw="action",
-        locale="language",
-        client_id="client_id",
-        client_name="client_name",
-        organization="organization organization_id",
-        user_id="user_id",
-        tenant="tenant",
-        client_ip="ip req.ip",
-        sender_hint="from sender",
-        expires_at="expires_at",
-        sent_at="sent_at",
-    ),
-)
-
 NATIVE_SHAPES = (PROVIDER_EVENT, MFA_EVENT, HOOK, FLAT)
 """Tried in this order. ``FLAT`` covers both sample Actions, the passwordless gateway, and forms."""
 
@@ -154,6 +159,11 @@ CHANNELS = {
     "text": Channel.SMS,
     "voice": Channel.VOICE,
     "call": Channel.VOICE,
+    # Ory's types of templates for SMS, for which its courier has this channel.
+    "login_code_valid": Channel.SMS,
+    "registration_code_valid": Channel.SMS,
+    "verification_code_valid": Channel.SMS,
+    "recovery_code_valid": Channel.SMS,
 }
 """What callers write for the channel. An unknown word is refused: it may mean a call."""
 
