@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl  # type: ignore[import-not-found, unused-ignore]
+import matplotlib as mpl  # type: ignore[import-not-found, unused-ignore]  # only where it draws
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # type: ignore[import-not-found, unused-ignore]
+from matplotlib import pyplot as plt  # type: ignore[import-not-found, unused-ignore]  # the same
 
 OURS, BEATEN, OTHERS = "#0b6e4f", "#c8553d", "#9aa5b1"
 COLOURS = {"ours": OURS, "node_kept": BEATEN}

@@ -98,6 +98,11 @@ def test_health_calls_nobody_and_is_not_logged(hook: Process, mitto: FakeMittoPr
     assert mitto.requests() == 0
 
 
+def test_a_blank_behind_the_secret_is_no_part_of_it(hook: Process) -> None:
+    status, _ = hook.request("POST", "/", json.dumps(payload("100004")).encode(), {"Authorization": f"Bearer {BEARER} \t"})
+    assert status == 200
+
+
 def test_a_hundred_messages_wait_on_mitto_at_once(hook: Process, mitto: FakeMittoProcess) -> None:
     mitto.script(default="slow:0.8")
     started = time.monotonic()

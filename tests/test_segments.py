@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import httpx
 import pytest
-from gsm0338 import Codec  # type: ignore[import-untyped]
+from gsm0338 import Codec  # type: ignore[import-untyped] # it has no types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -80,6 +80,12 @@ def test_accepted_message_is_sent_once() -> None:
     assert sent.seconds > 0
 
 
+@pytest.mark.parametrize("message_id", ["12025550147", "m-12025550147", "+12025550147"])
+def test_an_id_that_holds_the_number_is_told_to_nobody(message_id: str) -> None:
+    sent, _ = deliver(answering(answer(f'{{"responseCode":0,"id":"{message_id}"}}'.encode())))
+    assert sent.result == Result(Outcome.ACCEPTED, segments=1)
+
+
 # While certainly nothing was sent
 
 

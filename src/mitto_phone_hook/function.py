@@ -80,7 +80,7 @@ for _name in unknown(os.environ):
 @functions_framework.aio.http
 async def send_phone_message(request: Request) -> Response:
     """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
-    headers = {name.lower(): value for name, value in request.scope["headers"]}
+    headers = {name.lower(): value.strip() for name, value in request.scope["headers"]}
     call = Call(request.method, request.scope["path"], headers, _chunks(request))
     reply = await _hook().answer(call)
     return Response(reply.body, reply.status, reply.headers)
@@ -116,9 +116,9 @@ def _stores() -> Stores:
     if _SETTINGS.store_url == MEMORY:
         return Stores(MemoryStore(_SETTINGS.duplicate_window_seconds), MemoryCounters())
     # The package is only there when it is asked for.
-    from mitto_phone_hook.redis_counters import RedisCounters  # noqa: PLC0415
-    from mitto_phone_hook.redis_link import RedisLink  # noqa: PLC0415
-    from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415
+    from mitto_phone_hook.redis_counters import RedisCounters  # noqa: PLC0415 - as said
+    from mitto_phone_hook.redis_link import RedisLink  # noqa: PLC0415 - as said
+    from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415 - as said
 
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
     link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint), line_seconds=line_seconds(_SETTINGS.deadline_seconds))

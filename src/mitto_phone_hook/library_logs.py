@@ -12,7 +12,7 @@ class LibraryFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Give one line of JSON."""
         severity = record.levelname if record.levelname in LEVELS else "ERROR"
-        place = f"{os.path.basename(record.pathname)}:{record.lineno} {record.funcName}"  # noqa: PTH119
+        place = f"{os.path.basename(record.pathname)}:{record.lineno} {record.funcName}"  # noqa: PTH119 - pathlib would have to be imported
         error = record.exc_info[1] if record.exc_info else None
         values = {"severity": severity, "event": "library", "logger": record.name, "why": place}
         return as_line(values | ({"stack_trace": stack_of(error)} if error else {})).rstrip("\n")

@@ -99,4 +99,4 @@ def as_line(values: Mapping[str, object]) -> str:
 def stack_of(error: BaseException) -> str:
     """Where an error came from: its type and the code's places. Its text and values stay out, they may quote the request."""
     places = traceback.extract_tb(error.__traceback__)
-    return "\n".join([type(error).__name__, *(f"{os.path.basename(p.filename)}:{p.lineno} {p.name}" for p in places)])  # noqa: PTH119
+    return "\n".join([type(error).__name__, *(f"{os.path.basename(p.filename)}:{p.lineno} {p.name}" for p in places)])  # noqa: PTH119 - no import of pathlib

@@ -66,7 +66,9 @@ class Mitto:
                     await response.aclose()
         except (TimeoutError, httpx.TransportError) as fault:
             return exchange.answer_of(fault)
-        return read_answer(exchange.status, exchange.body, exchange.retry_after)
+        answer = read_answer(exchange.status, exchange.body, exchange.retry_after)
+        # Else an id made of the number would carry it into the log and the reply.
+        return answer._replace(message_id=None) if sms.recipient.msisdn in (answer.message_id or "") else answer
 
     def _request(self, sms: Sms, reference: str, exchange: "_Exchange", now: float) -> httpx.Request:
         fields: dict[str, Any] = {

@@ -75,7 +75,7 @@ class RedisLink:
         """Whether Redis has failed a moment ago and is not asked now."""
         return time.monotonic() < self._left_alone_until
 
-    async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401
+    async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401 - whatever the script gives
         """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not; ``Crowded`` when it was not asked.
 
         It waits in line until the event loop's clock shows ``latest`` at most. With ``may_repeat`` it is run again, once and at
@@ -92,7 +92,7 @@ class RedisLink:
         finally:
             self._line.release()
 
-    async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401
+    async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401 - the same
         if self.is_left_alone:
             raise Unavailable
         now = time.monotonic()

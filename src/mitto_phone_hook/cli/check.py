@@ -91,7 +91,7 @@ def _check_store(settings: Settings, environment: Mapping[str, str], screen: Scr
         screen.show(Line(Mark.WRONG, "redis", "the package for it is missing", "stage with deploy/bundle.py --redis, or pip install redis"))
     else:
         # The package is only there when it is asked for.
-        from mitto_phone_hook.cli import store  # noqa: PLC0415
+        from mitto_phone_hook.cli import store  # noqa: PLC0415 - as said
 
         screen.pending("redis")
         screen.show_all(store.lines(settings.store_url, when_it_fails=settings_report.when_the_store_fails(settings)))
