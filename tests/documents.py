@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mitto_phone_hook.settings import TABLE, Setting
+from mitto_phone_hook.setting_table import TABLE, Setting
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -14,7 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mitto_phone_hook.mounted import PATIENCE_SECONDS, REREAD_SECONDS, SOONEST_SECONDS, Mounted
-from mitto_phone_hook.settings import TABLE, Settings, SettingsError, load, unknown
+from mitto_phone_hook.setting_table import TABLE
+from mitto_phone_hook.settings import Settings, SettingsError, load
+from mitto_phone_hook.stray_settings import unknown
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
 

@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 try:
     from mitto_phone_hook.setting_rules import MEMORY
-    from mitto_phone_hook.settings import Settings, SettingsError, load, unknown
+    from mitto_phone_hook.settings import Settings, SettingsError, load
+    from mitto_phone_hook.stray_settings import unknown
 except ImportError:
     sys.exit(3)
 

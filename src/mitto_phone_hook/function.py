@@ -21,7 +21,8 @@ from mitto_phone_hook.log import emitter, standard_output
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY
-from mitto_phone_hook.settings import Settings, SettingsError, load, unknown
+from mitto_phone_hook.settings import Settings, SettingsError, load
+from mitto_phone_hook.stray_settings import unknown
 from mitto_phone_hook.transport import OneOriginTransport
 
 

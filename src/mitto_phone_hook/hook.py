@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import httpx
@@ -12,14 +12,14 @@ import httpx
 from mitto_phone_hook.authenticate import authenticate
 from mitto_phone_hook.call_record import CallRecord
 from mitto_phone_hook.deadline import Closing, reserve_seconds
-from mitto_phone_hook.decide import decide
+from mitto_phone_hook.decide import Sms, decide
 from mitto_phone_hook.ledger import Ledger, Store, key_of
 from mitto_phone_hook.limits import Counters
 from mitto_phone_hook.log import Emit
 from mitto_phone_hook.mitto import Mitto
 from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 from mitto_phone_hook.parse import parse
-from mitto_phone_hook.policy import Policy
+from mitto_phone_hook.policy import Bill, Policy
 from mitto_phone_hook.receive import receive
 from mitto_phone_hook.reply import HEALTHY, Reply, reply_to
 from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
@@ -105,28 +105,29 @@ class Hook:
             # The body came so late that asking the store alone could outlast the caller's patience.
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         secret = settings.hook_secrets.current(now).first
-
-        async def send_once() -> Result:
-            bill = self._policy.bill(message, secret, record.would_refuse, until - self._reserve_seconds)
-            counting = time.perf_counter()
-            await bill.count(sms.encoded.segments)
-            record.count_seconds = time.perf_counter() - counting
-            record.sent = await send(
-                self._mitto,
-                sms,
-                reference=record.request_id,
-                until=until,
-                max_attempts=settings.max_attempts,
-                max_segments=settings.max_segments,
-                count=bill.count,
-                reserve_seconds=self._reserve_seconds,
-            )
-            may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
-            await self._closing.finish(bill.settle(may_have_left=may_have_left), until)
-            return record.sent.result
-
+        bill = self._policy.bill(message, secret, record.would_refuse, until - self._reserve_seconds)
+        send_once = partial(self._send_once, sms, bill, record, until)
         record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
         return record.turn.result
+
+    async def _send_once(self, sms: Sms, bill: Bill, record: CallRecord, until: float) -> Result:
+        """Count the message, hand it to Mitto, and let the count stand only if it may have left."""
+        counting = time.perf_counter()
+        await bill.count(sms.encoded.segments)
+        record.count_seconds = time.perf_counter() - counting
+        record.sent = await send(
+            self._mitto,
+            sms,
+            reference=record.request_id,
+            until=until,
+            max_attempts=self._settings.max_attempts,
+            max_segments=self._settings.max_segments,
+            count=bill.count,
+            reserve_seconds=self._reserve_seconds,
+        )
+        may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
+        await self._closing.finish(bill.settle(may_have_left=may_have_left), until)
+        return record.sent.result
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, until: float) -> float | None:
         """Check the caller; where it is refused, look once whether its secret has been mounted meanwhile."""

@@ -8,7 +8,9 @@ from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.limits import MICRO, NAMES, UNITS, Limits, Window
 from mitto_phone_hook.setting_rules import CLOSED, MEMORY, OBSERVE
-from mitto_phone_hook.settings import TABLE, Settings, unknown
+from mitto_phone_hook.setting_table import TABLE
+from mitto_phone_hook.settings import Settings
+from mitto_phone_hook.stray_settings import unknown
 
 RULES = {
     "recipient": "to one number",
