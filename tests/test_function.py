@@ -98,6 +98,26 @@ def test_health_calls_nobody_and_is_not_logged(hook: Process, mitto: FakeMittoPr
     assert mitto.requests() == 0
 
 
+@pytest.mark.parametrize(("when_it_fails", "status", "left"), [("open", 200, 1), ("closed", 503, 0)])
+def test_without_redis_limits_do_what_the_operator_wants(
+    when_it_fails: str, status: int, left: int, mitto: FakeMittoProcess, tmp_path: Path
+) -> None:
+    mitto.clear()
+    places = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "STORE_URL": f"redis://127.0.0.1:{free_port()}"}
+    with function(tmp_path / "function.txt", LIMITS_FAIL=when_it_fails, ALLOWED_REGIONS="US", **places) as process:
+        assert process.post(payload("100005"))[0] == status
+        assert process.log()[-1].get("why") == (None if left else "limits_unknown")
+    assert len(mitto.inbox()) == left
+
+
+def test_what_a_library_says_of_a_request_stays_out_of_the_log(hook: Process) -> None:
+    with socket.create_connection(("127.0.0.1", hook.port), timeout=10) as connection:
+        connection.sendall(b"secret secret secret\r\n\r\n")
+        connection.recv(65536)
+    assert "library" in [line["event"] for line in hook.log()]
+    assert "secret" not in "".join(hook.lines())
+
+
 def test_a_blank_behind_the_secret_is_no_part_of_it(hook: Process) -> None:
     status, _ = hook.request("POST", "/", json.dumps(payload("100004")).encode(), {"Authorization": f"Bearer {BEARER} \t"})
     assert status == 200

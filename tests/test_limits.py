@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,97 @@ def test_what_can_never_fit_is_refused_for_the_whole_window(make_counters: MakeC
         assert refusal.retry_after_seconds == 600
 
     play(make_counters, story)
+
+
+def test_a_window_that_is_over_gives_back_all_that_was_counted_in_it() -> None:
+    async def run() -> None:
+        now = [0.0]
+        counters, budget = MemoryCounters(lambda: now[0]), charge(10, amount=7)
+        for _ in range(3):
+            taken = await counters.take([budget])
+            assert isinstance(taken, Taken)
+            assert list(taken.used) == [7]
+            assert isinstance(await counters.take([budget]), Refusal)
+            now[0] += 600
+
+    asyncio.run(run())
+
+
+def test_what_is_given_back_when_its_window_is_over_takes_nothing_from_another() -> None:
+    async def run() -> None:
+        now = [0.0]
+        counters, one = MemoryCounters(lambda: now[0]), charge(1)
+        first = await counters.take([one])
+        now[0] += 600
+        assert isinstance(first, Taken)
+        assert isinstance(await counters.take([one]), Taken)
+        await counters.give_back(first)
+        assert isinstance(await counters.take([one]), Refusal)
+
+    asyncio.run(run())
+
+
+def test_redis_names_the_window_that_is_full_and_when_it_is_not(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            here, there = (RedisCounters(link, is_closed_on_failure=False) for _ in range(2))
+            full = charge(1)._replace(name="ip")
+            await there.take([full])
+            refusal = await here.take([full, charge(100)._replace(name="total")])
+            assert isinstance(refusal, Refusal)
+            assert (refusal.name, refusal.window_seconds, refusal.retry_after_seconds) == ("ip", 600, 600)
+
+    asyncio.run(run())
+
+
+def test_redis_forgets_what_is_over_in_a_window_that_is_never_quiet(redis: Process) -> None:
+    async def run() -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            counters, busy = RedisCounters(link, is_closed_on_failure=False), charge(1000, seconds=1)
+            count = partial(link.eval, "return redis.call('HLEN', KEYS[1])", [KEY_PREFIX + busy.key], [])
+            end = asyncio.get_running_loop().time() + 1.5
+            taken = 0
+            while asyncio.get_running_loop().time() < end:
+                await counters.take([busy])
+                taken += 1
+                await asyncio.sleep(0.1)
+            assert await count() < taken
+
+    asyncio.run(run())
+
+
+def test_whoever_is_counted_nowhere_needs_no_redis() -> None:
+    async def run() -> None:
+        link = RedisLink(f"redis://127.0.0.1:{free_port()}", _fail)
+        assert isinstance(await RedisCounters(link, is_closed_on_failure=True).take([]), Taken)
+        await link.aclose()
+
+    asyncio.run(run())
+
+
+def test_while_redis_is_down_what_was_not_sent_gives_its_count_back() -> None:
+    async def run() -> None:
+        link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+        counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
+        for _ in range(3):
+            taken = await counters.take([one])
+            assert isinstance(taken, Taken)
+            await counters.give_back(taken)
+        await link.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:
+    async def run() -> None:
+        port = free_port()
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", _fail, timeout_seconds=5, line_seconds=30)) as link:
+            counters = RedisCounters(link, is_closed_on_failure=True)
+            for _ in range(2):
+                with redis_server(tmp_path, port):
+                    assert isinstance(await counters.take([charge(5)]), Taken)
+
+    asyncio.run(run())
 
 
 @given(gaps=st.lists(st.integers(0, 90), max_size=60), limit=st.integers(1, 6), step_ms=st.sampled_from([0, 7000]))
@@ -557,6 +649,7 @@ def test_a_message_gives_its_own_count_back_and_nobody_elses() -> None:
     ("settings", "problem"),
     [
         ({"BUDGET_PER_DAY": "5"}, "PRICES_FILE"),
+        ({"BUDGET_PER_DAY_CH": "5"}, "PRICES_FILE"),
         ({"BUDGET_PER_DAY": "5 euro"}, "BUDGET_PER_DAY"),
         ({"BUDGET_PER_DAY_XX": "5"}, "BUDGET_PER_DAY_XX"),
         ({"PRICES_FILE": "/nowhere"}, "PRICES_FILE cannot be read"),
@@ -569,7 +662,13 @@ def test_a_wrong_policy_setting_stops_the_start(settings: dict[str, str], proble
         load({"MITTO_API_KEY": "key", "HOOK_SECRETS": SECRET} | settings)
 
 
-@pytest.mark.parametrize("rows", ["US,0.5", "XX,1\n*,1", "US,cheap\n*,1", "US\n*,1"])
+@pytest.mark.parametrize("rows", ["\ufeffregion,price\nUS,0.5\n*,1\n", "001,0.5\nus,0.5\n\n*,1", "Region,Price\r\nUS,0.5\r\n*,1\r\n"])
+def test_a_price_list_may_come_from_a_spreadsheet(rows: str) -> None:
+    settings = load({"MITTO_API_KEY": "key", "HOOK_SECRETS": SECRET, "PRICES_FILE": "prices.csv"}, lambda _: rows)
+    assert {"US": 500_000, "": 1_000_000}.items() <= settings.limits.prices.items()
+
+
+@pytest.mark.parametrize("rows", ["US,0.5", "XX,1\n*,1", "US,cheap\n*,1", "US\n*,1", "*,1\nregion,price"])
 def test_a_price_list_that_is_none_stops_the_start(rows: str) -> None:
     with pytest.raises(SettingsError, match="PRICES_FILE"):
         load({"MITTO_API_KEY": "key", "HOOK_SECRETS": SECRET, "PRICES_FILE": "prices.csv"}, lambda _: rows)

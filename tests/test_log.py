@@ -330,6 +330,7 @@ TAKEN_OVER = """
 import logging
 from mitto_phone_hook.library_logs import take_over_library_logs
 from mitto_phone_hook.log import standard_output
+logging.getLogger().addHandler(logging.StreamHandler())
 own = logging.getLogger("server.access")
 own.addHandler(logging.StreamHandler())
 own.propagate = False

@@ -98,6 +98,20 @@ def test_what_is_too_much_to_keep_is_counted() -> None:
         assert int(lines[-1].split()[0]) >= 27
 
 
+def test_a_loss_is_told_once() -> None:
+    with pipe() as end:
+        output = LineOutput(end.writer, about, max_waiting=3)
+        for number in range(30):
+            output.write(f"{number:04d}{LONG}")
+        read, silent = "", 0
+        while silent < 5:
+            piece = end.read()
+            read, silent = read + piece, 0 if piece else silent + 1
+            output.write(LINE if not silent and "lost" in read and LINE not in read.splitlines(keepends=True) else "")
+        assert read.count("lost") == 1
+        assert read.endswith(LINE)
+
+
 def test_reader_that_has_gone_is_no_trouble() -> None:
     with pipe() as end:
         output = LineOutput(end.writer, about)

@@ -155,9 +155,11 @@ def _workers(process: Process) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
-def test_the_same_code_may_leave_again_after_the_window(tmp_path: Path) -> None:
-    with fake_mitto(tmp_path / "mitto.txt") as mitto:
+@pytest.mark.parametrize("is_shared", [False, True], ids=["memory", "redis"])
+def test_the_same_code_may_leave_again_after_the_window(tmp_path: Path, *, is_shared: bool) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as mitto, redis_server(tmp_path) as redis:
         settings = SETTINGS | {
+            "STORE_URL": f"redis://127.0.0.1:{redis.port}" if is_shared else "memory://",
             "MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}",
             "DEADLINE_SECONDS": "0.5",
             "CONNECT_TIMEOUT_SECONDS": "0.4",

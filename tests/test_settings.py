@@ -712,6 +712,70 @@ def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_is_late
     asyncio.run(scenario())
 
 
+def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> None:
+    may_read = threading.Event()
+
+    async def scenario() -> None:
+        mounted, now = Mounted("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
+        patient = asyncio.create_task(mounted.look_for_refused(0, now + 10))
+        await asyncio.sleep(0)
+        assert await mounted.look_for_refused(0, now)
+        may_read.set()
+        assert await patient
+        assert mounted.current(0) == "new"
+
+    asyncio.run(scenario())
+
+
+def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
+    may_read = threading.Event()
+
+    async def scenario() -> None:
+        mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
+        try:
+            async with asyncio.timeout(8):
+                assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 60)
+            assert mounted.current(0) == "old"
+        finally:
+            may_read.set()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://host:0",
+        "redis://host?db=1",
+        "redis://host/name",
+        "redis://host/123456789",
+        "redis://",
+        "redis://host\x7f",
+        "redis://host#1",
+        "http://host",
+        "memory",
+        "rediss:host",
+    ],
+)
+def test_an_address_of_redis_that_would_fail_in_use_is_refused(text: str) -> None:
+    assert is_refused("STORE_URL", text)
+
+
+@pytest.mark.parametrize("text", ["redis://host", "rediss://user:password@host:6380/12", "redis://127.0.0.1:6379/", "memory://"])
+def test_an_address_of_redis_may_have_a_port_a_login_and_a_database(text: str) -> None:
+    assert with_setting("STORE_URL", text).store_url == text
+
+
+@pytest.mark.parametrize("text", ["+41", "+4179", "41791234567", "+41791234567,+41"])
+def test_only_a_whole_number_is_exempt(text: str) -> None:
+    assert is_refused("EXEMPT_NUMBERS", text)
+
+
+@pytest.mark.parametrize(("secrets", "first"), [(f"{BEARER} {WHSEC}", BEARER.encode()), (f"{WHSEC} {BEARER}", KEY), (f" v1,{WHSEC}", KEY)])
+def test_the_secret_named_first_keys_what_is_remembered(secrets: str, first: bytes) -> None:
+    assert with_setting("HOOK_SECRETS", secrets).hook_secrets.current(0).first == first
+
+
 def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
     may_read = threading.Event()
 

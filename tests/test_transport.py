@@ -415,6 +415,39 @@ def test_many_at_once_look_the_server_up_once() -> None:
     run(scenario())
 
 
+def test_another_address_is_tried_when_the_first_one_leads_nowhere() -> None:
+    async def scenario() -> None:
+        async with talking_to(answering(OK)) as (upstream, transport):
+            with deaf_port() as port:
+                loop = asyncio.get_running_loop()
+                ask = loop.getaddrinfo
+
+                async def two(host: str, port_of_server: int, **options: Any) -> Any:
+                    return [*await ask(host, port, **options), *await ask(host, port_of_server, **options)]
+
+                loop.getaddrinfo = two  # type: ignore[assignment, method-assign] # the border to the system
+                response = await transport.handle_async_request(request(upstream.url, timeouts={"connect": 5}))
+                assert await response.aread() == ACCEPTED
+                await response.aclose()
+
+    run(scenario())
+
+
+def test_connections_that_a_burst_has_left_are_closed_although_one_stays_warm() -> None:
+    async def scenario() -> None:
+        async with Upstream(answering(OK)) as upstream:
+            transport = OneOriginTransport(upstream.url, keepalive_seconds=0.2)
+            await asyncio.gather(*(post(transport, upstream.url) for _ in range(10)))
+            assert upstream.open > 1
+            async with asyncio.timeout(5):
+                while upstream.open > 1:
+                    await post(transport, upstream.url)
+                    await asyncio.sleep(0.02)
+            await transport.aclose()
+
+    run(scenario())
+
+
 def test_address_is_not_kept_for_long() -> None:
     async def scenario() -> None:
         async with Upstream(answering(OK)) as upstream:
