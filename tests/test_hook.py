@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import time
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.ledger import key_of
+from mitto_phone_hook.ledger import Entry, key_of
 from mitto_phone_hook.log import FIELDS, as_line
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.memory_store import MemoryStore
@@ -99,7 +100,20 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
     assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
 
 
-@pytest.mark.parametrize(("in_redis", "why"), [("ledger", "store_busy"), ("limits", "deadline")])
+def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
+    class SlowStore(MemoryStore):
+        async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
+            loop.passed_seconds += 3.6
+            return await super().claim(key, entry, latest)
+
+    stage = Stage(DEADLINE_SECONDS="4")
+    stage.stores = stage.stores._replace(store=SlowStore(600))
+    with contextlib.closing(PassingLoop()) as loop:
+        assert loop.run_until_complete(stage.acall(body())).status == 503
+    assert (stage.requests, stage.lines[0]["why"], stage.lines[0]["count_ms"]) == ([], "deadline", None)
+
+
+@pytest.mark.parametrize(("in_redis", "why"), [("ledger", "store_busy"), ("limits", "store_busy")])
 def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
     async def scenario(redis: Process) -> None:
         url = f"redis://127.0.0.1:{redis.port}"

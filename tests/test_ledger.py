@@ -713,6 +713,20 @@ def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing
         asyncio.run(scenario(server))
 
 
+def test_a_claim_that_was_long_on_its_way_leaves_the_result_of_its_own_call_alone(redis: Process) -> None:
+    async def run() -> None:
+        async with with_patience(redis) as link:
+            key, accepted = next(KEYS), Entry("accepted", "mine", "m-1", 1)
+            await RedisStore(link, 600).settle(key, "mine", accepted)
+            late = RedisStore(link, 600)
+            await late.claim(key, Entry("pending", "mine"))
+            kept = await RedisStore(link, 600).claim(key, Entry("pending", "other"))
+            assert kept is not None
+            assert kept._replace(age_seconds=0) == accepted
+
+    asyncio.run(run())
+
+
 def test_hundreds_of_calls_at_once_do_not_pass_for_a_redis_that_is_down(redis: Process) -> None:
     async def run() -> None:
         async with with_patience(redis) as link:

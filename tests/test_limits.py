@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from mitto_phone_hook.destination import DestinationPolicy
 from mitto_phone_hook.limits import DEFAULTS, Charge, Counters, Refusal, Taken, Window, read_limits, read_money
@@ -22,7 +24,7 @@ from mitto_phone_hook.outcome import Outcome, Refused
 from mitto_phone_hook.parse import parse
 from mitto_phone_hook.policy import Policy
 from mitto_phone_hook.redis_counters import RedisCounters
-from mitto_phone_hook.redis_link import KEY_PREFIX, RedisLink
+from mitto_phone_hook.redis_link import KEY_PREFIX, MAX_CONNECTIONS, RedisLink, Unavailable
 from mitto_phone_hook.settings import SettingsError, load
 from processes import Process, fake_mitto, free_port, function, redis_server
 from test_hook import ENVIRONMENT, SECRET, Stage
@@ -189,16 +191,15 @@ def test_what_can_never_fit_is_refused_for_the_whole_window(make_counters: MakeC
     play(make_counters, story)
 
 
-def test_a_window_that_is_over_gives_back_all_that_was_counted_in_it() -> None:
+def test_what_is_over_gives_back_all_that_was_counted() -> None:
     async def run() -> None:
         now = [0.0]
-        counters, budget = MemoryCounters(lambda: now[0]), charge(10, amount=7)
-        for _ in range(3):
+        counters, budget = MemoryCounters(lambda: now[0]), charge(14, amount=7)
+        for full in (7, 14, 14, 14):
             taken = await counters.take([budget])
             assert isinstance(taken, Taken)
-            assert list(taken.used) == [7]
-            assert isinstance(await counters.take([budget]), Refusal)
-            now[0] += 600
+            assert list(taken.used) == [full]
+            now[0] += 300
 
     asyncio.run(run())
 
@@ -266,6 +267,120 @@ def test_while_redis_is_down_what_was_not_sent_gives_its_count_back() -> None:
         await link.aclose()
 
     asyncio.run(run())
+
+
+async def crowd(link: RedisLink) -> list[asyncio.Task[Any]]:
+    """Take all of the connections to a Redis that stands still, until it goes on."""
+    asked = [asyncio.create_task(link.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+    await asyncio.sleep(0)
+    return asked
+
+
+def test_a_redis_that_is_only_too_busy_does_not_switch_the_limits_off(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        url = f"redis://127.0.0.1:{server.port}"
+        async with contextlib.aclosing(RedisLink(url, _fail, timeout_seconds=30, line_seconds=0.1)) as link:
+            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
+            server.popen.send_signal(signal.SIGSTOP)
+            asked = await crowd(link)
+            with pytest.raises(Refused) as refusal:
+                await counters.take([one])
+            assert (refusal.value.result.outcome, refusal.value.result.why) == (Outcome.UPSTREAM_UNAVAILABLE, "store_busy")
+            server.popen.send_signal(signal.SIGCONT)
+            await asyncio.gather(*asked)
+            assert isinstance(await counters.take([one]), Taken), "what was refused counts nowhere"
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))
+
+
+def test_what_was_not_sent_is_given_back_later_where_redis_was_too_busy_to_hear_it(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        url = f"redis://127.0.0.1:{server.port}"
+        async with contextlib.aclosing(RedisLink(url, _fail, timeout_seconds=30, line_seconds=30)) as link:
+            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
+            taken = await counters.take([one])
+            assert isinstance(taken, Taken)
+            server.popen.send_signal(signal.SIGSTOP)
+            asked = await crowd(link)
+            await counters.give_back(taken, asyncio.get_running_loop().time() + 0.1)
+            server.popen.send_signal(signal.SIGCONT)
+            await asyncio.gather(*asked)
+            await counters.take([charge(1)])
+            async with asyncio.timeout(10):
+                while isinstance(await counters.take([one]), Refusal):  # noqa: ASYNC110 - nothing tells of its end
+                    await asyncio.sleep(0.01)
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))
+
+
+def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{server.port}", lambda: None)) as link:
+            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
+            taken = await counters.take([one])
+            assert isinstance(taken, Taken)
+            server.popen.send_signal(signal.SIGSTOP)
+            with pytest.raises(Unavailable):
+                await link.eval("return 1", [], [])
+            await counters.give_back(taken)
+            server.popen.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(10):
+                while link.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
+                    await asyncio.sleep(0.05)
+                await counters.take([charge(1)])
+                while isinstance(await counters.take([one]), Refusal):  # noqa: ASYNC110 - the same
+                    await asyncio.sleep(0.05)
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))
+
+
+def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_may(tmp_path: Path) -> None:
+    async def run(server: Process) -> None:
+        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{server.port}", _fail, timeout_seconds=30, line_seconds=30)) as link:
+            limits = load(ENVIRONMENT | {"LIMITS": "total=off"}).limits
+            counters = RedisCounters(link, is_closed_on_failure=False)
+            rules = Policy(DestinationPolicy(frozenset(), ()), limits, counters, lambda _: None, is_observing=False)
+            latest = asyncio.get_running_loop().time() + 0.3
+            bill = rules.bill(parse(_body(0), b"", None), b"secret", [], latest)
+            await bill.count(1)
+            server.popen.send_signal(signal.SIGSTOP)
+            asked = await crowd(link)
+            async with asyncio.timeout(10):
+                with pytest.raises(Refused):
+                    await bill.count(2)
+            server.popen.send_signal(signal.SIGCONT)
+            await asyncio.gather(*asked)
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server))
+
+
+def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> None:
+    async def run(old: Process, new: Process) -> None:
+        leads_to = [old.port]
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await LossyWay(leads_to[0]).carry(reader, writer)
+
+        way = await asyncio.start_server(carry, "127.0.0.1", 0)
+        link = RedisLink(f"redis://127.0.0.1:{way.sockets[0].getsockname()[1]}", lambda: None, timeout_seconds=5)
+        direct = RedisLink(f"redis://127.0.0.1:{new.port}", _fail, timeout_seconds=5)
+        async with way, contextlib.aclosing(link), contextlib.aclosing(direct):
+            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(50)
+            await counters.take([one])
+            async with Redis(port=old.port) as demoted:
+                await demoted.execute_command("REPLICAOF", "127.0.0.1", new.port)  # type: ignore[no-untyped-call] # redis has none
+            leads_to[0] = new.port
+            async with asyncio.timeout(10):
+                while not await direct.eval("return redis.call('EXISTS', KEYS[1])", [KEY_PREFIX + one.key], []):
+                    await counters.take([one])
+                    await asyncio.sleep(0.1)
+
+    with redis_server(tmp_path) as old, redis_server(tmp_path) as new:
+        asyncio.run(run(old, new))
 
 
 def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:

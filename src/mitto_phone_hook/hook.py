@@ -112,6 +112,8 @@ class Hook:
 
     async def _send_once(self, sms: Sms, bill: Bill, record: CallRecord, until: float) -> Result:
         """Count the message, hand it to Mitto, and let the count stand only if it may have left."""
+        if asyncio.get_running_loop().time() > until - self._reserve_seconds:
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         counting = time.perf_counter()
         await bill.count(sms.encoded.segments)
         record.count_seconds = time.perf_counter() - counting

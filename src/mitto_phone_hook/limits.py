@@ -91,8 +91,8 @@ class Counters(Protocol):
         Raises ``Refused`` where nobody knows whether they fit, and the operator wants nothing to leave then.
         """
 
-    async def give_back(self, taken: Taken) -> None:
-        """Undo ``take``: nothing was sent after all."""
+    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:
+        """Undo ``take``: nothing was sent after all. Waits for its turn until the event loop's clock shows ``latest``."""
 
 
 @dataclass(frozen=True)

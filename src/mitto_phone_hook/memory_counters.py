@@ -92,7 +92,7 @@ class MemoryCounters:
             self._logs.popitem(last=False)
         return Taken(charges, now, used)
 
-    async def give_back(self, taken: Taken) -> None:
+    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:  # noqa: ARG002 - nobody waits here
         """See ``Counters``."""
         for charge in taken.charges:
             if (log := self._logs.get(charge.key)) is not None:

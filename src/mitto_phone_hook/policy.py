@@ -69,12 +69,12 @@ class Policy:
         self._refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=taken.retry_after_seconds), why, would_refuse)
         return None
 
-    async def settle(self, taken: Taken | None, *, may_have_left: bool) -> None:
+    async def settle(self, taken: Taken | None, *, may_have_left: bool, latest: float = math.inf) -> None:
         """Let the count stand and warn when a budget nears its end, or take it back: certainly nothing was sent."""
         if taken is not None and may_have_left:
             self._warn_of_budgets(taken)
         elif taken is not None:
-            await self._counters.give_back(taken)
+            await self._counters.give_back(taken, latest)
 
     def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
         if not self._is_observing:
@@ -110,10 +110,10 @@ class Bill:
     async def count(self, segments: int) -> None:
         """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
         if self._taken is not None:
-            await self.settle(may_have_left=False)
+            await self.settle(may_have_left=False, latest=self._latest)
         self._taken = await self._policy.take(self._message, segments, self._secret, self._would_refuse, self._latest)
 
-    async def settle(self, *, may_have_left: bool) -> None:
+    async def settle(self, *, may_have_left: bool, latest: float = math.inf) -> None:
         """Let the count stand, or take it back: certainly nothing was sent."""
         taken, self._taken = self._taken, None
-        await self._policy.settle(taken, may_have_left=may_have_left)
+        await self._policy.settle(taken, may_have_left=may_have_left, latest=latest)

@@ -1,13 +1,15 @@
 """The limits' windows shared between instances, in Redis: all of a message's windows in one round trip."""
 
+import asyncio
 import contextlib
 import math
+from collections import deque
 from collections.abc import Sequence
 
 from mitto_phone_hook.limits import Charge, Refusal, Taken
 from mitto_phone_hook.memory_counters import MemoryCounters
 from mitto_phone_hook.outcome import Outcome, Refused
-from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, RedisLink, Unavailable
+from mitto_phone_hook.redis_link import KEY_PREFIX, PAUSE_SECONDS, Crowded, NotAsked, RedisLink, Unavailable
 
 # KEYS: windows. ARGV, four a window: length in ms, limit, amount, step in ms. A window is a hash of time -> amount.
 _TAKE = """
@@ -58,6 +60,9 @@ end
 return 1
 """
 
+MAX_OWED = 10_000
+"""Counts of messages that did not leave and that Redis could not be told; then the oldest stay counted."""
+
 
 class RedisCounters:
     """``Counters`` in Redis with ``MemoryCounters`` in front, which alone go on when Redis does not answer."""
@@ -67,9 +72,14 @@ class RedisCounters:
         self._link = link
         self._front = MemoryCounters()
         self._is_closed_on_failure = is_closed_on_failure
+        self._owed: deque[Taken] = deque(maxlen=MAX_OWED)
+        self._paying: asyncio.Task[None] | None = None
 
     async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:
-        """See ``Counters``. What this process has counted is a part of what Redis has, so it never refuses too much."""
+        """See ``Counters``. What this process has counted is a part of what Redis has, so it never refuses too much.
+
+        A Redis that is only too busy has not failed: a flood must not be what switches the limits off.
+        """
         own = await self._front.take(charges)
         if isinstance(own, Refusal) or not charges:
             return own
@@ -77,26 +87,48 @@ class RedisCounters:
         try:
             # Asked twice when its connection breaks: at worst one message is counted twice, and none not at all.
             worst, number, *used = await self._link.eval(_TAKE, _keys(charges), arguments, latest=latest)
+        except Crowded:
+            await self._front.give_back(own)
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
             if not self._is_closed_on_failure:
                 return own
             await self._front.give_back(own)
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS)) from None
+        if self._owed and (self._paying is None or self._paying.done()):
+            self._paying = asyncio.create_task(self._pay())
         if worst:
             await self._front.give_back(own)
             charge = charges[worst - 1]
             return Refusal(charge.name, charge.window.seconds, math.ceil(number / 1000))
         return Taken(charges, number, used, front=own)
 
-    async def give_back(self, taken: Taken) -> None:
-        """See ``Counters``."""
+    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:
+        """See ``Counters``. What Redis could not be asked to take back it is asked again when it answers."""
         if taken.front is None:
             await self._front.give_back(taken)
             return
         await self._front.give_back(taken.front)
+        try:
+            await self._give_back(taken, latest)
+        except NotAsked:
+            self._owed.append(taken)
+
+    async def _give_back(self, taken: Taken, latest: float = math.inf) -> None:
+        """Ask Redis once: if it was asked and did not answer, nobody knows whether it did it."""
         arguments = [number for charge in taken.charges for number in (charge.stamp(taken.at_ms), charge.amount)]
-        with contextlib.suppress(Unavailable):
-            await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments, may_repeat=False)
+        try:
+            await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments, latest=latest, may_repeat=False)
+        except NotAsked:
+            raise
+        except Unavailable:
+            return
+
+    async def _pay(self) -> None:
+        with contextlib.suppress(NotAsked):
+            while self._owed:
+                await self._give_back(self._owed[0])
+                self._owed.popleft()
 
 
 def _keys(charges: Sequence[Charge]) -> list[str]:

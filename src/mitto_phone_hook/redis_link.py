@@ -40,7 +40,11 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world, met every ti
     """Redis does not answer."""
 
 
-class Crowded(Unavailable):
+class NotAsked(Unavailable):
+    """Redis was certainly not asked: what was to be done may be done later."""
+
+
+class Crowded(NotAsked):
     """So many operations wait that this one's turn did not come in time: Redis may be well, and was not asked."""
 
 
@@ -76,7 +80,7 @@ class RedisLink:
         return time.monotonic() < self._left_alone_until
 
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401 - whatever the script gives
-        """Run a script; ``Unavailable`` when Redis does not answer, or is left alone after it did not; ``Crowded`` when it was not asked.
+        """Run a script; ``Unavailable`` when Redis does not answer, ``NotAsked`` when it is left alone after that, or ``Crowded``.
 
         It waits in line until the event loop's clock shows ``latest`` at most. With ``may_repeat`` it is run again, once and at
         once, when its connection breaks: one from before a restart of Redis does, although Redis is there.
@@ -94,7 +98,7 @@ class RedisLink:
 
     async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401 - the same
         if self.is_left_alone:
-            raise Unavailable
+            raise NotAsked
         now = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -104,7 +108,10 @@ class RedisLink:
                     if not may_repeat:
                         raise
                     return await self._redis.eval(script, len(keys), *keys, *arguments)
-        except (redis.RedisError, OSError, TimeoutError):
+        except (redis.RedisError, OSError, TimeoutError) as fault:
+            if isinstance(fault, redis.ResponseError):
+                # A server that was demoted, and can only be read, keeps its connections; a new one leads to whoever took its place.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
             self._left_alone_until = time.monotonic() + PAUSE_SECONDS
             if now >= self._quiet_until:
                 self._quiet_until = now + COMPLAINT_SECONDS

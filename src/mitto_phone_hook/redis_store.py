@@ -22,10 +22,12 @@ MARGIN_SECONDS = 1.0
 TOLD_AT_ONCE = 100
 """Results that one round trip tells Redis when it is back."""
 
-# KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms.
+# KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms, and so is a result of the same
+# owner's: a claim that was long on its way must not make an SMS that has left one that is on its way.
 _CLAIM = """
 local kept = redis.call('GET', KEYS[1])
-if kept and cjson.decode(kept)[2] ~= ARGV[1] then
+local held = kept and cjson.decode(kept)
+if held and (held[2] ~= ARGV[1] or held[1] ~= 'pending') then
   return {kept, tonumber(ARGV[3]) - redis.call('PTTL', KEYS[1])}
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
