@@ -37,7 +37,7 @@ chaos: ready ## 2,000 codes, repeated at random, while everything around breaks 
 attack: ready ## SMS pumping replayed with protection off, observing and on
 	@$(BIN)/python tests/attack.py
 
-bench: ready ## Measure this function side by side with what people would use instead (16 min)
+bench: ready ## Measure this function side by side with what people would use instead (18 min)
 	@$(BIN)/python -m benchmarks.costs
 	@$(BIN)/python -m benchmarks
 

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from mitto_phone_hook.cli.screen import Screen
 
-CPU_MS_PER_MESSAGE = 0.45
+CPU_MS_PER_MESSAGE = 0.41
 """Processor time of one message with everything on, as ``make bench`` printed it (benchmarks/results/results.md)."""
 
 REDIS_CALLS_PER_MESSAGE = 3
 """To claim it, to count it, to settle it: one round trip each (``redis_store.py``, ``redis_counters.py``)."""
 
-REDIS_MS_PER_MESSAGE = 0.76
+REDIS_MS_PER_MESSAGE = 0.9
 """Processor time of Redis for them, as ``python -m benchmarks.costs`` printed it; a Redis has one processor."""
 
 _MOST = 1_000_000
