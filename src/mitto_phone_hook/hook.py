@@ -100,11 +100,8 @@ class Hook:
         message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
         self._policy.check_destination(message, record.would_refuse)
         sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
-        now = asyncio.get_running_loop().time()
-        if until - now < self._reserve_seconds:
-            # The body came so late that asking the store alone could outlast the caller's patience.
-            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
-        secret = settings.hook_secrets.current(now).first
+        self._refuse_if_late(until)
+        secret = settings.hook_secrets.current(asyncio.get_running_loop().time()).first
         bill = self._policy.bill(message, secret, record.would_refuse, until - self._reserve_seconds)
         send_once = partial(self._send_once, sms, bill, record, until)
         record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
@@ -112,8 +109,7 @@ class Hook:
 
     async def _send_once(self, sms: Sms, bill: Bill, record: CallRecord, until: float) -> Result:
         """Count the message, hand it to Mitto, and let the count stand only if it may have left."""
-        if asyncio.get_running_loop().time() > until - self._reserve_seconds:
-            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+        self._refuse_if_late(until)
         counting = time.perf_counter()
         await bill.count(sms.encoded.segments)
         record.count_seconds = time.perf_counter() - counting
@@ -130,6 +126,11 @@ class Hook:
         may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
         await self._closing.finish(bill.settle(may_have_left=may_have_left), until)
         return record.sent.result
+
+    def _refuse_if_late(self, until: float) -> None:
+        """Raise ``Refused`` where a late body, or a slow store, leaves so little time that the answer could come too late."""
+        if until - asyncio.get_running_loop().time() < self._reserve_seconds:
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, until: float) -> float | None:
         """Check the caller; where it is refused, look once whether its secret has been mounted meanwhile."""

@@ -119,10 +119,9 @@ class RedisCounters:
         arguments = [number for charge in taken.charges for number in (charge.stamp(taken.at_ms), charge.amount)]
         try:
             await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments, latest=latest, may_repeat=False)
-        except NotAsked:
-            raise
-        except Unavailable:
-            return
+        except Unavailable as fault:
+            if isinstance(fault, NotAsked):
+                raise
 
     async def _pay(self) -> None:
         with contextlib.suppress(NotAsked):
