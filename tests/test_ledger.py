@@ -713,6 +713,20 @@ def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing
         asyncio.run(scenario(server))
 
 
+def test_whoever_has_told_the_result_does_not_claim_the_message_again(make_store: MakeStore) -> None:
+    async def run() -> None:
+        async with make_store(600) as store:
+            key, accepted = next(KEYS), Entry("accepted", "mine", "m-1", 1)
+            assert await store.claim(key, Entry("pending", "mine")) is None
+            assert await store.claim(key, Entry("pending", "mine")) is None
+            await store.settle(key, "mine", accepted)
+            kept = await store.claim(key, Entry("pending", "mine"))
+            assert kept is not None
+            assert kept._replace(age_seconds=0) == accepted
+
+    asyncio.run(run())
+
+
 def test_a_claim_that_was_long_on_its_way_leaves_the_result_of_its_own_call_alone(redis: Process) -> None:
     async def run() -> None:
         async with with_patience(redis) as link:

@@ -41,7 +41,7 @@ class Store(Protocol):
     """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic."""
 
     async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
-        """Keep ``entry`` if there is none, or one of the same owner, and give ``None``; else give the one there is.
+        """Keep ``entry`` if there is none, or a claim of the same owner, and give ``None``; else give the one there is.
 
         Waits for its turn until the event loop's clock shows ``latest``.
         Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.

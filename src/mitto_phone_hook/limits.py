@@ -88,7 +88,7 @@ class Counters(Protocol):
         """Count all charges, or none of them and say which window refuses for longest.
 
         Waits for its turn until the event loop's clock shows ``latest``.
-        Raises ``Refused`` where nobody knows whether they fit, and the operator wants nothing to leave then.
+        Raises ``Refused``, and counts nothing, where nobody knows whether they fit and nothing may leave then.
         """
 
     async def give_back(self, taken: Taken, latest: float = math.inf) -> None:

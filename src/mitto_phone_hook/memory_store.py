@@ -28,7 +28,7 @@ class MemoryStore:
         now = self._clock()
         self._forget(now)
         kept = self._entries.get(key)
-        if kept is not None and kept[1].owner != entry.owner:
+        if kept is not None and (kept[1].owner != entry.owner or kept[1].state != "pending"):
             return kept[1]._replace(age_seconds=now - kept[0])
         self._put(key, entry, now)
         return None

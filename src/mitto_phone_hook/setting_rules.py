@@ -160,14 +160,15 @@ def _right_items(text: str, is_right: Callable[[str], bool], rule: str) -> list[
     return items
 
 
+_REGIONS = "must be ISO 3166 regions such as CH,DE,GB, or * for all"
+
+
 def regions(text: str) -> frozenset[str]:
     """Read ISO 3166 regions, ``*`` and ``001``."""
     if "UK" in map(str.upper, _items(text)):
-        raise ValueError("must be ISO 3166 regions such as CH,DE,GB, or * for all; the United Kingdom is GB, not UK")
+        raise ValueError(f"{_REGIONS}; the United Kingdom is GB, not UK")
     known = SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
-    items = _right_items(
-        text, lambda item: item.isascii() and item.upper() in known, "must be ISO 3166 regions such as CH,DE,GB, or * for all"
-    )
+    items = _right_items(text, lambda item: item.isascii() and item.upper() in known, _REGIONS)
     return frozenset(item.upper() for item in items)
 
 
