@@ -13,10 +13,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ready ## See the whole way once: hook call in, SMS out, on this machine only
-	@$(BIN)/python -m mitto_phone_hook.sandbox.tour
+	@$(BIN)/python -m mitto_phone_hook.sandbox.demo
 
 run: ready ## Leave the function and the fake Mitto running, to try your own calls
-	@$(BIN)/python -m mitto_phone_hook.sandbox.tour --stay
+	@$(BIN)/python -m mitto_phone_hook.sandbox.demo --stay
 
 test: ready ## Run the tests, but for those that build deployments
 	@$(BIN)/python -m pytest -m "not deployment"

@@ -16,20 +16,20 @@ from typing import NamedTuple
 
 import httpx
 
-from mitto_phone_hook.destination import DestinationPolicy
+from mitto_phone_hook.config.settings import load
+from mitto_phone_hook.delivery.idempotency import Ledger, key_of
+from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.domain.phone_number import read_number
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.ledger import Ledger, key_of
-from mitto_phone_hook.limits import Limits, read_limits
-from mitto_phone_hook.memory_counters import MemoryCounters
-from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.number import read_number
-from mitto_phone_hook.outcome import Outcome, Result
-from mitto_phone_hook.parse import parse
-from mitto_phone_hook.policy import Policy
-from mitto_phone_hook.settings import load
+from mitto_phone_hook.platforms._parse import parse
+from mitto_phone_hook.policy.destination import DestinationPolicy
+from mitto_phone_hook.policy.enforcement import Policy
+from mitto_phone_hook.policy.limits import Limits, read_limits
+from mitto_phone_hook.storage.memory_counters import MemoryCounters
+from mitto_phone_hook.storage.memory_idempotency import MemoryStore
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from processes import fake_mitto, function, redis_server
+from support.processes import fake_mitto, function, redis_server
 
 RUNS, MESSAGES, REDIS_MESSAGES = 7, 2000, 1000
 SECRET = "bearer-secret-of-the-benchmark"  # noqa: S105 - no secret

@@ -17,7 +17,7 @@ from benchmarks.machine import descriptors
 from benchmarks.running import RunError, Server, as_json, free_port, running, wait_for_200
 from benchmarks.tables import table
 from benchmarks.upstreams import DelayStub, delay_stub
-from mitto_phone_hook.transport import KEEPALIVE_SECONDS
+from mitto_phone_hook.mitto.transport import KEEPALIVE_SECONDS
 
 _WARM_BURSTS = 3
 _SLACK_SECONDS = 1.0

@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 import httpx
 
-from chaos import fictional_numbers
+from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.memory_counters import MemoryCounters
-from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.settings import load
+from mitto_phone_hook.storage.memory_counters import MemoryCounters
+from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from support.numbers import fictional_numbers
 
 REQUESTS = 10_000
 BLOCKS = 20

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,12 +31,10 @@ from typing import NamedTuple
 
 import httpx
 
-from mitto_phone_hook.number import read_number
-from mitto_phone_hook.numbering_plan import HANDSETS
-from mitto_phone_hook.redis_link import PAUSE_SECONDS, TIMEOUT_SECONDS
 from mitto_phone_hook.sandbox.faults import FAULTS
-from mitto_phone_hook.sandbox.magic import RANGE
-from processes import BEARER, FakeMittoProcess, Process, fake_mitto, function, redis_server
+from mitto_phone_hook.storage.redis_client import PAUSE_SECONDS, TIMEOUT_SECONDS
+from support.numbers import fictional_numbers
+from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, function, redis_server
 
 SETTINGS = {"ALLOWED_REGIONS": "US", "DEADLINE_SECONDS": "2", "DUPLICATE_WINDOW_SECONDS": "600", "LIMITS": "off"}
 MAX_CODES = 35_000
@@ -201,26 +199,6 @@ class Log:
     def close(self) -> None:
         if self.is_terminal:
             sys.stdout.write("\r\x1b[K")
-
-
-def fictional_numbers() -> Iterator[str]:
-    """Give E.164 numbers that nobody has and libphonenumber takes for valid: 555-0100 to 555-0199 in every US area code.
-
-    Without those of the sandbox that bring a fault.
-    """
-    for area in range(200, 1000):
-        block = f"1{area}55501"
-        if block == RANGE or not _is_us_with_sms(f"+{block}00"):
-            continue
-        yield from (f"+{block}{last:02d}" for last in range(100))
-
-
-def _is_us_with_sms(number: str) -> bool:
-    try:
-        found = read_number(number, None)
-    except ValueError:
-        return False
-    return found.region == "US" and found.kind in HANDSETS
 
 
 def plan_posts(rng: random.Random, codes: int, seconds: float) -> list[Post]:

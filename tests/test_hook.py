@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,72 +16,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mitto_phone_hook.config.settings import load
+from mitto_phone_hook.delivery.idempotency import Entry, key_of
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.ledger import Entry, key_of
-from mitto_phone_hook.log import FIELDS, as_line
-from mitto_phone_hook.memory_counters import MemoryCounters
-from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.parse import parse
-from mitto_phone_hook.redis_counters import RedisCounters
-from mitto_phone_hook.redis_link import MAX_CONNECTIONS, RedisLink
-from mitto_phone_hook.redis_store import RedisStore
-from mitto_phone_hook.reply import REPLIES, Reply
-from mitto_phone_hook.settings import load
-from processes import Process, redis_server
+from mitto_phone_hook.platforms._parse import parse
+from mitto_phone_hook.platforms._replies import REPLIES
+from mitto_phone_hook.storage.memory_counters import MemoryCounters
+from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisLink
+from mitto_phone_hook.storage.redis_counters import RedisCounters
+from mitto_phone_hook.storage.redis_idempotency import RedisStore
+from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
+from support.processes import Process, redis_server
+from support.stage import AUTHORIZED, CODE, ENVIRONMENT, SECRET, PassingLoop, Stage, body, pieces
 
-SECRET = "bearer-secret-of-the-tests-0001"
-CODE = "739105"
-AUTHORIZED = {b"authorization": f"Bearer {SECRET}".encode()}
-ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALLOWED_REGIONS": "US", "MITTO_BASE_URL": "http://127.0.0.1:9"}
 STATUSES = {row.status for row in REPLIES.values()}
-
-
-class Stage:
-    """A hook with everything outside it in plain sight."""
-
-    def __init__(self, mitto: Any = None, **settings: str) -> None:
-        self.requests: list[httpx.Request] = []
-        self.lines: list[Mapping[str, object]] = []
-        self.stores = Stores(MemoryStore(600), MemoryCounters())
-        self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
-        self.hook = Hook(
-            load(ENVIRONMENT | settings),
-            lambda: httpx.MockTransport(self._receive),
-            lambda: self.stores,
-            self.lines.append,
-        )
-
-    def _receive(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        response: httpx.Response = self._mitto(request)
-        return response
-
-    def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
-        return asyncio.run(self.acall(body, headers, method, path))
-
-    async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
-        reply = await self.hook.answer(Call(method, path, headers, _pieces(body)))
-        await asyncio.sleep(0)  # the line of the log follows the reply
-        return reply
-
-
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
-    yield body[:10]
-    yield body[10:]
-
-
-def body(**changes: Any) -> bytes:
-    payload = {"recipient": "+12025550110", "text": f"Your code is {CODE}", "context": {"code": CODE}}
-    return json.dumps(payload | changes).encode()
-
-
-class PassingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock can be put forward, so that nobody has to wait."""
-
-    passed_seconds = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.passed_seconds
 
 
 @pytest.mark.parametrize(("deadline", "late"), [("4", 3.51), ("1", 0.76)])
@@ -154,7 +103,7 @@ def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secr
             lambda: Stores(store, MemoryCounters()),
             lambda _: None,
         )
-        assert (await hook.answer(Call("POST", "/", AUTHORIZED, _pieces(body())))).status == 200
+        assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
         message = parse(body(), b"", None)
         found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
         assert [entry and entry.message_id for entry in found] == ["m1", None, None]
@@ -165,7 +114,7 @@ def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secr
 def test_nobody_waits_for_the_line_of_the_log() -> None:
     async def scenario() -> None:
         stage = Stage()
-        assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, _pieces(body())))).status == 200
+        assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
         assert stage.lines == []
         await asyncio.sleep(0)
         assert [line["event"] for line in stage.lines] == ["accepted"]
@@ -347,7 +296,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
         os.mkfifo(file)
         wrong = {b"authorization": b"Bearer wrong-secret-of-the-tests-0001"}
         async with asyncio.timeout(5):
-            statuses = [(await hook.answer(Call("POST", "/", wrong, _pieces(body())))).status for _ in range(2)]
+            statuses = [(await hook.answer(Call("POST", "/", wrong, pieces(body())))).status for _ in range(2)]
         # Whoever still reads it comes to an end.
         os.close(os.open(file, os.O_WRONLY))
         return statuses

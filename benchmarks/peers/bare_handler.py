@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mitto_phone_hook.transport import OneOriginTransport
+from mitto_phone_hook.mitto.transport import OneOriginTransport
 
 _ORIGIN = httpx.URL(os.environ["MITTO_BASE_URL"])
 _URL = httpx.URL(f"{os.environ['MITTO_BASE_URL']}/sms.json")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 try:
-    from mitto_phone_hook.setting_rules import MEMORY
-    from mitto_phone_hook.settings import Settings, SettingsError, load
-    from mitto_phone_hook.stray_settings import unknown
+    from mitto_phone_hook.config.rules import MEMORY
+    from mitto_phone_hook.config.settings import Settings, SettingsError, load
+    from mitto_phone_hook.config.unknown_variables import unknown
 except ImportError:
     sys.exit(3)
 

@@ -14,16 +14,16 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mitto_phone_hook.deadline import line_seconds
+from mitto_phone_hook.config.rules import CLOSED, MEMORY
+from mitto_phone_hook.config.settings import Settings, SettingsError, load
+from mitto_phone_hook.config.unknown_variables import unknown
+from mitto_phone_hook.domain.deadline import line_seconds
 from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.library_logs import take_over_library_logs
-from mitto_phone_hook.log import emitter, standard_output
-from mitto_phone_hook.memory_counters import MemoryCounters
-from mitto_phone_hook.memory_store import MemoryStore
-from mitto_phone_hook.setting_rules import CLOSED, MEMORY
-from mitto_phone_hook.settings import Settings, SettingsError, load
-from mitto_phone_hook.stray_settings import unknown
-from mitto_phone_hook.transport import OneOriginTransport
+from mitto_phone_hook.mitto.transport import OneOriginTransport
+from mitto_phone_hook.storage.memory_counters import MemoryCounters
+from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from mitto_phone_hook.telemetry.library_logs import take_over_library_logs
+from mitto_phone_hook.telemetry.log_lines import emitter, standard_output
 
 
 def _settings_or_exit() -> Settings:
@@ -117,9 +117,9 @@ def _stores() -> Stores:
     if _SETTINGS.store_url == MEMORY:
         return Stores(MemoryStore(_SETTINGS.duplicate_window_seconds), MemoryCounters())
     # The package is only there when it is asked for.
-    from mitto_phone_hook.redis_counters import RedisCounters  # noqa: PLC0415 - as said
-    from mitto_phone_hook.redis_link import RedisLink  # noqa: PLC0415 - as said
-    from mitto_phone_hook.redis_store import RedisStore  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage.redis_client import RedisLink  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage.redis_counters import RedisCounters  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage.redis_idempotency import RedisStore  # noqa: PLC0415 - as said
 
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
     link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint), line_seconds=line_seconds(_SETTINGS.deadline_seconds))

@@ -9,23 +9,23 @@ from typing import NamedTuple
 
 import httpx
 
-from mitto_phone_hook.authenticate import authenticate
-from mitto_phone_hook.call_record import CallRecord
-from mitto_phone_hook.deadline import Closing, reserve_seconds
-from mitto_phone_hook.decide import Sms, decide
-from mitto_phone_hook.ledger import Ledger, Store, key_of
-from mitto_phone_hook.limits import Counters
-from mitto_phone_hook.log import Emit
-from mitto_phone_hook.mitto import Mitto
-from mitto_phone_hook.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
-from mitto_phone_hook.parse import parse
-from mitto_phone_hook.policy import Bill, Policy
-from mitto_phone_hook.receive import receive
-from mitto_phone_hook.reply import HEALTHY, Reply, reply_to
+from mitto_phone_hook.config.rules import OBSERVE
+from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.delivery.attempts import send
+from mitto_phone_hook.delivery.idempotency import Ledger, Store, key_of
+from mitto_phone_hook.domain.deadline import Closing, reserve_seconds
+from mitto_phone_hook.domain.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
+from mitto_phone_hook.mitto.client import Mitto
+from mitto_phone_hook.platforms._parse import parse
+from mitto_phone_hook.platforms._replies import HEALTHY, Reply, reply_to
+from mitto_phone_hook.platforms._signatures import authenticate
+from mitto_phone_hook.policy.enforcement import Bill, Policy
+from mitto_phone_hook.policy.limits import Counters
+from mitto_phone_hook.request import receive
 from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
-from mitto_phone_hook.send import send
-from mitto_phone_hook.setting_rules import OBSERVE
-from mitto_phone_hook.settings import Settings
+from mitto_phone_hook.sms.compose import Sms, decide
+from mitto_phone_hook.telemetry.call_record import CallRecord
+from mitto_phone_hook.telemetry.log_lines import Emit
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 

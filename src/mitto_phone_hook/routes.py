@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mitto_phone_hook.outcome import Outcome, Refused
+from mitto_phone_hook.domain.outcome import Outcome, Refused
 
 HEALTH_PATH = "/health"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mitto_phone_hook.cli.screen import Screen
+from mitto_phone_hook.cli.terminal import Screen
 
 CPU_MS_PER_MESSAGE = 0.41
 """Processor time of one message with everything on, as ``make bench`` printed it (benchmarks/results/results.md)."""

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from mitto_phone_hook.cli import deployed, key, reach, settings_report
+from mitto_phone_hook.cli import deployed, key, probe, settings_report
 from mitto_phone_hook.cli.caller import PATIENCE_SECONDS, Caller, credentials
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
-from mitto_phone_hook.cli.screen import Screen
-from mitto_phone_hook.message import Recipient
-from mitto_phone_hook.number import read_number
-from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.config.settings import Settings, SettingsError, load
+from mitto_phone_hook.domain.message import Recipient
+from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.domain.phone_number import read_number
 from mitto_phone_hook.routes import HEALTH_PATH, ROUTES
-from mitto_phone_hook.settings import Settings, SettingsError, load
 
 _CONNECT_SECONDS = 10.0
 _MAX_LABEL = 63  # DNS
@@ -102,15 +102,15 @@ def _check_mitto(settings: Settings, recipient: Recipient | None, screen: Screen
     is_taken = False
     try:
         screen.pending("name")
-        screen.show(reach.resolve(url))
+        screen.show(probe.resolve(url))
         screen.pending("connection")
-        screen.show(reach.connect(url, timeout_seconds=settings.connect_timeout_seconds))
+        screen.show(probe.connect(url, timeout_seconds=settings.connect_timeout_seconds))
         is_taken = _check_key(settings, recipient, screen)
-    except reach.NoWay as end:
+    except probe.NoWay as end:
         screen.show(end.line)
     # Most of all where Mitto does not answer: it may be silent to addresses that it does not know.
-    if source := reach.source_of(url):
-        screen.show(reach.egress_line(source, is_taken=is_taken))
+    if source := probe.source_of(url):
+        screen.show(probe.egress_line(source, is_taken=is_taken))
 
 
 def _check_key(settings: Settings, recipient: Recipient | None, screen: Screen) -> bool:

@@ -9,8 +9,8 @@ from typing import TextIO
 
 from mitto_phone_hook.cli.capacity import add_to as add_capacity
 from mitto_phone_hook.cli.check import add_to as add_check
-from mitto_phone_hook.cli.screen import Screen
 from mitto_phone_hook.cli.secret import add_to as add_secret
+from mitto_phone_hook.cli.terminal import Screen
 
 COMMANDS = (add_secret, add_check, add_capacity)
 """Each adds its parser, whose ``run`` takes options, environment and screen, and gives the exit status."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 
-from mitto_phone_hook.authenticate import TOLERANCE_SECONDS
 from mitto_phone_hook.cli.caller import Answer, Caller, Credential, nothing, wrong
 from mitto_phone_hook.cli.key import FICTIONAL_RECIPIENT
 from mitto_phone_hook.cli.platforms import MITTO_SECONDS, Platform, in_time
 from mitto_phone_hook.cli.report import Line, Mark, counted, milliseconds
-from mitto_phone_hook.cli.screen import Screen
-from mitto_phone_hook.message import Recipient
-from mitto_phone_hook.outcome import Outcome
+from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.domain.message import Recipient
+from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.platforms._signatures import TOLERANCE_SECONDS
 
 WARM_CALLS = 5
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 import httpx
 
 from mitto_phone_hook.cli.report import Line, Mark
-from mitto_phone_hook.decide import Sms
-from mitto_phone_hook.message import Recipient
-from mitto_phone_hook.mitto import Mitto
-from mitto_phone_hook.mitto_answer import Answer
-from mitto_phone_hook.outcome import Outcome
-from mitto_phone_hook.segments import encode
-from mitto_phone_hook.settings import Settings
-from mitto_phone_hook.transport import OneOriginTransport
+from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.domain.message import Recipient
+from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.mitto.client import Mitto
+from mitto_phone_hook.mitto.response_codes import Answer
+from mitto_phone_hook.mitto.transport import OneOriginTransport
+from mitto_phone_hook.sms.compose import Sms
+from mitto_phone_hook.sms.segments import encode
 
 FICTIONAL_RECIPIENT = "+12025550110"
 """Reserved for fiction by the North American numbering plan: nobody gets the message even if Mitto forgot that it is a test."""

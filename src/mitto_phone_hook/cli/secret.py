@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from mitto_phone_hook.cli.screen import Screen
+from mitto_phone_hook.cli.terminal import Screen
 
 _SECRET_BYTES = 32
 

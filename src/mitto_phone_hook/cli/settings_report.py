@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from mitto_phone_hook.authenticate import HookSecrets
 from mitto_phone_hook.cli.report import Line, Mark, counted
-from mitto_phone_hook.destination import ANY_REGION, INTERNATIONAL_NETWORKS
-from mitto_phone_hook.limits import MICRO, NAMES, UNITS, Limits, Window
-from mitto_phone_hook.setting_rules import CLOSED, MEMORY, OBSERVE
-from mitto_phone_hook.setting_table import TABLE
-from mitto_phone_hook.settings import Settings
-from mitto_phone_hook.stray_settings import unknown
+from mitto_phone_hook.config.rules import CLOSED, MEMORY, OBSERVE
+from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.config.table import TABLE
+from mitto_phone_hook.config.unknown_variables import unknown
+from mitto_phone_hook.platforms._signatures import HookSecrets
+from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
+from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits, Window
 
 RULES = {
     "recipient": "to one number",

@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
-from mitto_phone_hook.redis_link import KEY_PREFIX, TIMEOUT_SECONDS
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS
 
 PATIENCE_SECONDS = 3.0
 """Longer than the function's own, to tell slow from gone."""

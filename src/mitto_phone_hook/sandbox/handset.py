@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from mitto_phone_hook.sandbox.rules import Message
-from mitto_phone_hook.segments import UNITS_IN_EACH, UNITS_IN_ONE, Encoding
+from mitto_phone_hook.sms.segments import UNITS_IN_EACH, UNITS_IN_ONE, Encoding
 
 COLUMNS = 44
 """The widest text in a bubble, in terminal cells."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mitto_phone_hook.gsm7 import SEPTETS, is_gsm7
-from mitto_phone_hook.segments import Encoding, encode, split
+from mitto_phone_hook.sms.gsm7 import SEPTETS, is_gsm7
+from mitto_phone_hook.sms.segments import Encoding, encode, split
 
 RESPONSE_TEXTS = {
     0: "SMS sent",

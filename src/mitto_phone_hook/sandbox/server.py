@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from mitto_phone_hook.sandbox.desk import Desk
+from mitto_phone_hook.sandbox.request_handler import Desk
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.state import State
 from mitto_phone_hook.sandbox.wire import Wire

@@ -1,0 +1,79 @@
+"""The phone message, the one thing that every caller's payload becomes."""
+
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from pydantic import BaseModel, ConfigDict, Secret, SecretStr
+
+from mitto_phone_hook.domain.numbering_plan import NumberKind, calling_code
+
+_VISIBLE_LAST_DIGITS = 2
+
+
+class Recipient(Secret[str]):
+    """An E.164 number that prints as ``+41*******67``: calling code and last two digits."""
+
+    def _display(self) -> str:
+        digits = self.get_secret_value()[1:]
+        length = len(calling_code(digits))
+        hidden = max(len(digits) - length - _VISIBLE_LAST_DIGITS, 0)
+        return f"+{digits[:length]}{'*' * hidden}{digits[length + hidden :]}"
+
+    @property
+    def msisdn(self) -> str:
+        """The digits without ``+``, the form that Mitto wants."""
+        return self.get_secret_value()[1:]
+
+
+class Channel(StrEnum):
+    """How the caller wants the message to travel."""
+
+    SMS = "sms"
+    VOICE = "voice"
+
+
+class Purpose(StrEnum):
+    """What the message is for, in one vocabulary for all callers."""
+
+    AUTHENTICATION = "authentication"
+    ENROLLMENT = "enrollment"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a purpose, not a password
+    NOTICE = "notice"
+    OTHER = "other"
+
+
+class PhoneMessage(BaseModel):
+    """What the identity platform wants the user to receive, whoever the platform is.
+
+    Number, text and code mask themselves in ``str``, ``repr``, f-strings, JSON and exceptions.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+    source: str
+    """The shape in which the message came, as named in ``shapes.py``."""
+    recipient: Recipient
+    region: str
+    """ISO 3166 region of the number, ``001`` for international networks."""
+    number_kind: NumberKind
+    channel: Channel
+    text: SecretStr
+    code: SecretStr | None = None
+    purpose: Purpose = Purpose.OTHER
+    purpose_raw: str | None = None
+    locale: str | None = None
+    """BCP 47 tag."""
+    client_id: str | None = None
+    client_name: str | None = None
+    organization: str | None = None
+    user_id: str | None = None
+    tenant: str | None = None
+    client_ip: IPv4Address | IPv6Address | None = None
+    """The end user's address, where the caller passes it on."""
+    sender_hint: str | None = None
+    """The sender that the caller has configured. Kept, not used: unregistered sender IDs get messages rejected."""
+    expires_at: datetime | None = None
+    sent_at: datetime | None = None
+    idempotency_hint: str | None = None
+    """An id that stays the same when the caller repeats itself; no Auth0 shape has one."""

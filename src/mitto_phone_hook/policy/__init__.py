@@ -1,0 +1,1 @@
+"""Whether a message may leave: destinations, limits, budgets. Counts through the stores; sends nothing."""

@@ -1,0 +1,1 @@
+"""What is sent: alphabet, segments, and the decision what leaves. Pure; knows neither callers nor Mitto."""

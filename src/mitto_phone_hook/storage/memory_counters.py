@@ -1,0 +1,125 @@
+"""The limits' windows in this process: exact, bounded, gone with it."""
+
+import math
+import time
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from mitto_phone_hook.policy.limits import Charge, Refusal, Taken
+
+MAX_WINDOWS = 100_000
+"""Some 40 MiB; then the window touched longest ago is forgotten."""
+
+
+class _Log:
+    """What was counted in one window, oldest first, and its sum.
+
+    Times and amounts alternate in one list: of most windows there are many thousands, with one entry each.
+    """
+
+    __slots__ = ("entries", "used", "window_ms")
+
+    def __init__(self, window_ms: int) -> None:
+        self.entries: list[int] = []
+        self.used = 0
+        self.window_ms = window_ms
+
+    def forget(self, now: int) -> None:
+        entries, passed = self.entries, 0
+        if entries and entries[0] > now - self.window_ms:
+            return
+        while passed < len(entries) and entries[passed] <= now - self.window_ms:
+            self.used -= entries[passed + 1]
+            passed += 2
+        del entries[:passed]
+
+    def add(self, at: int, amount: int) -> None:
+        if self.entries and self.entries[-2] == at:
+            self.entries[-1] += amount
+        else:
+            self.entries += (at, amount)
+        self.used += amount
+
+    def remove(self, at: int, amount: int) -> None:
+        entries = self.entries
+        place = 2 * bisect_left(range(len(entries) // 2), at, key=lambda number: entries[2 * number])
+        if place == len(entries) or entries[place] != at:
+            return
+        self.used -= amount
+        entries[place + 1] -= amount
+        if entries[place + 1] <= 0:
+            # No limit bounds how many messages do not leave.
+            del entries[place : place + 2]
+
+    def wait(self, charge: Charge, now: int) -> int:
+        """Give the milliseconds until ``charge`` fits."""
+        excess = self.used + charge.amount - charge.window.limit
+        for at, amount in zip(self.entries[::2], self.entries[1::2], strict=True):
+            excess -= amount
+            if excess <= 0:
+                return at + self.window_ms - now
+        return self.window_ms
+
+
+class MemoryCounters:
+    """``Counters`` in a dictionary. One event loop uses it and nothing is awaited, so each operation is atomic."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count from nothing; ``clock`` tells seconds."""
+        self._clock = clock
+        self._logs: OrderedDict[str, _Log] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Count the windows kept."""
+        return len(self._logs)
+
+    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:  # noqa: ARG002 - nobody waits here
+        """See ``Counters``."""
+        now = int(self._clock() * 1000)
+        self._forget(now)
+        logs = [self._log(charge.key, now) for charge in charges]
+        waits = [
+            (log.wait(charge, now) if log else charge.window.seconds * 1000, charge)
+            for charge, log in zip(charges, logs, strict=True)
+            if (log.used if log else 0) + charge.amount > charge.window.limit
+        ]
+        if waits:
+            milliseconds, charge = max(waits)
+            return Refusal(charge.name, charge.window.seconds, math.ceil(milliseconds / 1000))
+        used = [self._add(charge, log, now) for charge, log in zip(charges, logs, strict=True)]
+        while len(self._logs) > MAX_WINDOWS:
+            self._logs.popitem(last=False)
+        return Taken(charges, now, used)
+
+    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:  # noqa: ARG002 - nobody waits here
+        """See ``Counters``."""
+        for charge in taken.charges:
+            if (log := self._logs.get(charge.key)) is not None:
+                log.remove(charge.stamp(taken.at_ms), charge.amount)
+                if not log.entries:
+                    del self._logs[charge.key]
+
+    def _log(self, key: str, now: int) -> _Log | None:
+        log = self._logs.get(key)
+        if log is not None:
+            log.forget(now)
+        return log
+
+    def _add(self, charge: Charge, log: _Log | None, now: int) -> int:
+        """Count; give how full the window is now."""
+        if log is None:
+            log = self._logs[charge.key] = _Log(charge.window.seconds * 1000)
+        else:
+            self._logs.move_to_end(charge.key)
+        log.add(charge.stamp(now), charge.amount)
+        return log.used
+
+    def _forget(self, now: int) -> None:
+        """Drop windows that are over, from the one touched longest ago on."""
+        while self._logs:
+            log = next(iter(self._logs.values()))
+            log.forget(now)
+            if log.entries:
+                return
+            self._logs.popitem(last=False)

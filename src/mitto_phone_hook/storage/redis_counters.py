@@ -1,0 +1,134 @@
+"""The limits' windows shared between instances, in Redis: all of a message's windows in one round trip."""
+
+import asyncio
+import contextlib
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.policy.limits import Charge, Refusal, Taken
+from mitto_phone_hook.storage.memory_counters import MemoryCounters
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, Crowded, NotAsked, RedisLink, Unavailable
+
+# KEYS: windows. ARGV, four a window: length in ms, limit, amount, step in ms. A window is a hash of time -> amount.
+_TAKE = """
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local worst, longest, used = 0, -1, {}
+for i, key in ipairs(KEYS) do
+  local length, limit, amount = tonumber(ARGV[4*i-3]), tonumber(ARGV[4*i-2]), tonumber(ARGV[4*i-1])
+  local flat, kept, sum = redis.call('HGETALL', key), {}, 0
+  for j = 1, #flat, 2 do
+    local at = tonumber(flat[j])
+    if at <= now - length then
+      redis.call('HDEL', key, flat[j])
+    else
+      kept[#kept + 1] = {at, tonumber(flat[j + 1])}
+      sum = sum + tonumber(flat[j + 1])
+    end
+  end
+  local excess = sum + amount - limit
+  if excess > 0 then
+    local wait = length
+    table.sort(kept, function(a, b) return a[1] < b[1] end)
+    for _, entry in ipairs(kept) do
+      excess = excess - entry[2]
+      if excess <= 0 then wait = entry[1] + length - now; break end
+    end
+    if wait > longest then worst, longest = i, wait end
+  end
+  used[i] = sum + amount
+end
+if worst > 0 then return {worst, longest} end
+for i, key in ipairs(KEYS) do
+  local length, step = tonumber(ARGV[4*i-3]), tonumber(ARGV[4*i])
+  local at = step > 0 and math.ceil(now / step) * step or now
+  redis.call('HINCRBY', key, string.format('%.0f', at), ARGV[4*i-1])
+  redis.call('PEXPIRE', key, length + step)
+end
+return {0, now, unpack(used)}
+"""
+
+# KEYS: windows. ARGV, two a window: time under which it was counted, amount. What holds nothing goes: all that is kept is
+# read with every message, and no limit bounds how many messages do not leave.
+_GIVE_BACK = """
+for i, key in ipairs(KEYS) do
+  local at = ARGV[2*i-1]
+  if redis.call('HEXISTS', key, at) == 1 and redis.call('HINCRBY', key, at, -ARGV[2*i]) <= 0 then redis.call('HDEL', key, at) end
+end
+return 1
+"""
+
+MAX_OWED = 10_000
+"""Counts of messages that did not leave and that Redis could not be told; then the oldest stay counted."""
+
+
+class RedisCounters:
+    """``Counters`` in Redis with ``MemoryCounters`` in front, which alone go on when Redis does not answer."""
+
+    def __init__(self, link: RedisLink, *, is_closed_on_failure: bool) -> None:
+        """With ``is_closed_on_failure`` nothing passes while Redis does not answer."""
+        self._link = link
+        self._front = MemoryCounters()
+        self._is_closed_on_failure = is_closed_on_failure
+        self._owed: deque[Taken] = deque(maxlen=MAX_OWED)
+        self._paying: asyncio.Task[None] | None = None
+
+    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:
+        """See ``Counters``. What this process has counted is a part of what Redis has, so it never refuses too much.
+
+        A Redis that is only too busy has not failed: a flood must not be what switches the limits off.
+        """
+        own = await self._front.take(charges)
+        if isinstance(own, Refusal) or not charges:
+            return own
+        arguments = [number for c in charges for number in (c.window.seconds * 1000, c.window.limit, c.amount, c.step_ms)]
+        try:
+            # Asked twice when its connection breaks: at worst one message is counted twice, and none not at all.
+            worst, number, *used = await self._link.eval(_TAKE, _keys(charges), arguments, latest=latest)
+        except Crowded:
+            await self._front.give_back(own)
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
+        except Unavailable:
+            if not self._is_closed_on_failure:
+                return own
+            await self._front.give_back(own)
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS)) from None
+        if self._owed and (self._paying is None or self._paying.done()):
+            self._paying = asyncio.create_task(self._pay())
+        if worst:
+            await self._front.give_back(own)
+            charge = charges[worst - 1]
+            return Refusal(charge.name, charge.window.seconds, math.ceil(number / 1000))
+        return Taken(charges, number, used, front=own)
+
+    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:
+        """See ``Counters``. What Redis could not be asked to take back it is asked again when it answers."""
+        if taken.front is None:
+            await self._front.give_back(taken)
+            return
+        await self._front.give_back(taken.front)
+        try:
+            await self._give_back(taken, latest)
+        except NotAsked:
+            self._owed.append(taken)
+
+    async def _give_back(self, taken: Taken, latest: float = math.inf) -> None:
+        """Ask Redis once: if it was asked and did not answer, nobody knows whether it did it."""
+        arguments = [number for charge in taken.charges for number in (charge.stamp(taken.at_ms), charge.amount)]
+        try:
+            await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments, latest=latest, may_repeat=False)
+        except Unavailable as fault:
+            if isinstance(fault, NotAsked):
+                raise
+
+    async def _pay(self) -> None:
+        with contextlib.suppress(NotAsked):
+            while self._owed:
+                await self._give_back(self._owed[0])
+                self._owed.popleft()
+
+
+def _keys(charges: Sequence[Charge]) -> list[str]:
+    return [f"{KEY_PREFIX}{charge.key}" for charge in charges]

@@ -1,0 +1,375 @@
+"""``mitto-phone-hook check --url``: a real function from outside, and everything else that can answer at its address."""
+
+import base64
+import http.server
+import io
+import json
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mitto_phone_hook.cli import deployed
+from mitto_phone_hook.cli.caller import credentials, nothing, read_answer, wrong
+from mitto_phone_hook.cli.command import run
+from mitto_phone_hook.cli.platforms import PLATFORMS, in_time
+from mitto_phone_hook.cli.report import Mark
+from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.platforms._signatures import HookSecrets, authenticate
+from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, function
+from support.upstream import closed_port, make_certificate, serving_tls
+
+KEYS = [f"whsec_{base64.b64encode(bytes([start] * 16 + list(range(16)))).decode()}" for start in (1, 2)]
+OTHER_BEARER = "bearer-secret-of-another-0002"
+AUTH0_BEARER = "bearer-secret-of-auth0-000003"
+SECRETS = (BEARER, OTHER_BEARER, AUTH0_BEARER, *(key.removeprefix("whsec_") for key in KEYS))
+RECIPIENT = "+12025550112"
+
+
+@pytest.fixture(scope="module")
+def mitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeMittoProcess]:
+    with fake_mitto(tmp_path_factory.mktemp("deployed") / "mitto.txt") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def hook(mitto: FakeMittoProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    settings = {
+        "MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}",
+        "ALLOWED_REGIONS": "US",
+        "HOOK_SECRETS": f"{KEYS[0]} {BEARER}",
+        "HOOK_SECRETS_AUTH0": AUTH0_BEARER,
+        "LIMITS": "recipient=2/hour",
+        "DEADLINE_SECONDS": "2",
+    }
+    with function(tmp_path_factory.mktemp("hook") / "function.txt", **settings) as process:
+        yield process
+
+
+def check(port: int, *arguments: str, path: str = "", scheme: str = "http", **settings: str) -> tuple[int, str]:
+    """Run it in this process. Whatever comes out, it holds no secret and no number."""
+    environment = {"HOOK_SECRETS": f"{KEYS[0]} {BEARER}"} | settings
+    stream = io.StringIO()
+    status = run(["check", "--url", f"{scheme}://127.0.0.1:{port}{path}", *arguments], environment, stream)
+    shown = stream.getvalue()
+    assert not [secret for secret in SECRETS if secret in shown]
+    assert "2025550" not in shown
+    return status, shown
+
+
+def marks(shown: str) -> dict[str, str]:
+    """Give the mark of each topic."""
+    return {topic.strip(): mark for mark, topic in re.findall(r"^  ([✓!✗]) (.{16})", shown, re.MULTILINE)}
+
+
+# The real function
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_a_good_function_is_proved_without_sending_anything(path: str, hook: Process, mitto: FakeMittoProcess) -> None:
+    mitto.clear()
+    status, shown = check(hook.port, path=path)
+    assert status == 0
+    assert marks(shown) == dict.fromkeys(
+        ["health", "no secret", "wrong secret", "signing key", "bearer secret", "first call", "warm", "time limits"], "✓"
+    )
+    assert "✓ signing key      accepted; the test itself is refused, as it should be (422 voice_unsupported)\n" in shown
+    assert mitto.requests() == 0
+
+
+def test_each_secret_is_tried_so_that_a_rotation_shows(hook: Process) -> None:
+    status, shown = check(hook.port, HOOK_SECRETS=f"{KEYS[1]} {KEYS[0]} {BEARER} {OTHER_BEARER}")
+    assert status == 1
+    found = marks(shown)
+    assert [found[name] for name in ("signing key 1", "signing key 2", "bearer secret 1", "bearer secret 2")] == ["✗", "✓", "✓", "✗"]
+    assert found["warm"] == "✓"
+
+
+def test_without_any_right_secret_the_rest_is_not_tried(hook: Process) -> None:
+    status, shown = check(hook.port, "--recipient", RECIPIENT, HOOK_SECRETS=KEYS[1])
+    assert status == 1
+    assert list(marks(shown)) == ["health", "no secret", "wrong secret", "signing key"]
+    assert "the function does not know it" in shown
+
+
+def test_the_route_of_auth0_is_asked_with_its_own_secrets(hook: Process) -> None:
+    status, shown = check(hook.port, path="/hooks/auth0", HOOK_SECRETS_AUTH0=AUTH0_BEARER)
+    assert (status, marks(shown)["bearer secret"]) == (0, "✓")
+    status, shown = check(hook.port, path="/hooks/auth0")
+    assert (status, marks(shown)["bearer secret"]) == (1, "✗")
+
+
+def test_secrets_may_come_from_a_file(hook: Process, tmp_path: Path) -> None:
+    file = tmp_path / "secrets"
+    file.write_text(f"{BEARER}\n", encoding="ascii")
+    assert check(hook.port, HOOK_SECRETS="", HOOK_SECRETS_FILE=str(file))[0] == 0
+
+
+def test_a_function_that_serves_other_countries_is_proved_as_well(mitto: FakeMittoProcess, tmp_path: Path) -> None:
+    settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "ALLOWED_REGIONS": "CH"}
+    with function(tmp_path / "function.txt", **settings) as process:
+        status, shown = check(process.port, HOOK_SECRETS=BEARER)
+    assert (status, "as it should be (422 blocked_country)" in shown) == (0, True)
+
+
+def test_one_real_message_is_sent_once_and_its_limit_is_told(hook: Process, mitto: FakeMittoProcess) -> None:
+    mitto.clear()
+    status, shown = check(hook.port, "--recipient", RECIPIENT)
+    assert status == 0
+    [message] = mitto.inbox()
+    assert message["to"] == RECIPIENT[1:]
+    assert re.search(rf"1 segment, [0-9.]+ ms, {message['id']}\n", shown)
+    assert "✓ message          Mitto took it, to +1********12\n" in shown
+    assert "✓ the same again   known: no second SMS\n" in shown
+    assert check(hook.port, "--recipient", RECIPIENT)[0] == 0
+    status, shown = check(hook.port, "--recipient", RECIPIENT)
+    assert status == 1
+    assert "✗ message          to +1********12: 429 rate_limited\n" in shown
+    assert "EXEMPT_NUMBERS" in shown
+    assert len(mitto.inbox()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("401", "502 upstream_auth"),
+        ("code_2", "502 upstream_rejected"),
+        ("hang", "504 outcome_unknown"),
+        ("code_8", "422 invalid_recipient"),
+    ],
+)
+def test_a_message_that_mitto_does_not_take_says_what_to_do(fault: str, words: str, hook: Process, mitto: FakeMittoProcess) -> None:
+    mitto.script(fault)
+    status, shown = check(hook.port, "--recipient", "+12025550113")
+    assert status == 1
+    assert f"✗ message          to +1********13: {words}\n" in shown
+    assert shown.partition(words)[2].lstrip().startswith("→")
+
+
+# What else can answer
+
+
+class Stub(NamedTuple):
+    """What a stand-in answers: to health, and to calls of the hook."""
+
+    health: tuple[int, bytes] = (200, b'{"status":"ok"}')
+    hook: Callable[[dict[str, str]], tuple[int, bytes]] = lambda _: (401, b'{"error":{"code":"unauthorized"}}')
+    date: float | None = None
+
+
+@contextmanager
+def serving(stub: Stub, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(*stub.health)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(*stub.hook({name.lower(): value for name, value in self.headers.items()}))
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response_only(status)
+            self.send_header("Date", formatdate(stub.date or time.time(), usegmt=True))
+            self.send_header("Location", "https://example.com/")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Whoever hangs up early is meant to."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def error(code: str) -> bytes:
+    return json.dumps({"error": {"code": code}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        ((200, b"<html>hello</html>"), "something else answers (200)"),
+        ((200, b'{"status":"fine"}'), "something else answers (200)"),
+        ((302, b""), "leads elsewhere (302)"),
+        ((401, b""), "something before the function refuses (401)"),
+        ((403, b"<html>Forbidden</html>"), "the platform wants a login of its own (403)"),
+        ((404, b""), "nothing is at this path (404)"),
+        ((502, b""), "a proxy gets no answer"),
+        ((503, b""), "no instance is there"),
+        ((418, b""), "something else answers (418)"),
+        ((200, b" " * 10_000_000), "something else answers (200)"),
+    ],
+)
+def test_what_is_not_the_function_gets_no_secret(health: tuple[int, bytes], words: str) -> None:
+    def never(_: dict[str, str]) -> tuple[int, bytes]:
+        raise AssertionError
+
+    with serving(Stub(health, never)) as port:
+        status, shown = check(port)
+    assert status == 1
+    assert f"✗ health           {words}" in shown
+    assert "→" in shown
+    assert list(marks(shown)) == ["health"]
+
+
+def test_an_open_door_is_an_alarm() -> None:
+    with serving(Stub(hook=lambda _: (422, error("voice_unsupported")))) as port:
+        status, shown = check(port)
+    assert status == 1
+    assert "✗ no secret        let in: everybody can send at your cost\n" in shown
+    assert "✗ wrong secret     let in" in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "login of its own"), (405, "takes no POST"), (429, "too many calls"), (418, "with 418")]
+)
+def test_a_hook_that_answers_oddly_says_so_at_every_step(status: int, words: str) -> None:
+    with serving(Stub(hook=lambda _: (status, b""))) as port:
+        found, shown = check(port)
+    assert found == 1
+    assert words in shown
+    assert set(marks(shown).values()) == {"✓", "✗"}
+    assert shown.count("→") == 4
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(900, "ahead of ours"), (-900, "behind ours"), (0, "does not know it")])
+def test_a_clock_that_is_off_explains_a_refused_signature(ahead: int, words: str) -> None:
+    with serving(Stub(date=time.time() + ahead)) as port:
+        _, shown = check(port)
+    [line] = [line for line in shown.splitlines() if "signing key" in line]
+    assert words in line
+    assert [line for line in shown.splitlines() if "bearer secret" in line and "does not know it" in line]
+
+
+def test_a_repeat_that_is_sent_again_is_wrong() -> None:
+    numbers = iter(range(100))
+
+    def forgetful(headers: dict[str, str]) -> tuple[int, bytes]:
+        if BEARER not in headers.get("authorization", ""):
+            return 401, error("unauthorized")
+        if int(headers["content-length"]) < 150:
+            return 422, error("voice_unsupported")
+        return 200, json.dumps({"status": "accepted", "message_id": str(next(numbers)), "segments": 1, "duplicate": False}).encode()
+
+    with serving(Stub(hook=forgetful)) as port:
+        status, shown = check(port, "--recipient", RECIPIENT, HOOK_SECRETS=BEARER)
+    assert status == 1
+    assert "✗ the same again   not known: two SMS left\n" in shown
+    assert "STORE_URL=redis://" in shown
+
+
+def test_nothing_there_and_nothing_trusted_are_told_apart(tmp_path: Path) -> None:
+    make_certificate(tmp_path / "server.pem")
+    status, shown = check(closed_port())
+    assert (status, "✗ health           no connection\n" in shown) == (1, True)
+    with serving(Stub(), serving_tls(tmp_path / "server.pem")) as port:
+        status, shown = check(port, scheme="https")
+        assert (status, "✗ health           its certificate is not trusted\n" in shown) == (1, True)
+        status, shown = check(port)
+        assert (status, "✗ health           the connection broke\n" in shown) == (1, True)
+
+
+# What is worked out
+
+
+def test_the_credentials_are_what_the_function_demands() -> None:
+    body = b'{"text":"x"}'
+    secrets = HookSecrets((BEARER.encode(),), (b"k" * 32, b"K" * 24))
+    known = credentials(secrets)
+    assert [credential.name for credential in known] == ["signing key 1", "signing key 2", "bearer secret"]
+    for credential in known:
+        headers = {name.lower().encode(): value.encode() for name, value in credential.prove(body).items()}
+        authenticate(headers, body, secrets, time.time())
+    for prove in (nothing, wrong):
+        headers = {name.lower().encode(): value.encode() for name, value in prove(body).items()}
+        with pytest.raises(Refused):
+            authenticate(headers, body, secrets, time.time())
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["accepted", "ok", "unauthorized"]),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["status", "error", "code", "message_id", "segments", "duplicate"]), inner)
+    ),
+)
+
+
+@given(st.integers(100, 599), st.binary() | _VALUES.map(lambda value: json.dumps(value).encode()), st.text())
+def test_whatever_answers_is_read_without_a_word_of_its_own(status: int, body: bytes, date: str) -> None:
+    answer = read_answer(status, body, date, 0.1, time.time())
+    assert answer.code in {*Outcome, "", "ok"}
+    lines = [
+        deployed.health_line(answer),
+        deployed.refusal_line("no secret", answer),
+        deployed.passing_line("signing key", answer),
+        deployed.message_line(answer, "+1********12"),
+        deployed.repeat_line(answer, answer),
+    ]
+    for line in lines:
+        assert line.text.isascii()
+        assert line.text.isprintable()
+        assert line.mark is Mark.RIGHT or line.next_step
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"status": "accepted", "message_id": "a\x1b[31m", "segments": True}, {"error": {"code": ["unauthorized"]}}, {"error": 1}, [], "x"],
+)
+def test_an_answer_that_forges_is_cut_down(fields: object) -> None:
+    answer = read_answer(200, json.dumps(fields).encode(), "Thu, 01 Jan 1970 00:00:00 -0000", 0.1, 0)
+    assert (answer.message_id, answer.segments) == ("", 0)
+
+
+def test_the_platforms_are_compared_with_room_for_mitto() -> None:
+    assert [platform.seconds for platform in PLATFORMS] == sorted(platform.seconds for platform in PLATFORMS)
+    assert all(platform.source for platform in PLATFORMS)
+    assert in_time(0.1) == (list(PLATFORMS), [])
+    kept, missed = in_time(4.5)
+    assert {platform.name for platform in missed} == {"Okta", "privacyIDEA", "Supabase", "ZITADEL"}
+    assert len(kept) + len(missed) == len(PLATFORMS)
+
+
+def test_a_cold_start_that_costs_platforms_is_told() -> None:
+    lines = list(deployed.latency_lines(2.4, 0.02))
+    assert [line.mark for line in lines] == [Mark.RIGHT, Mark.RIGHT, Mark.LOOK]
+    assert lines[-1].text == "missed by the first call: Okta 3 s, privacyIDEA 3 s"
+    assert "keep an instance warm" in lines[-1].next_step
+
+
+def test_a_function_that_is_slow_when_warm_is_told() -> None:
+    line = list(deployed.latency_lines(60, 40))[-1]
+    assert line.mark is Mark.LOOK
+    assert "missed even when warm" in line.text
+
+
+def test_every_status_and_outcome_says_what_to_do() -> None:
+    assert all(text and step for text, step in deployed.STATUSES.values())
+    assert set(deployed.MESSAGE_STEPS) <= set(Outcome)
+    for outcome in Outcome:
+        answer = read_answer(422, error(outcome), "", 0.1, 0)
+        assert answer.code == outcome
+        assert deployed.message_line(answer._replace(message_id="x"), "+1**").next_step or outcome is Outcome.ACCEPTED

@@ -1,0 +1,190 @@
+"""The documentation says what the code does, and every command in it has been run."""
+
+import base64
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mitto_phone_hook.config.rules import hook_secrets
+from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.platforms._replies import REPLIES
+from mitto_phone_hook.platforms._signatures import HookSecrets, authenticate
+from support import documents, processes
+from support.processes import BEARER, fake_mitto, function
+
+README = documents.README.read_text(encoding="utf-8")
+COMMANDS = set(
+    re.findall(
+        r"^ *((?:make|python3?|curl|\.venv/bin/\S+) .*)$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE
+    )
+)
+SECRET_COMMAND = ".venv/bin/mitto-phone-hook secret"
+CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
+SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
+FUNCTION_COMMAND = ".venv/bin/functions-framework --source src/main.py --target send_phone_message"
+RUN_BY_THE_GATE = {"make test", "make check"}
+
+
+def _here(command: str) -> list[str]:
+    """Give a command of the README with the programs of this environment, wherever it is."""
+    program, *arguments = command.split()
+    return [str(Path(sys.executable).parent / Path(program).name), *arguments]
+
+
+@contextlib.contextmanager
+def _make(target: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    running = subprocess.Popen(
+        ["/usr/bin/env", "make", target],
+        cwd=documents.ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        yield running
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGTERM)
+        running.communicate()
+
+
+def test_the_example_of_an_environment_lists_every_setting_as_it_is() -> None:
+    assert documents.ENV_EXAMPLE.read_text(encoding="utf-8") == documents.env_example(), "run: python tests/support/documents.py"
+
+
+def test_the_readme_lists_every_setting_as_it_is() -> None:
+    assert documents.readme() == README, "run: python tests/support/documents.py"
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED])
+def test_the_readme_tells_every_code_with_its_status(outcome: Outcome) -> None:
+    [row] = [
+        line for line in README.splitlines() if line.startswith("|") and f"`{outcome}`" in line and re.search(r"\| [45][0-9]{2}", line)
+    ]
+    assert str(REPLIES[outcome].status) in row
+
+
+def test_every_command_of_the_readme_has_a_test() -> None:
+    tested = {"make demo", "make run", SECRET_COMMAND, CHECK_COMMAND, FUNCTION_COMMAND} | RUN_BY_THE_GATE
+    assert tested == COMMANDS
+
+
+TEXTS = sorted(path for pattern in ("*.md", "docs/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in documents.ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(documents.ROOT)))
+def test_a_sentence_begins_with_a_capital_letter(path: Path) -> None:
+    prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert re.findall(r"\w+\. [a-z]\w*", prose) == []
+
+
+def test_clean_takes_away_what_a_set_up_that_failed_leaves(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(documents.ROOT / name, tmp_path)
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$1" != -m ] || { echo "no venv here"; exit 1; }\n', encoding="utf-8")
+    python.chmod(0o755)
+    before = set(tmp_path.iterdir())
+    make = ["/usr/bin/env", "make", "--silent", "--directory", str(tmp_path)]
+    failed = subprocess.run([*make, "ready", f"PYTHON={python}"], capture_output=True, text=True, timeout=20, check=False)
+    assert failed.returncode
+    assert "no venv here" in failed.stderr
+    subprocess.run([*make, "clean"], timeout=20, check=True)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_the_gate_runs_the_commands_for_developers() -> None:
+    gate = (documents.ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert set(gate) >= RUN_BY_THE_GATE
+
+
+def test_the_demo_shows_reply_and_handset_and_ends_well() -> None:
+    with _make("demo") as demo:
+        printed, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 0, errors
+    assert printed.count('"status": "accepted"') == 2
+    assert printed.count('"duplicate": true') == 1
+    assert printed.count("Mitto SMS") == 1
+    assert "Here is your one time password: 999111" in printed
+    assert "401" in printed
+    assert "All as it should be" in printed
+
+
+def test_the_demo_ends_well_where_the_terminal_knows_only_ascii() -> None:
+    with _make("demo", PYTHONIOENCODING="ascii") as demo:
+        printed, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 0, errors
+    assert "Here is your one time password: 999111" in printed
+
+
+def test_a_run_takes_calls_of_ones_own_until_it_is_interrupted() -> None:
+    with _make("run") as run:
+        assert run.stdout is not None
+        lines: list[str] = []
+        while not any("as they come" in line for line in lines):
+            lines.append(run.stdout.readline())
+            assert lines[-1], "".join(lines)
+        curl = re.search(r"    (curl .*?)\n\n", "".join(lines), re.DOTALL)
+        assert curl
+        answer = subprocess.run(["/bin/sh", "-c", curl[1]], capture_output=True, text=True, timeout=20, check=True)
+        assert '"status":"accepted"' in answer.stdout
+        os.killpg(run.pid, signal.SIGINT)
+        printed, errors = run.communicate(timeout=20)
+    assert "Both are stopped." in printed, errors
+    assert "Your code is 314159" in printed
+    assert "Traceback" not in errors
+
+
+def test_a_taken_port_gives_one_clear_sentence(tmp_path: Path) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as other, _make("run", PORT=str(other.port)) as run:
+        _, errors = run.communicate(timeout=20)
+    assert run.returncode != 0
+    assert f"Port {other.port} is taken" in errors
+    assert "Traceback" not in errors
+
+
+def test_the_secret_that_the_readme_makes_is_a_good_one() -> None:
+    made = subprocess.run([*_here(SECRET_COMMAND)], capture_output=True, text=True, timeout=20, check=True)
+    assert hook_secrets(made.stdout.strip()).signing_keys
+
+
+def test_the_check_of_the_readme_finds_a_good_set_up_good(tmp_path: Path) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as mitto:
+        environment = processes.function_environment(MITTO_BASE_URL=f"http://127.0.0.1:{mitto.port}", ALLOWED_REGIONS="US")
+        done = subprocess.run([*_here(CHECK_COMMAND)], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout
+    assert not mitto.output.read_text(encoding="utf-8").count("Mitto SMS")
+
+
+def test_the_sandbox_of_the_readme_explains_itself() -> None:
+    done = subprocess.run([*_here(SANDBOX_COMMAND)], capture_output=True, text=True, timeout=20, check=True)
+    assert "12025550160" in done.stdout
+
+
+def test_the_function_starts_as_the_readme_says(tmp_path: Path) -> None:
+    words = processes.command(1)
+    assert " ".join([f".venv/bin/{Path(words[0]).name}", *words[1:5]]) == FUNCTION_COMMAND
+    with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
+        assert process.post({}, bearer=BEARER)[0] == 422
+
+
+def test_the_signature_of_the_readme_is_accepted() -> None:
+    [snippet] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102 - our own README
+    key = bytes(range(32))
+    headers = names["signed"](f"whsec_{base64.b64encode(key).decode()}", b"{}")
+    raw = {name.encode(): value.encode() for name, value in headers.items()}
+    assert authenticate(raw, b"{}", HookSecrets(signing_keys=(key,)), time.time()) is not None

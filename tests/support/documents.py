@@ -1,0 +1,46 @@
+"""What the documentation says of the settings, made from the table; as a program it writes both places anew."""
+
+import re
+from pathlib import Path
+
+from mitto_phone_hook.config.table import TABLE, Setting
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+ENV_EXAMPLE = ROOT / ".env.example"
+_BETWEEN_MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
+
+
+def env_example() -> str:
+    """Give the whole of ``.env.example``."""
+    head = (
+        "# For docker run --env-file, or as a list for a secret manager; not for a shell, which would cut values at spaces.\n"
+        "# Copy to .env and fill in; never commit that file. A line that is commented out shows the default.\n"
+    )
+    return head + "".join(map(_example, TABLE))
+
+
+def readme() -> str:
+    """Give the README with its table of settings as it should be."""
+    rows = "".join(f"| `{setting.name}` | {_default(setting)} | {setting.meaning} |\n" for setting in TABLE)
+    return _BETWEEN_MARKS.sub(rf"\g<1>| Variable | Default | Meaning |\n|---|---|---|\n{rows}\2", README.read_text(encoding="utf-8"))
+
+
+def _example(setting: Setting) -> str:
+    lines = ["", f"# {setting.meaning[0].upper()}{setting.meaning[1:]}."]
+    if setting.is_secret:
+        need = "Required, here or" if setting.is_required else "Optional, here or"
+        lines.append(f"# {need} in the file that {setting.name}_FILE names.")
+    value = f"{setting.name}={setting.default or ''}"
+    return "\n".join([*lines, value if setting.is_required else f"# {value}", ""])
+
+
+def _default(setting: Setting) -> str:
+    if setting.is_required:
+        return "required"
+    return f"`{setting.default}`" if setting.default else "none"
+
+
+if __name__ == "__main__":
+    ENV_EXAMPLE.write_text(env_example(), encoding="utf-8")
+    README.write_text(readme(), encoding="utf-8")

@@ -1,0 +1,73 @@
+"""A hook with everything outside it in plain sight, and an event loop whose clock can be put forward."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+
+from mitto_phone_hook.config.settings import load
+from mitto_phone_hook.hook import Call, Hook, Stores
+from mitto_phone_hook.platforms._replies import Reply
+from mitto_phone_hook.storage.memory_counters import MemoryCounters
+from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+
+SECRET = "bearer-secret-of-the-tests-0001"
+
+
+CODE = "739105"
+
+
+AUTHORIZED = {b"authorization": f"Bearer {SECRET}".encode()}
+
+
+ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALLOWED_REGIONS": "US", "MITTO_BASE_URL": "http://127.0.0.1:9"}
+
+
+class Stage:
+    """A hook with everything outside it in plain sight."""
+
+    def __init__(self, mitto: Any = None, **settings: str) -> None:
+        self.requests: list[httpx.Request] = []
+        self.lines: list[Mapping[str, object]] = []
+        self.stores = Stores(MemoryStore(600), MemoryCounters())
+        self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
+        self.hook = Hook(
+            load(ENVIRONMENT | settings),
+            lambda: httpx.MockTransport(self._receive),
+            lambda: self.stores,
+            self.lines.append,
+        )
+
+    def _receive(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        response: httpx.Response = self._mitto(request)
+        return response
+
+    def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
+        return asyncio.run(self.acall(body, headers, method, path))
+
+    async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
+        reply = await self.hook.answer(Call(method, path, headers, pieces(body)))
+        await asyncio.sleep(0)  # the line of the log follows the reply
+        return reply
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body[:10]
+    yield body[10:]
+
+
+def body(**changes: Any) -> bytes:
+    payload = {"recipient": "+12025550110", "text": f"Your code is {CODE}", "context": {"code": CODE}}
+    return json.dumps(payload | changes).encode()
+
+
+class PassingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be put forward, so that nobody has to wait."""
+
+    passed_seconds = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.passed_seconds
