@@ -20,13 +20,14 @@ from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.delivery.idempotency import Ledger, key_of
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.domain.phone_number import read_number
-from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.platforms._parse import parse
+from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.enforcement import Policy
 from mitto_phone_hook.policy.limits import Limits, read_limits
+from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounters
 from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from support.messages import mitto_over, parse
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from support.processes import fake_mitto, function, redis_server
@@ -66,7 +67,7 @@ def whole() -> Callable[[int], Awaitable[object]]:
     """Handle messages by the whole hook."""
     settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
-    hook = Hook(settings, lambda: mitto, lambda: Stores(MemoryStore(600), MemoryCounters()), lambda _: None)
+    hook = Hook(settings, lambda: mitto_over(mitto, settings), lambda: Stores(MemoryStore(600), MemoryCounters()), lambda _: None)
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
     bodies = [body(number) for number in range(MESSAGES)]
     return lambda number: hook.answer(Call("POST", "/", headers, _pieces(bodies[number])))

@@ -23,9 +23,11 @@ from typing import NamedTuple
 import httpx
 
 from mitto_phone_hook.config.settings import load
-from mitto_phone_hook.hook import Call, Hook, Stores
+from mitto_phone_hook.hook import Hook, Stores
+from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounters
 from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from support.messages import mitto_over
 from support.numbers import fictional_numbers
 
 REQUESTS = 10_000
@@ -109,9 +111,10 @@ class Replay:
 
     def _make_hook(self, settings: Mapping[str, str]) -> Hook:
         """Build the hook as ``function.py`` does, with our clock and our Mitto."""
+        loaded = load({**ENVIRONMENT, **settings}, read_file=lambda _: PRICES_CSV)
         return Hook(
-            load({**ENVIRONMENT, **settings}, read_file=lambda _: PRICES_CSV),
-            lambda: httpx.MockTransport(self._mitto),
+            loaded,
+            lambda: mitto_over(httpx.MockTransport(self._mitto), loaded),
             lambda: Stores(MemoryStore(600, self._clock), MemoryCounters(self._clock)),
             self._log,
             wall_clock=lambda: self._began + self._now,

@@ -18,19 +18,20 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.delivery.idempotency import Entry, key_of
-from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.platforms._parse import parse
-from mitto_phone_hook.platforms._replies import REPLIES
+from mitto_phone_hook.hook import Hook, Stores
+from mitto_phone_hook.platforms._native_response import RESPONSES
+from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounters
 from mitto_phone_hook.storage.memory_idempotency import MemoryStore
 from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisLink
 from mitto_phone_hook.storage.redis_counters import RedisCounters
 from mitto_phone_hook.storage.redis_idempotency import RedisStore
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
+from support.messages import mitto_over, parse
 from support.processes import Process, redis_server
 from support.stage import AUTHORIZED, CODE, ENVIRONMENT, SECRET, PassingLoop, Stage, body, pieces
 
-STATUSES = {row.status for row in REPLIES.values()}
+STATUSES = {row.status for row in RESPONSES.values()}
 
 
 @pytest.mark.parametrize(("deadline", "late"), [("4", 3.51), ("1", 0.76)])
@@ -97,9 +98,10 @@ def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id()
 def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
     async def scenario() -> None:
         store = MemoryStore(600)
+        settings = load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"})
         hook = Hook(
-            load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"}),
-            lambda: httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})),
+            settings,
+            lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})), settings),
             lambda: Stores(store, MemoryCounters()),
             lambda _: None,
         )
@@ -286,7 +288,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
     )
     hook = Hook(
         settings,
-        lambda: httpx.MockTransport(lambda _: httpx.Response(500)),
+        lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(500)), settings),
         lambda: Stores(MemoryStore(600), MemoryCounters()),
         lambda _: None,
     )

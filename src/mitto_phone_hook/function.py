@@ -18,8 +18,10 @@ from mitto_phone_hook.config.rules import CLOSED, MEMORY
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.domain.deadline import line_seconds
-from mitto_phone_hook.hook import Call, Hook, Stores
+from mitto_phone_hook.hook import Hook, Stores
+from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.transport import OneOriginTransport
+from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounters
 from mitto_phone_hook.storage.memory_idempotency import MemoryStore
 from mitto_phone_hook.telemetry.library_logs import take_over_library_logs
@@ -83,8 +85,8 @@ async def send_phone_message(request: Request) -> Response:
     """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
     headers = {name.lower(): value.strip() for name, value in request.scope["headers"]}
     call = Call(request.method, request.scope["path"], headers, _chunks(request))
-    reply = await _hook().answer(call)
-    return Response(reply.body, reply.status, reply.headers)
+    response = await _hook().answer(call)
+    return Response(response.body, response.status, response.headers)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
@@ -106,11 +108,17 @@ def _hook() -> Hook:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
-    return Hook(_SETTINGS, _transport, _stores, _EMIT)
+    return Hook(_SETTINGS, _mitto, _stores, _EMIT, cloud_project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
 
 
-def _transport() -> httpx.AsyncBaseTransport:
-    return OneOriginTransport(_MITTO, _TLS)
+def _mitto() -> Mitto:
+    return Mitto(
+        OneOriginTransport(_MITTO, _TLS),
+        _SETTINGS.mitto_api_key,
+        base_url=_SETTINGS.mitto_base_url,
+        connect_timeout_seconds=_SETTINGS.connect_timeout_seconds,
+        is_test=_SETTINGS.mitto_test,
+    )
 
 
 def _stores() -> Stores:

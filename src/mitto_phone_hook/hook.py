@@ -1,13 +1,11 @@
-"""The story of one hook call: receive, authenticate, parse, decide, send, reply."""
+"""The story of one hook call: read, authenticate, understand, decide, send once, respond."""
 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import NamedTuple
-
-import httpx
 
 from mitto_phone_hook.config.rules import OBSERVE
 from mitto_phone_hook.config.settings import Settings
@@ -16,104 +14,108 @@ from mitto_phone_hook.delivery.idempotency import Ledger, Store, key_of
 from mitto_phone_hook.domain.deadline import Closing, reserve_seconds
 from mitto_phone_hook.domain.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
 from mitto_phone_hook.mitto.client import Mitto
-from mitto_phone_hook.platforms._parse import parse
-from mitto_phone_hook.platforms._replies import HEALTHY, Reply, reply_to
-from mitto_phone_hook.platforms._signatures import authenticate
+from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
+from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
+from mitto_phone_hook.platforms._native_response import HEALTHY
 from mitto_phone_hook.policy.enforcement import Bill, Policy
 from mitto_phone_hook.policy.limits import Counters
-from mitto_phone_hook.request import receive
-from mitto_phone_hook.routes import HEALTH_PATH, Route, allowed_methods, find_route
-from mitto_phone_hook.sms.compose import Sms, decide
+from mitto_phone_hook.request import Call, read_body
+from mitto_phone_hook.routes import Route, check_method, find_route, routes_for
+from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
 from mitto_phone_hook.telemetry.call_record import CallRecord
 from mitto_phone_hook.telemetry.log_lines import Emit
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
-class Call(NamedTuple):
-    """One HTTP request in plain values. ``chunks`` raises ``ConnectionError`` when the caller hangs up."""
-
-    method: str
-    path: str
-    headers: Mapping[bytes, bytes]
-    """Names in lower case."""
-    chunks: AsyncIterator[bytes]
-
-    def __repr__(self) -> str:
-        """Show no header, which may be a secret, and no path, which may hold one."""
-        return f"Call({self.method!r})"
-
-
 class Stores(NamedTuple):
-    """Where ledger and limits are kept."""
+    """Where duplicates and limits are kept."""
 
     store: Store
     counters: Counters
 
 
 class Hook:
-    """Answers hook calls. Whatever it touches outside is an argument: settings, transport, stores, log, clock."""
+    """Answers hook calls. Everything outside is an argument: settings, Mitto, stores, log, platforms, clock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as said
         self,
         settings: Settings,
-        make_transport: Callable[[], httpx.AsyncBaseTransport],
+        make_mitto: Callable[[], Mitto],
         make_stores: Callable[[], Stores],
         emit: Emit,
+        *,
+        platforms: Mapping[str, Platform] | None = None,
+        cloud_project: str | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Start nothing: the server may fork after this. ``wall_clock`` tells Unix seconds."""
+        """Start nothing: the server may fork after this.
+
+        ``platforms`` are those served beside ``/``, by name; without it all that there are. ``cloud_project`` is the Google
+        Cloud project whose traces the log joins. ``wall_clock`` gives Unix seconds.
+        """
         self._settings = settings
-        self._make_transport = make_transport
+        self._make_mitto = make_mitto
         self._make_stores = make_stores
         self._emit = emit
+        self._platforms = platforms or {}
+        self._routes = routes_for((*NAMES, *self._platforms))
+        self._cloud_project = cloud_project
         self._wall_clock = wall_clock
+        self._defaults = Defaults(settings.default_region)
+        self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._closing = Closing(settings.deadline_seconds)
-        self._reserve_seconds = reserve_seconds(settings.deadline_seconds)
 
-    async def answer(self, call: Call) -> Reply:
-        """Answer one HTTP request, whatever it is; raises nothing. One log line follows, but none about health."""
-        until = asyncio.get_running_loop().time() + self._settings.deadline_seconds
-        record = CallRecord(request_id=_new_id(), path=call.path, headers=call.headers, started=time.perf_counter())
+    async def answer(self, call: Call) -> Response:
+        """Answer one HTTP request, whatever it is; raises nothing. One log line follows, except for a health check."""
+        record = CallRecord(request_id=_new_id(), headers=call.headers, started=time.perf_counter())
+        platform, allow = self._platform(ROOT), None
         try:
-            route = find_route(call.method, call.path)
-            if call.path == HEALTH_PATH:
+            route = find_route(call.path, self._routes)
+            record.route, allow = route.path, route.allow
+            check_method(call.method, route)
+            if route.platform is None:
                 return HEALTHY
-            result = await self._carry(call, route, record, until)
+            platform = self._platform(route.platform)
+            result = await self._process(call, route, platform, record)
         except Refused as refusal:
             result = refusal.result
         except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets an answer
             result = Result(Outcome.INTERNAL_ERROR)
             record.bug = bug
-        # In the loop's next turn, when the reply is on its way: nobody who wants to log in waits for a line of log.
+        # In the loop's next turn, when the response is on its way: nobody who wants to log in waits for a log line.
         asyncio.get_running_loop().call_soon(self._log, record, result, time.perf_counter())
-        return reply_to(result, record.request_id, allowed_methods(call.path))
+        response = platform.respond(result, record.request_id)
+        if allow and result.outcome is Outcome.METHOD_NOT_ALLOWED:
+            response.headers["allow"] = allow
+        return response
 
-    def _log(self, record: CallRecord, result: Result, now: float) -> None:
-        self._emit(record.line(result, now))
-
-    async def _carry(self, call: Call, route: Route, record: CallRecord, until: float) -> Result:
+    async def _process(self, call: Call, route: Route, platform: Platform, record: CallRecord) -> Result:
         """Tell the whole story of one message, to its good or bad end."""
         settings = self._settings
-        body = await receive(call.headers, call.chunks, max_bytes=settings.max_body_bytes, until=until)
-        signed_at = await self._authenticate(call, body, route, until)
-        message = record.message = parse(body, call.headers.get(b"content-type", b""), settings.default_region)
+        deadline_seconds = min(settings.deadline_seconds, platform.timeout_seconds)
+        until = asyncio.get_running_loop().time() + deadline_seconds
+        body = await read_body(call, max_bytes=settings.max_body_bytes, until=until)
+        signed_at = await self._authenticate(call, body, route, platform, until)
+        message = record.message = platform.read(body, call.headers, self._defaults)
         self._policy.check_destination(message, record.would_refuse)
-        sms = decide(message, settings, signed_at=signed_at, now=self._wall_clock())
-        self._refuse_if_late(until)
+        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self._wall_clock(), deadline_seconds=deadline_seconds)
+        reserve = reserve_seconds(deadline_seconds)
+        _refuse_if_late(until, reserve)
         secret = settings.hook_secrets.current(asyncio.get_running_loop().time()).first
-        bill = self._policy.bill(message, secret, record.would_refuse, until - self._reserve_seconds)
-        send_once = partial(self._send_once, sms, bill, record, until)
-        record.turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
-        return record.turn.result
+        bill = self._policy.bill(message, secret, record.would_refuse, until - reserve)
+        send_once = partial(self._send_once, sms, bill, record, until, reserve)
+        turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
+        record.claim_seconds, record.wait_seconds, record.settle_seconds = turn.claim_seconds, turn.wait_seconds, turn.settle_seconds
+        return turn.result
 
-    async def _send_once(self, sms: Sms, bill: Bill, record: CallRecord, until: float) -> Result:
-        """Count the message, hand it to Mitto, and let the count stand only if it may have left."""
-        self._refuse_if_late(until)
+    async def _send_once(self, sms: Sms, bill: Bill, record: CallRecord, until: float, reserve: float) -> Result:
+        """Count the message, hand it to Mitto, and keep the count only if the message may have left."""
+        _refuse_if_late(until, reserve)
         counting = time.perf_counter()
         await bill.count(sms.encoded.segments)
         record.count_seconds = time.perf_counter() - counting
-        record.sent = await send(
+        sent = await send(
             self._mitto,
             sms,
             reference=record.request_id,
@@ -121,28 +123,29 @@ class Hook:
             max_attempts=self._settings.max_attempts,
             max_segments=self._settings.max_segments,
             count=bill.count,
-            reserve_seconds=self._reserve_seconds,
+            reserve_seconds=reserve,
         )
-        may_have_left = record.sent.answer.outcome in MAY_HAVE_LEFT
-        await self._closing.finish(bill.settle(may_have_left=may_have_left), until)
-        return record.sent.result
+        record.attempts, record.upstream_seconds = sent.attempts, sent.seconds
+        record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
+        await self._closing.finish(bill.settle(may_have_left=sent.result.outcome in MAY_HAVE_LEFT), until)
+        return sent.result
 
-    def _refuse_if_late(self, until: float) -> None:
-        """Raise ``Refused`` where a late body, or a slow store, leaves so little time that the answer could come too late."""
-        if until - asyncio.get_running_loop().time() < self._reserve_seconds:
-            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
-
-    async def _authenticate(self, call: Call, body: bytes, route: Route, until: float) -> float | None:
-        """Check the caller; where it is refused, look once whether its secret has been mounted meanwhile."""
-        own = getattr(self._settings, route.own_secrets) if route.own_secrets else None
-        mounted = own or self._settings.hook_secrets
+    async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
+        """Check the caller. Before it is refused, look once whether its secret has been rotated meanwhile."""
+        secrets = (self._settings.hook_secrets_auth0 if route.path == "/hooks/auth0" else None) or self._settings.hook_secrets
         now = asyncio.get_running_loop().time()
         try:
-            return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
+            return platform.authenticate(call.headers, body, secrets.current(now), self._wall_clock())
         except Refused:
-            if not await mounted.look_for_refused(now, until):
+            if not await secrets.look_for_refused(now, until):
                 raise
-        return authenticate(call.headers, body, mounted.current(now), self._wall_clock())
+        return platform.authenticate(call.headers, body, secrets.current(now), self._wall_clock())
+
+    def _log(self, record: CallRecord, result: Result, now: float) -> None:
+        self._emit(record.log_line(result, now, self._cloud_project))
+
+    def _platform(self, name: str) -> Platform:
+        return self._platforms.get(name) or load_platform(name)
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -160,14 +163,13 @@ class Hook:
 
     @cached_property
     def _mitto(self) -> Mitto:
-        settings = self._settings
-        return Mitto(
-            self._make_transport(),
-            settings.mitto_api_key,
-            base_url=settings.mitto_base_url,
-            connect_timeout_seconds=settings.connect_timeout_seconds,
-            is_test=settings.mitto_test,
-        )
+        return self._make_mitto()
+
+
+def _refuse_if_late(until: float, reserve: float) -> None:
+    """Raise ``Refused`` where a late body, or a slow store, leaves so little time that the answer could come too late."""
+    if until - asyncio.get_running_loop().time() < reserve:
+        raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
 
 
 def _new_id() -> str:

@@ -1,38 +1,49 @@
-"""Which paths exist, and which secrets open them."""
+"""Which paths exist, and which platform each belongs to."""
 
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.platforms import NAMES, ROOT
 
 HEALTH_PATH = "/health"
 
 
 class Route(NamedTuple):
-    """One path: its methods and, for a hook, the setting whose secrets it accepts before the general ones."""
+    """One path: its methods, and the platform whose hook it is, ``None`` where it is no hook."""
 
+    path: str
     methods: tuple[str, ...]
-    own_secrets: str | None = None
+    platform: str | None = None
+
+    @property
+    def allow(self) -> str:
+        """The methods as the ``Allow`` header names them."""
+        return ", ".join(self.methods)
 
 
-ROUTES = {
-    "/": Route(("POST",)),
-    "/hooks/auth0": Route(("POST",), own_secrets="hook_secrets_auth0"),
-    HEALTH_PATH: Route(("GET", "HEAD")),
-}
-"""Every path there is; the framework hands over all of them, whatever they are."""
+def routes_for(platforms: Collection[str]) -> Mapping[str, Route]:
+    """Give every path there is: ``/``, one for each platform, and the health check."""
+    routes = [
+        Route("/", ("POST",), ROOT),
+        *(Route(f"/hooks/{name}", ("POST",), name) for name in platforms),
+        Route(HEALTH_PATH, ("GET", "HEAD")),
+    ]
+    return {route.path: route for route in routes}
 
 
-def find_route(method: str, path: str) -> Route:
-    """Look up the route, or raise ``Refused`` with ``not_found`` or ``method_not_allowed``."""
-    route = ROUTES.get(path)
-    if route is None:
+ROUTES = routes_for(NAMES)
+"""The framework hands over all paths, whatever they are; these exist."""
+
+
+def find_route(path: str, routes: Mapping[str, Route] = ROUTES) -> Route:
+    """Look up the route of a path, or raise ``Refused`` with ``not_found``."""
+    if (route := routes.get(path)) is None:
         raise Refused(Outcome.NOT_FOUND)
-    if method not in route.methods:
-        raise Refused(Outcome.METHOD_NOT_ALLOWED)
     return route
 
 
-def allowed_methods(path: str) -> str | None:
-    """Name the methods of a path as the ``Allow`` header wants them; ``None`` where there is no such path."""
-    route = ROUTES.get(path)
-    return ", ".join(route.methods) if route else None
+def check_method(method: str, route: Route) -> None:
+    """Raise ``Refused`` with ``method_not_allowed`` where the route does not take the method."""
+    if method not in route.methods:
+        raise Refused(Outcome.METHOD_NOT_ALLOWED)

@@ -23,8 +23,9 @@ from mitto_phone_hook.cli.caller import credentials, nothing, read_answer, wrong
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.cli.platforms import PLATFORMS, in_time
 from mitto_phone_hook.cli.report import Mark
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.platforms._signatures import HookSecrets, authenticate
+from mitto_phone_hook.platforms.auth0 import PLATFORM
 from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, function
 from support.upstream import closed_port, make_certificate, serving_tls
 
@@ -303,11 +304,11 @@ def test_the_credentials_are_what_the_function_demands() -> None:
     assert [credential.name for credential in known] == ["signing key 1", "signing key 2", "bearer secret"]
     for credential in known:
         headers = {name.lower().encode(): value.encode() for name, value in credential.prove(body).items()}
-        authenticate(headers, body, secrets, time.time())
+        PLATFORM.authenticate(headers, body, secrets, time.time())
     for prove in (nothing, wrong):
         headers = {name.lower().encode(): value.encode() for name, value in prove(body).items()}
         with pytest.raises(Refused):
-            authenticate(headers, body, secrets, time.time())
+            PLATFORM.authenticate(headers, body, secrets, time.time())
 
 
 _VALUES = st.recursive(

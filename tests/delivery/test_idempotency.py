@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.delivery.idempotency import GRACE_SECONDS, Entry, Ledger, Store, key_of
 from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
-from mitto_phone_hook.platforms._parse import parse
 from mitto_phone_hook.storage.memory_idempotency import MAX_ENTRIES, MemoryStore
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, MAX_CONNECTIONS, PAUSE_SECONDS, TIMEOUT_SECONDS, RedisLink, Unavailable
 from mitto_phone_hook.storage.redis_idempotency import MAX_UNSETTLED, TOLD_AT_ONCE, RedisStore
+from support.messages import parse
 from support.processes import Process, free_port, redis_server
 from support.stage import PassingLoop
 

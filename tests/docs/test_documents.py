@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from mitto_phone_hook.config.rules import hook_secrets
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.platforms._replies import REPLIES
-from mitto_phone_hook.platforms._signatures import HookSecrets, authenticate
+from mitto_phone_hook.platforms._native_response import RESPONSES
+from mitto_phone_hook.platforms.auth0 import PLATFORM
 from support import documents, processes
 from support.processes import BEARER, fake_mitto, function
 
@@ -73,7 +74,7 @@ def test_the_readme_tells_every_code_with_its_status(outcome: Outcome) -> None:
     [row] = [
         line for line in README.splitlines() if line.startswith("|") and f"`{outcome}`" in line and re.search(r"\| [45][0-9]{2}", line)
     ]
-    assert str(REPLIES[outcome].status) in row
+    assert str(RESPONSES[outcome].status) in row
 
 
 def test_every_command_of_the_readme_has_a_test() -> None:
@@ -187,4 +188,4 @@ def test_the_signature_of_the_readme_is_accepted() -> None:
     key = bytes(range(32))
     headers = names["signed"](f"whsec_{base64.b64encode(key).decode()}", b"{}")
     raw = {name.encode(): value.encode() for name, value in headers.items()}
-    assert authenticate(raw, b"{}", HookSecrets(signing_keys=(key,)), time.time()) is not None
+    assert PLATFORM.authenticate(raw, b"{}", HookSecrets(signing_keys=(key,)), time.time()) is not None

@@ -8,7 +8,8 @@ import pytest
 
 from mitto_phone_hook.domain.message import Purpose
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.platforms._shapes import NATIVE_SHAPES
+from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
+from mitto_phone_hook.platforms.auth0 import MfaEvent, ProviderEvent
 from mitto_phone_hook.policy.limits import NAMES, is_budget
 from mitto_phone_hook.telemetry.log_lines import FIELDS, SEVERITIES
 from support.processes import ROOT, need
@@ -65,7 +66,7 @@ def test_every_field_of_the_log_has_its_row() -> None:
 
 def test_the_words_of_source_and_purpose_are_told() -> None:
     told = rows("The fields of a line")
-    assert words_of(told["`source`"]) == {"source", *(shape.source for shape in NATIVE_SHAPES)}
+    assert words_of(told["`source`"]) == {"source", *(payload.SOURCE for payload in (ProviderEvent, MfaEvent, HookCall, FlatCall))}
     assert words_of(told["`purpose`"]) == {"purpose", *Purpose}
 
 

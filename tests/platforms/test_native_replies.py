@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.platforms._replies import HEALTHY, REPLIES, RETRYABLE, reply_to
+from mitto_phone_hook.platforms._native_response import HEALTHY, RESPONSES, RETRYABLE, respond
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES
+from support.stage import Stage
 
 REQUEST_ID = "0123456789abcdef0123"
 
@@ -50,14 +51,14 @@ FAILURES = [pytest.param(outcome, id=outcome.value) for outcome in PROMISES]
 
 def test_every_outcome_has_a_promise_a_reply_and_a_severity() -> None:
     assert set(PROMISES) | {Outcome.ACCEPTED} == set(Outcome)
-    assert set(REPLIES) == set(Outcome)
+    assert set(RESPONSES) == set(Outcome)
     assert set(SEVERITIES) == set(Outcome)
 
 
 @pytest.mark.parametrize("outcome", FAILURES)
 def test_a_failure_is_told_as_the_contract_promises(outcome: Outcome) -> None:
     promise = PROMISES[outcome]
-    reply = reply_to(Result(outcome, why="a_word_for_the_operator"), REQUEST_ID)
+    reply = respond(Result(outcome, why="a_word_for_the_operator"), REQUEST_ID)
     content = json.loads(reply.body)
     message = content["error"].pop("message")
     assert reply.status == promise.status
@@ -67,7 +68,7 @@ def test_a_failure_is_told_as_the_contract_promises(outcome: Outcome) -> None:
 
 
 def test_success_is_exactly_200_with_everything_the_caller_may_know() -> None:
-    reply = reply_to(Result(Outcome.ACCEPTED, message_id="7d4f", segments=2), REQUEST_ID)
+    reply = respond(Result(Outcome.ACCEPTED, message_id="7d4f", segments=2), REQUEST_ID)
     assert reply.status == 200
     assert json.loads(reply.body) == {
         "status": "accepted",
@@ -79,17 +80,17 @@ def test_success_is_exactly_200_with_everything_the_caller_may_know() -> None:
 
 
 def test_a_duplicate_is_a_success_that_says_so() -> None:
-    reply = reply_to(Result(Outcome.ACCEPTED, message_id="7d4f", segments=1, is_duplicate=True), REQUEST_ID)
+    reply = respond(Result(Outcome.ACCEPTED, message_id="7d4f", segments=1, is_duplicate=True), REQUEST_ID)
     assert (reply.status, json.loads(reply.body)["duplicate"]) == (200, True)
 
 
 def test_in_test_mode_mitto_may_give_no_id() -> None:
-    assert json.loads(reply_to(Result(Outcome.ACCEPTED, segments=1), REQUEST_ID).body)["message_id"] is None
+    assert json.loads(respond(Result(Outcome.ACCEPTED, segments=1), REQUEST_ID).body)["message_id"] is None
 
 
 @pytest.mark.parametrize("outcome", [*Outcome])
 def test_every_reply_is_json_that_nobody_caches_or_guesses_at(outcome: Outcome) -> None:
-    reply = reply_to(Result(outcome), REQUEST_ID)
+    reply = respond(Result(outcome), REQUEST_ID)
     assert json.loads(reply.body)
     assert reply.headers["content-type"] == "application/json"
     assert reply.headers["cache-control"] == "no-store"
@@ -103,13 +104,13 @@ def test_nobody_is_told_to_repeat_a_message_that_may_have_left() -> None:
 
 def test_a_callers_fault_is_never_told_as_a_fault_of_ours() -> None:
     ours = {outcome for outcome, promise in PROMISES.items() if promise.status >= 500}
-    assert {outcome for outcome in Outcome if reply_to(Result(outcome), REQUEST_ID).status >= 500} == ours
+    assert {outcome for outcome in Outcome if respond(Result(outcome), REQUEST_ID).status >= 500} == ours
     assert all(outcome.startswith("upstream_") or outcome in {Outcome.OUTCOME_UNKNOWN, Outcome.INTERNAL_ERROR} for outcome in ours)
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in {Outcome.RATE_LIMITED, Outcome.UPSTREAM_UNAVAILABLE}])
 def test_retry_after_stands_nowhere_else_even_where_a_time_is_known(outcome: Outcome) -> None:
-    assert "retry-after" not in reply_to(Result(outcome, retry_after_seconds=7), REQUEST_ID).headers
+    assert "retry-after" not in respond(Result(outcome, retry_after_seconds=7), REQUEST_ID).headers
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RATE_LIMITED, Outcome.UPSTREAM_UNAVAILABLE])
@@ -126,47 +127,49 @@ def test_retry_after_stands_nowhere_else_even_where_a_time_is_known(outcome: Out
     ],
 )
 def test_retry_after_is_whole_seconds_within_an_hour(outcome: Outcome, seconds: int | None, told: str) -> None:
-    assert reply_to(Result(outcome, retry_after_seconds=seconds), REQUEST_ID).headers["retry-after"] == told
+    assert respond(Result(outcome, retry_after_seconds=seconds), REQUEST_ID).headers["retry-after"] == told
 
 
 @given(st.integers())
 def test_whatever_time_is_known_retry_after_stays_within_its_bounds(seconds: int) -> None:
-    told = reply_to(Result(Outcome.RATE_LIMITED, retry_after_seconds=seconds), REQUEST_ID).headers["retry-after"]
+    told = respond(Result(Outcome.RATE_LIMITED, retry_after_seconds=seconds), REQUEST_ID).headers["retry-after"]
     assert told.isdecimal()
     assert 1 <= int(told) <= 3600
 
 
 def test_the_fields_at_fault_are_named_behind_the_sentence() -> None:
-    bare = json.loads(reply_to(Result(Outcome.INVALID_REQUEST), REQUEST_ID).body)["error"]["message"]
-    named = json.loads(reply_to(Result(Outcome.INVALID_REQUEST, fields=("text", "context.code")), REQUEST_ID).body)["error"]["message"]
+    bare = json.loads(respond(Result(Outcome.INVALID_REQUEST), REQUEST_ID).body)["error"]["message"]
+    named = json.loads(respond(Result(Outcome.INVALID_REQUEST, fields=("text", "context.code")), REQUEST_ID).body)["error"]["message"]
     assert named == f"{bare} Fields: text, context.code."
 
 
 @pytest.mark.parametrize("outcome", FAILURES)
 def test_a_reply_holds_nothing_of_a_result_but_what_the_contract_names(outcome: Outcome) -> None:
     full = Result(outcome, why="mitto_code_5", message_id="7d4f", segments=3, is_duplicate=True, retry_after_seconds=5)
-    assert reply_to(full, REQUEST_ID).body == reply_to(Result(outcome), REQUEST_ID).body
+    assert respond(full, REQUEST_ID).body == respond(Result(outcome), REQUEST_ID).body
 
 
 def test_the_allow_header_stands_on_a_wrong_method_only() -> None:
-    assert reply_to(Result(Outcome.METHOD_NOT_ALLOWED), REQUEST_ID, "GET, HEAD").headers["allow"] == "GET, HEAD"
-    assert "allow" not in reply_to(Result(Outcome.UNAUTHORIZED), REQUEST_ID, "POST").headers
-    assert "allow" not in reply_to(Result(Outcome.NOT_FOUND), REQUEST_ID, None).headers
+    stage = Stage()
+    assert stage.call(b"", method="POST", path="/health").headers["allow"] == "GET, HEAD"
+    assert stage.call(b"", method="GET", path="/").headers["allow"] == "POST"
+    assert "allow" not in stage.call(b"", headers={}).headers
+    assert "allow" not in stage.call(b"", path="/nowhere").headers
 
 
 def test_a_401_names_the_scheme() -> None:
-    assert reply_to(Result(Outcome.UNAUTHORIZED), REQUEST_ID).headers["www-authenticate"] == "Bearer"
+    assert respond(Result(Outcome.UNAUTHORIZED), REQUEST_ID).headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("outcome", [*Outcome])
 def test_the_connection_ends_where_the_body_was_not_read(outcome: Outcome) -> None:
     is_unread = outcome in {Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE}
-    assert reply_to(Result(outcome), REQUEST_ID).headers.get("connection") == ("close" if is_unread else None)
+    assert respond(Result(outcome), REQUEST_ID).headers.get("connection") == ("close" if is_unread else None)
 
 
 def test_one_reply_cannot_change_the_headers_of_the_next() -> None:
-    reply_to(Result(Outcome.INVALID_JSON), REQUEST_ID).headers["x-leak"] = "1"
-    assert "x-leak" not in reply_to(Result(Outcome.INVALID_JSON), REQUEST_ID).headers
+    respond(Result(Outcome.INVALID_JSON), REQUEST_ID).headers["x-leak"] = "1"
+    assert "x-leak" not in respond(Result(Outcome.INVALID_JSON), REQUEST_ID).headers
 
 
 def test_health_is_told_in_one_constant_reply() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage
-from mitto_phone_hook.platforms._parse import parse
+from support.messages import parse
 from support.processes import ROOT
 
 PAGE = (ROOT / "docs" / "platforms.md").read_text(encoding="utf-8")

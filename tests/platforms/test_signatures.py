@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
-from mitto_phone_hook.platforms._replies import reply_to
-from mitto_phone_hook.platforms._signatures import HookSecrets, authenticate
+from mitto_phone_hook.platforms._native_response import respond
+from mitto_phone_hook.platforms.auth0 import PLATFORM
 
 LAW = settings(max_examples=150, deadline=None)
 
@@ -31,7 +32,7 @@ KEYS = st.binary(min_size=24, max_size=64)
 
 def passes(headers: dict[bytes, bytes], body: bytes = BODY, secrets: HookSecrets = BOTH, now: float = NOW) -> bool:
     try:
-        authenticate(headers, body, secrets, now)
+        PLATFORM.authenticate(headers, body, secrets, now)
     except Refused:
         return False
     return True
@@ -76,7 +77,7 @@ def does_library_accept(key: bytes, body: bytes, headers: dict[bytes, bytes]) ->
     ],
 )
 def test_a_bearer_secret_passes_and_says_nothing_about_the_time(authorization: bytes) -> None:
-    assert authenticate({b"authorization": authorization}, BODY, BOTH, NOW) is None
+    assert PLATFORM.authenticate({b"authorization": authorization}, BODY, BOTH, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_during_a_rotation_every_configured_secret_passes_and_no_other() -> None
 def test_the_published_vector_of_standard_webhooks_passes() -> None:
     secrets = HookSecrets(signing_keys=(base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),))
     headers = signed("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", b"msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330)
-    assert authenticate(headers, b'{"test": 2432232314}', secrets, 1614265330) == 1614265330.0
+    assert PLATFORM.authenticate(headers, b'{"test": 2432232314}', secrets, 1614265330) == 1614265330.0
     assert not passes(headers, b'{"test": 2432232315}', secrets, 1614265330)
 
 
@@ -200,7 +201,7 @@ def test_a_signature_is_good_for_five_minutes_either_way(*, clock: float, is_pas
 
 @pytest.mark.parametrize("timestamp", [NOW - 300, NOW, NOW + 300])
 def test_the_time_of_signing_is_told(timestamp: int) -> None:
-    assert authenticate(signed(right(timestamp=timestamp), timestamp=timestamp), BODY, BOTH, NOW) == timestamp
+    assert PLATFORM.authenticate(signed(right(timestamp=timestamp), timestamp=timestamp), BODY, BOTH, NOW) == timestamp
 
 
 @pytest.mark.parametrize(
@@ -269,9 +270,9 @@ def test_an_empty_header_is_a_refusal(missing: bytes) -> None:
 
 def test_either_credential_suffices_and_a_wrong_one_beside_it_does_no_harm() -> None:
     bearer = {b"authorization": b"Bearer " + BEARER}
-    assert authenticate(bearer | signed("v1,wrong"), BODY, BOTH, NOW) is None
-    assert authenticate({b"authorization": b"Bearer wrong"} | signed(right()), BODY, BOTH, NOW) == NOW
-    assert authenticate(bearer | signed(right()), BODY, BOTH, NOW) == NOW
+    assert PLATFORM.authenticate(bearer | signed("v1,wrong"), BODY, BOTH, NOW) is None
+    assert PLATFORM.authenticate({b"authorization": b"Bearer wrong"} | signed(right()), BODY, BOTH, NOW) == NOW
+    assert PLATFORM.authenticate(bearer | signed(right()), BODY, BOTH, NOW) == NOW
 
 
 @pytest.mark.parametrize(
@@ -289,10 +290,10 @@ def test_either_credential_suffices_and_a_wrong_one_beside_it_does_no_harm() -> 
 )
 def test_the_log_tells_what_to_look_at_and_the_caller_learns_nothing(headers: dict[bytes, bytes], why: str) -> None:
     with pytest.raises(Refused) as caught:
-        authenticate(headers, BODY, BOTH, NOW)
+        PLATFORM.authenticate(headers, BODY, BOTH, NOW)
     assert caught.value.result == Result(Outcome.UNAUTHORIZED, why)
     assert str(caught.value) == "unauthorized"
-    assert reply_to(caught.value.result, "r").body == reply_to(Result(Outcome.UNAUTHORIZED), "r").body
+    assert respond(caught.value.result, "r").body == respond(Result(Outcome.UNAUTHORIZED), "r").body
 
 
 def test_the_printed_form_of_the_secrets_holds_none() -> None:
@@ -312,7 +313,7 @@ def test_what_the_reference_library_signs_and_accepts_we_accept(
     body = text.encode()
     headers = signed(library_signature(key, message_id, timestamp, body), message_id.encode(), timestamp)
     assert does_library_accept(key, body, headers)
-    assert authenticate(headers, body, HookSecrets((BEARER,), (*others, key)), now) == timestamp
+    assert PLATFORM.authenticate(headers, body, HookSecrets((BEARER,), (*others, key)), now) == timestamp
 
 
 MUTATIONS = ("body", "id", "timestamp", "signature", "key", "nothing")
@@ -373,7 +374,7 @@ def test_without_a_valid_credential_nothing_passes_whatever_the_headers(
     headers: dict[bytes, bytes], body: bytes, secrets: HookSecrets
 ) -> None:
     with pytest.raises(Refused) as caught:
-        authenticate(headers, body, secrets, NOW)
+        PLATFORM.authenticate(headers, body, secrets, NOW)
     assert caught.value.result.outcome is Outcome.UNAUTHORIZED
 
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.numbering_plan import NumberKind
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.platforms._parse import parse
-from mitto_phone_hook.sms.compose import decide
+from support.messages import decide, parse
 
 NOW = 1_800_000_000.0
 

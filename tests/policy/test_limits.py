@@ -18,7 +18,6 @@ from redis.asyncio import Redis
 
 from mitto_phone_hook.config.settings import SettingsError, load
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.platforms._parse import parse
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.enforcement import Policy
 from mitto_phone_hook.policy.limits import DEFAULTS, Charge, Counters, Refusal, Taken, Window, read_limits, read_money
@@ -26,6 +25,7 @@ from mitto_phone_hook.storage.memory_counters import MAX_WINDOWS, MemoryCounters
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, MAX_CONNECTIONS, RedisLink, Unavailable
 from mitto_phone_hook.storage.redis_counters import RedisCounters
 from mitto_phone_hook.telemetry.log_lines import Emit
+from support.messages import parse
 from support.processes import Process, fake_mitto, free_port, function, redis_server
 from support.stage import ENVIRONMENT, SECRET, Stage
 

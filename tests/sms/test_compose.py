@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
-from mitto_phone_hook.platforms._parse import parse
-from mitto_phone_hook.sms.compose import Sms, decide
+from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding
+from support.messages import decide, parse
 
 LAW = hypothesis_settings(max_examples=100, deadline=None)
 

@@ -8,10 +8,12 @@ from typing import Any
 import httpx
 
 from mitto_phone_hook.config.settings import load
-from mitto_phone_hook.hook import Call, Hook, Stores
-from mitto_phone_hook.platforms._replies import Reply
+from mitto_phone_hook.hook import Hook, Stores
+from mitto_phone_hook.platforms._contract import Response
+from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounters
 from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from support.messages import mitto_over
 
 SECRET = "bearer-secret-of-the-tests-0001"
 
@@ -33,9 +35,10 @@ class Stage:
         self.lines: list[Mapping[str, object]] = []
         self.stores = Stores(MemoryStore(600), MemoryCounters())
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
+        loaded = load(ENVIRONMENT | settings)
         self.hook = Hook(
-            load(ENVIRONMENT | settings),
-            lambda: httpx.MockTransport(self._receive),
+            loaded,
+            lambda: mitto_over(httpx.MockTransport(self._receive), loaded),
             lambda: self.stores,
             self.lines.append,
         )
@@ -45,10 +48,10 @@ class Stage:
         response: httpx.Response = self._mitto(request)
         return response
 
-    def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
+    def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Response:
         return asyncio.run(self.acall(body, headers, method, path))
 
-    async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Reply:
+    async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Response:
         reply = await self.hook.answer(Call(method, path, headers, pieces(body)))
         await asyncio.sleep(0)  # the line of the log follows the reply
         return reply

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from mitto_phone_hook.delivery.attempts import Sent
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.mitto.response_codes import Answer
-from mitto_phone_hook.platforms._parse import parse
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
 from mitto_phone_hook.telemetry.call_record import CallRecord, trace_fields
 from mitto_phone_hook.telemetry.library_logs import LibraryFormatter
 from mitto_phone_hook.telemetry.log_lines import FIELDS, LEVELS, SEVERITIES, as_line, emitter, stack_of, standard_output
+from support.messages import parse
+from support.stage import Stage
 
 LAW = settings(max_examples=150, deadline=None)
 
@@ -27,12 +28,12 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 
 
-def record(path: str = "/", headers: dict[bytes, bytes] | None = None) -> CallRecord:
-    return CallRecord(request_id="0123456789abcdef0123", path=path, headers=headers or {}, started=100.0)
+def record(route: str = "/", headers: dict[bytes, bytes] | None = None) -> CallRecord:
+    return CallRecord(request_id="0123456789abcdef0123", headers=headers or {}, started=100.0, route=route)
 
 
-def test_the_record_of_a_call_prints_no_header_and_no_path() -> None:
-    assert "canary" not in repr(record("/canary", {b"authorization": b"Bearer canary"}))
+def test_the_record_of_a_call_prints_no_header() -> None:
+    assert "canary" not in repr(record("/", {b"authorization": b"Bearer canary"}))
 
 
 def raised() -> Exception:
@@ -69,7 +70,7 @@ def exc_info(error: Exception) -> tuple[type[Exception], Exception, TracebackTyp
 )
 def test_severity_says_who_has_to_look(outcome: Outcome, severity: str) -> None:
     assert SEVERITIES[outcome] == severity
-    assert record().line(Result(outcome), 100.0)["severity"] == severity
+    assert record().log_line(Result(outcome), 100.0)["severity"] == severity
 
 
 def test_every_severity_is_a_level_that_can_be_filtered() -> None:
@@ -108,7 +109,7 @@ def test_no_value_can_forge_a_second_line(forged: str) -> None:
 
 def test_a_calls_line_tells_what_became_of_it() -> None:
     result = Result(Outcome.INVALID_REQUEST, "wrong_fields", ("text",))
-    assert json.loads(as_line(record("/hooks/auth0").line(result, 100.0125))) == {
+    assert json.loads(as_line(record("/hooks/auth0").log_line(result, 100.0125))) == {
         "severity": "WARNING",
         "event": "invalid_request",
         "request_id": "0123456789abcdef0123",
@@ -121,7 +122,9 @@ def test_a_calls_line_tells_what_became_of_it() -> None:
 
 @pytest.mark.parametrize("path", ["/reports/secret-token", "/hooks/auth0/", "/?key=secret", "//", "/+12025550100", "/\n"])
 def test_a_path_that_does_not_exist_stays_out_of_the_log(path: str) -> None:
-    assert "route" not in json.loads(as_line(record(path).line(Result(Outcome.NOT_FOUND), 100.0)))
+    stage = Stage()
+    assert stage.call(b"", path=path).status == 404
+    assert stage.lines[0].get("route") is None
 
 
 @pytest.mark.parametrize(
@@ -142,7 +145,7 @@ def test_a_message_is_logged_by_its_masked_number_and_never_by_its_words(number:
         "context": {"action": "enrollment", "ip": "203.0.113.7"},
     }
     call.message = parse(json.dumps(body).encode(), b"", None)
-    line = as_line(call.line(Result(Outcome.BLOCKED_COUNTRY), 100.0))
+    line = as_line(call.log_line(Result(Outcome.BLOCKED_COUNTRY), 100.0))
     assert json.loads(line)["recipient"] == shown
     assert json.loads(line)["region"] == region
     assert json.loads(line)["purpose"] == "enrollment"
@@ -154,9 +157,10 @@ def test_a_message_is_logged_by_its_masked_number_and_never_by_its_words(number:
 def test_what_became_of_the_sms_is_logged_in_figures_and_not_in_words() -> None:
     message = parse(b'{"recipient":"+12025550100","text":"Dear customer, 482913"}', b"", None)
     sms = Sms(message.recipient, "Mitto SMS", encode(message.text.get_secret_value()), 5)
+    sent = Sent(Answer(Outcome.ACCEPTED, "accepted", message_id="7d4f"), attempts=2, seconds=0.25, sms=sms)
     call = record()
-    call.sent = Sent(Answer(Outcome.ACCEPTED, "accepted", message_id="7d4f"), attempts=2, seconds=0.25, sms=sms)
-    assert json.loads(as_line(call.line(call.sent.result, 100.5))) == {
+    call.attempts, call.segments, call.encoding, call.upstream_seconds = 2, sms.encoded.segments, sms.encoded.encoding.value, 0.25
+    assert json.loads(as_line(call.log_line(sent.result, 100.5))) == {
         "severity": "INFO",
         "event": "accepted",
         "request_id": "0123456789abcdef0123",
@@ -173,7 +177,7 @@ def test_what_became_of_the_sms_is_logged_in_figures_and_not_in_words() -> None:
 def test_a_bug_is_logged_by_its_kind_and_places_only() -> None:
     call = record()
     call.bug = raised()
-    line = as_line(call.line(Result(Outcome.INTERNAL_ERROR), 100.0))
+    line = as_line(call.log_line(Result(Outcome.INTERNAL_ERROR), 100.0))
     assert "secret" not in line
     assert json.loads(line)["stack_trace"].startswith("LookupError\ntest_log.py:")
 
@@ -246,7 +250,7 @@ def test_a_trace_that_is_none_stays_out(headers: dict[bytes, bytes]) -> None:
 @LAW
 @given(st.dictionaries(st.sampled_from([b"traceparent", b"x-cloud-trace-context"]), st.binary(max_size=80)))
 def test_no_header_breaks_the_log(headers: dict[bytes, bytes]) -> None:
-    assert len(as_line(record(headers=headers).line(Result(Outcome.UNAUTHORIZED), 101.0)).splitlines()) == 1
+    assert len(as_line(record(headers=headers).log_line(Result(Outcome.UNAUTHORIZED), 101.0)).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

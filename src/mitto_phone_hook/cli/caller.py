@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.platforms._signatures import HookSecrets
 
 PATIENCE_SECONDS = 30.0
 """As long as the most patient platform waits."""

@@ -136,7 +136,7 @@ def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[
         return
     parts = urlsplit(url)
     path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
-    own_secrets = ROUTES[path].own_secrets
+    own_secrets = "hook_secrets_auth0" if path == "/hooks/auth0" else None
     active = (getattr(settings, own_secrets) if own_secrets else None) or settings.hook_secrets
     health_url = urlunsplit(parts._replace(path=parts.path.removesuffix(path) + HEALTH_PATH))
     timeout = httpx.Timeout(PATIENCE_SECONDS, connect=_CONNECT_SECONDS)

@@ -8,7 +8,7 @@ from mitto_phone_hook.config.rules import CLOSED, MEMORY, OBSERVE
 from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.config.table import TABLE
 from mitto_phone_hook.config.unknown_variables import unknown
-from mitto_phone_hook.platforms._signatures import HookSecrets
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits, Window
 

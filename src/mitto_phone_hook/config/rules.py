@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
 
-from mitto_phone_hook.platforms._signatures import HookSecrets
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import read_money
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from mitto_phone_hook.config import rules
 from mitto_phone_hook.config.table import BUDGET_SECONDS, TABLE, Setting
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import Elsewhere, Mounted
 from mitto_phone_hook.delivery.idempotency import GRACE_SECONDS
-from mitto_phone_hook.platforms._signatures import HookSecrets
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import Limits, Window, read_money
 

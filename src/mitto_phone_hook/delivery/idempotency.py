@@ -115,7 +115,7 @@ def key_of(message: PhoneMessage, secret: bytes) -> str:
     """
     code = message.code.get_secret_value() if message.code else ""
     content = (message.tenant or "", message.recipient.get_secret_value(), code, message.text.get_secret_value())
-    parts = (message.source, message.idempotency_hint) if message.idempotency_hint else content
+    parts = content
     return keyed_hash("\0".join(parts), secret, _PURPOSE)
 
 

@@ -3,8 +3,9 @@
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Secret, SecretStr
+from pydantic import Secret, SecretStr
 
 from mitto_phone_hook.domain.numbering_plan import NumberKind, calling_code
 
@@ -43,16 +44,14 @@ class Purpose(StrEnum):
     OTHER = "other"
 
 
-class PhoneMessage(BaseModel):
+class PhoneMessage(NamedTuple):
     """What the identity platform wants the user to receive, whoever the platform is.
 
     Number, text and code mask themselves in ``str``, ``repr``, f-strings, JSON and exceptions.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
-
     source: str
-    """The shape in which the message came, as named in ``shapes.py``."""
+    """Name of the payload in which the message came."""
     recipient: Recipient
     region: str
     """ISO 3166 region of the number, ``001`` for international networks."""
@@ -61,19 +60,12 @@ class PhoneMessage(BaseModel):
     text: SecretStr
     code: SecretStr | None = None
     purpose: Purpose = Purpose.OTHER
-    purpose_raw: str | None = None
     locale: str | None = None
     """BCP 47 tag."""
     client_id: str | None = None
-    client_name: str | None = None
     organization: str | None = None
-    user_id: str | None = None
     tenant: str | None = None
     client_ip: IPv4Address | IPv6Address | None = None
     """The end user's address, where the caller passes it on."""
-    sender_hint: str | None = None
-    """The sender that the caller has configured. Kept, not used: unregistered sender IDs get messages rejected."""
     expires_at: datetime | None = None
     sent_at: datetime | None = None
-    idempotency_hint: str | None = None
-    """An id that stays the same when the caller repeats itself; no Auth0 shape has one."""

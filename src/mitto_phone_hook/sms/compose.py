@@ -1,8 +1,7 @@
-"""What is sent, if anything: a pure decision on a parsed message."""
+"""What is sent, if anything: a pure decision about one message."""
 
 from typing import NamedTuple
 
-from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.sms.segments import Encoded, encode
@@ -21,29 +20,40 @@ class Sms(NamedTuple):
     """How long delivery is attempted: a code must not arrive after it is dead."""
 
 
-def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None, now: float) -> Sms:
-    """Refuse what is no SMS, or a dead one (``Refused``), and choose encoding and validity for the others.
+class SmsRules(NamedTuple):
+    """What the operator has decided about every SMS."""
 
-    ``signed_at`` and ``now`` are Unix seconds. A code lives until the caller's expiry, else
-    ``CODE_LIFETIME_SECONDS`` from the time at which the caller sent or signed it. One that would die within
-    our own deadline is not started. A notice without a code and an expiry does not die.
+    sender_id: str
+    code_lifetime_seconds: float
+    """Life of a code whose caller does not say when it expires."""
+    max_segments: int
+    is_smart: bool
+    """Whether typographic characters may become their GSM-7 equals."""
+
+
+def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, now: float, deadline_seconds: float) -> Sms:
+    """Choose encoding and validity of the SMS. Raises ``Refused`` for a call that wants no SMS, and for a dead code.
+
+    ``signed_at`` and ``now`` are Unix seconds. A code lives until the caller's expiry, else ``code_lifetime_seconds`` from the
+    time at which the caller sent or signed it. A code that would expire within the call's own ``deadline_seconds`` is not
+    sent. A notice without a code and without an expiry does not expire.
     """
     if message.channel is Channel.VOICE:
         raise Refused(Outcome.VOICE_UNSUPPORTED)
-    lives_seconds = _expiry(message, settings, signed_at, now) - now
-    if lives_seconds <= settings.deadline_seconds:
+    lives_seconds = _expiry(message, rules, signed_at, now) - now
+    if lives_seconds <= deadline_seconds:
         raise Refused(Outcome.CODE_EXPIRED)
-    encoded = encode(message.text.get_secret_value(), is_smart=settings.smart_encoding)
-    if encoded.segments > settings.max_segments:
+    encoded = encode(message.text.get_secret_value(), is_smart=rules.is_smart)
+    if encoded.segments > rules.max_segments:
         raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{encoded.segments}_segments")
-    return Sms(message.recipient, settings.mitto_sender_id, encoded, min(max(int(lives_seconds // 60), 1), MAX_VALIDITY_MINUTES))
+    return Sms(message.recipient, rules.sender_id, encoded, min(max(int(lives_seconds // 60), 1), MAX_VALIDITY_MINUTES))
 
 
-def _expiry(message: PhoneMessage, settings: Settings, signed_at: float | None, now: float) -> float:
+def _expiry(message: PhoneMessage, rules: SmsRules, signed_at: float | None, now: float) -> float:
     if message.expires_at is not None:
         return message.expires_at.timestamp()
     if message.purpose is Purpose.NOTICE and message.code is None:
         return now + MAX_VALIDITY_MINUTES * 60
     sent_at = message.sent_at.timestamp() if message.sent_at else signed_at or now
     # A caller whose clock is ahead must not stretch the life of its codes.
-    return min(sent_at, now) + settings.code_lifetime_seconds
+    return min(sent_at, now) + rules.code_lifetime_seconds

@@ -1,52 +1,64 @@
 """What is known about one hook call, and the one line of the log that it becomes."""
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mitto_phone_hook.delivery.attempts import Sent
-from mitto_phone_hook.delivery.idempotency import Turn
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Result
-from mitto_phone_hook.routes import ROUTES
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES, stack_of
 
-_PROJECT = os.environ.get("GOOGLE_CLOUD_PROJECT")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9]+)?")
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """What is known about one call while it runs, so that its line can be written whatever ends it."""
+    """What is known about one call while it runs, so that its log line can be written whatever ends it.
+
+    Everything is plain values; ``None`` where the call did not come so far. Times are seconds.
+    """
 
     request_id: str
-    path: str = field(repr=False)
     headers: Mapping[bytes, bytes] = field(repr=False)
     started: float
-    """Seconds of any clock that ``line`` is told, too."""
+    """On any clock that ``log_line`` is given, too."""
+    route: str | None = None
+    """A path of ours. An unknown path stays out: it may hold a secret."""
     message: PhoneMessage | None = None
-    count_seconds: float | None = None
-    sent: Sent | None = None
-    turn: Turn | None = None
-    bug: Exception | None = None
     would_refuse: list[str] = field(default_factory=list)
+    """What observe mode did not refuse."""
+    attempts: int | None = None
+    segments: int | None = None
+    encoding: str | None = None
+    upstream_seconds: float | None = None
+    claim_seconds: float | None = None
+    wait_seconds: float | None = None
+    count_seconds: float | None = None
+    settle_seconds: float | None = None
+    bug: Exception | None = None
 
-    def line(self, result: Result, now: float) -> dict[str, object]:
-        """Give the values of the call's log line. An unknown path stays out: it may hold a secret."""
+    def log_line(self, result: Result, now: float, cloud_project: str | None = None) -> dict[str, object]:
+        """Give the values of the call's log line; ``cloud_project`` is the Google Cloud project whose traces it joins."""
         values: dict[str, object] = {
             "severity": SEVERITIES[result.outcome],
             "event": result.outcome.value,
             "request_id": self.request_id,
-            "route": self.path if self.path in ROUTES else None,
+            "route": self.route,
             "duration_ms": _milliseconds(now - self.started),
-            "count_ms": _milliseconds(self.count_seconds),
             "message_id": result.message_id,
             "duplicate": result.is_duplicate or None,
             "why": result.why,
             "fields": result.fields or None,
             "would_refuse": self.would_refuse or None,
+            "attempts": self.attempts,
+            "segments": self.segments,
+            "encoding": self.encoding,
+            "upstream_ms": _milliseconds(self.upstream_seconds),
+            "claim_ms": _milliseconds(self.claim_seconds),
+            "wait_ms": _milliseconds(self.wait_seconds or None),
+            "count_ms": _milliseconds(self.count_seconds),
+            "settle_ms": _milliseconds(self.settle_seconds),
             "stack_trace": stack_of(self.bug) if self.bug else None,
         }
         if self.message:
@@ -54,16 +66,7 @@ class CallRecord:
             values["purpose"] = self.message.purpose.value
             values["recipient"] = str(self.message.recipient)
             values["region"] = self.message.region
-        if self.sent:
-            values["attempts"] = self.sent.attempts
-            values["segments"] = self.sent.sms.encoded.segments
-            values["encoding"] = self.sent.sms.encoded.encoding.value
-            values["upstream_ms"] = _milliseconds(self.sent.seconds)
-        if self.turn:
-            values["claim_ms"] = _milliseconds(self.turn.claim_seconds)
-            values["wait_ms"] = _milliseconds(self.turn.wait_seconds or None)
-            values["settle_ms"] = _milliseconds(self.turn.settle_seconds)
-        return values | trace_fields(self.headers, _PROJECT)
+        return values | trace_fields(self.headers, cloud_project)
 
 
 def trace_fields(headers: Mapping[bytes, bytes], project: str | None) -> dict[str, str]:

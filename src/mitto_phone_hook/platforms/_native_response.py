@@ -1,10 +1,11 @@
-"""What the caller is told: one row an outcome, in the dialect of the native route."""
+"""The native response: one row per outcome, with a sentence that a person can act on."""
 
 from typing import NamedTuple
 
 from pydantic_core import to_json
 
 from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.platforms._contract import Response
 
 MAX_RETRY_AFTER_SECONDS = 3600
 DEFAULT_RETRY_AFTER_SECONDS = 5
@@ -17,7 +18,7 @@ class Row(NamedTuple):
     message: str
 
 
-REPLIES = {
+RESPONSES = {
     Outcome.ACCEPTED: Row(200, "Mitto took the message."),
     Outcome.NOT_FOUND: Row(404, "There is nothing at this path; POST phone messages to /."),
     Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not take this method; see the Allow header."),
@@ -57,20 +58,12 @@ HEADERS = {
 _BODY_UNREAD = frozenset({Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE})
 
 
-class Reply(NamedTuple):
-    """An HTTP answer in plain values."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
+HEALTHY = Response(200, b'{"status":"ok"}', HEADERS)
 
 
-HEALTHY = Reply(200, b'{"status":"ok"}', HEADERS)
-
-
-def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply:
-    """Tell the caller how its call ended; ``allow`` names the path's methods. Of the request only names of fields are repeated."""
-    row = REPLIES[result.outcome]
+def respond(result: Result, request_id: str) -> Response:
+    """Tell the caller how its call ended. Of the request only names of fields are repeated."""
+    row = RESPONSES[result.outcome]
     headers = dict(HEADERS)
     if result.outcome is Outcome.ACCEPTED:
         content: dict[str, object] = {
@@ -80,11 +73,9 @@ def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply
             "duplicate": result.is_duplicate,
             "request_id": request_id,
         }
-        return Reply(row.status, to_json(content), headers)
+        return Response(row.status, to_json(content), headers)
     if result.outcome is Outcome.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    if allow and result.outcome is Outcome.METHOD_NOT_ALLOWED:
-        headers["allow"] = allow
     if result.outcome in RETRYABLE:
         seconds = result.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS
         headers["retry-after"] = str(min(max(seconds, 1), MAX_RETRY_AFTER_SECONDS))
@@ -93,4 +84,4 @@ def reply_to(result: Result, request_id: str, allow: str | None = None) -> Reply
         headers["connection"] = "close"
     message = row.message + (f" Fields: {', '.join(result.fields)}." if result.fields else "")
     error = {"code": result.outcome.value, "message": message, "retryable": result.outcome in RETRYABLE, "request_id": request_id}
-    return Reply(row.status, to_json({"error": error}), headers)
+    return Response(row.status, to_json({"error": error}), headers)

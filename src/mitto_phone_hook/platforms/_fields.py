@@ -1,0 +1,187 @@
+"""The types of payload fields: strict where a field decides something, tolerant where it only describes the message."""
+
+import re
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, SecretStr
+
+from mitto_phone_hook.domain.message import Channel, Purpose
+
+CHANNELS = {
+    "sms": Channel.SMS,
+    "text": Channel.SMS,
+    "voice": Channel.VOICE,
+    "call": Channel.VOICE,
+    # Ory's types of templates for SMS, for which its courier has this channel.
+    "login_code_valid": Channel.SMS,
+    "registration_code_valid": Channel.SMS,
+    "verification_code_valid": Channel.SMS,
+    "recovery_code_valid": Channel.SMS,
+}
+"""What callers write for the channel. An unknown word is refused: it may mean a call."""
+
+PURPOSES = {
+    "authentication": Purpose.AUTHENTICATION,
+    "second-factor-authentication": Purpose.AUTHENTICATION,
+    "second-factor-authenticator": Purpose.AUTHENTICATION,
+    "otp_verify": Purpose.AUTHENTICATION,
+    "enrollment": Purpose.ENROLLMENT,
+    "otp_enroll": Purpose.ENROLLMENT,
+    "change_password": Purpose.PASSWORD_RESET,
+    "blocked_account": Purpose.NOTICE,
+    "password_breach": Purpose.NOTICE,
+}
+"""What callers write for the purpose; anything else is ``Purpose.OTHER``."""
+
+_CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_SECONDS = re.compile("[0-9]{1,11}")
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]+)\](?::[0-9]{1,5})?")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
+_ISO_3166_LENGTH = 2
+
+# Control characters (but tab, line feed, carriage return), bidirectional embeddings and overrides,
+# characters of no width, fillers, tags and noncharacters: nothing that a person would see, all that a forger would like.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u2065\u206a-\u206f"
+    "\u2800\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U00013430-\U0001343f\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
+    + "]"
+)
+# Persian, Indic scripts and emoji need joiners and selectors between their characters; beside ASCII they only split
+# codes, but for the keycap emoji.
+_JOINER_BESIDE_ASCII = re.compile(
+    "(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])|[\x00-\x7f][\ufe00-\ufe0f](?!\u20e3)|[0-9][\u0300-\u036f\u0600-\u0605\u20d0-\u20ff]"
+)
+# Direction marks and isolates belong to texts in a script that runs from right to left.
+_DIRECTION_MARK = re.compile("[\u200e\u200f\u2066-\u2069]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+# What Go's formatting writes where a template does not fit its values, as Casdoor's do.
+_BROKEN_TEMPLATE = re.compile(r"%![A-Za-z]?\(")
+
+
+def _digits_or_string(raw: object) -> str:
+    if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
+        return str(raw)
+    return _string(raw)
+
+
+def _string(raw: object) -> str:
+    # A ValueError, since pydantic lets a TypeError through.
+    if not isinstance(raw, str):
+        raise ValueError  # noqa: TRY004 - as said
+    return raw
+
+
+def _text(raw: object) -> SecretStr:
+    text = _string(raw)
+    if not text.strip() or (not (text.isascii() and text.isprintable()) and _is_forged(text)):
+        raise ValueError
+    if "%!" in text and _BROKEN_TEMPLATE.search(text):
+        raise ValueError
+    return SecretStr(text)
+
+
+def _is_forged(text: str) -> bool:
+    """Whether a person would see something else than what is written."""
+    if _HIDDEN.search(text) or (not text.isascii() and _JOINER_BESIDE_ASCII.search(text)):
+        return True
+    return bool(_DIRECTION_MARK.search(text)) and not _RIGHT_TO_LEFT.search(text)
+
+
+def _code(raw: object) -> SecretStr:
+    code = _digits_or_string(raw)
+    if not _CODE.fullmatch(code):
+        raise ValueError
+    return SecretStr(code)
+
+
+def _channel(raw: object) -> Channel:
+    channel = CHANNELS.get(_string(raw).lower())
+    if channel is None:
+        raise ValueError
+    return channel
+
+
+def _purpose(raw: object) -> Purpose:
+    return PURPOSES.get(raw, Purpose.OTHER) if isinstance(raw, str) else Purpose.OTHER
+
+
+def _name(raw: object) -> str:
+    name = _string(raw)
+    if not _NAME.fullmatch(name):
+        raise ValueError
+    return name
+
+
+def _description(raw: object) -> str | None:
+    return raw if isinstance(raw, str) and _NAME.fullmatch(raw) else None
+
+
+def _language(raw: object) -> str | None:
+    tag = (_description(raw) or "").replace("_", "-")
+    if not _LANGUAGE.fullmatch(tag):
+        return None
+    language, *rest = tag.split("-")
+    return "-".join([language.lower(), *(part.upper() if len(part) == _ISO_3166_LENGTH else part for part in rest)])
+
+
+def _address(raw: object) -> IPv4Address | IPv6Address | None:
+    first = _name(raw).partition(",")[0].strip()
+    found = _WITH_PORT.fullmatch(first)
+    try:
+        # What stands behind % names an interface of the caller's, in words of the caller's.
+        address = ip_address((found[1] or found[2] if found else first).partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _instant(raw: object) -> datetime:
+    seconds = _digits_or_string(raw)
+    if not _SECONDS.fullmatch(seconds):
+        raise ValueError
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _object(raw: object) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise ValueError  # noqa: TRY004 - as said
+    return raw
+
+
+WrittenNumber = Annotated[str, PlainValidator(_digits_or_string)]
+"""A phone number as it is written, also as a JSON integer; ``read_number`` judges it."""
+
+MessageText = Annotated[SecretStr, PlainValidator(_text)]
+"""The words of the SMS, without hidden characters."""
+
+Code = Annotated[SecretStr, PlainValidator(_code)]
+"""The one-time code: 1 to 64 visible ASCII characters, or a JSON integer."""
+
+MessageChannel = Annotated[Channel, PlainValidator(_channel)]
+
+MessagePurpose = Annotated[Purpose, PlainValidator(_purpose)]
+
+Name = Annotated[str, PlainValidator(_name)]
+"""A name that decides something: at most 512 characters, no control characters."""
+
+Description = Annotated[str | None, PlainValidator(_description)]
+"""What only describes the message. ``None`` where it cannot be read: no login may fail for it."""
+
+Language = Annotated[str | None, PlainValidator(_language)]
+"""A BCP 47 tag, also with an underscore; ``None`` where it is none."""
+
+EndUserAddress = Annotated[IPv4Address | IPv6Address | None, PlainValidator(_address)]
+"""An IP address, also with a port, or the first of a list as in ``X-Forwarded-For``; ``None`` where it is none."""
+
+Instant = Annotated[datetime, PlainValidator(_instant)]
+"""A time in Unix seconds, as a JSON integer or as digits."""
+
+JsonObject = Annotated[dict[str, Any] | None, PlainValidator(_object)]
+"""An object that holds fields which decide something; anything else in its place is refused."""
+
+AnyObject = Annotated[dict[str, Any] | None, PlainValidator(lambda raw: raw if isinstance(raw, dict) else {})]
+"""An object that only describes the message; anything else in its place counts as empty."""
