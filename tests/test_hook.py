@@ -63,8 +63,8 @@ def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
 
 
 @pytest.mark.parametrize(("in_redis", "why"), [("ledger", "store_busy"), ("limits", "store_busy")])
-def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
-    async def scenario(redis: Process) -> None:
+async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
+    with redis_server(tmp_path) as redis:
         url = f"redis://127.0.0.1:{redis.port}"
         async with contextlib.aclosing(RedisLink(url, lambda: None, timeout_seconds=30, line_seconds=30)) as link:
             stage = Stage(DEADLINE_SECONDS="1", CONNECT_TIMEOUT_SECONDS="0.3")
@@ -81,9 +81,6 @@ def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_
             await asyncio.gather(*asked)
             assert (reply.status, stage.requests, stage.lines[0]["why"]) == (503, [], why)
 
-    with redis_server(tmp_path) as redis:
-        asyncio.run(scenario(redis))
-
 
 def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id() -> None:
     stage = Stage(MITTO_TEST="true", CONNECT_TIMEOUT_SECONDS="0.7")
@@ -94,32 +91,26 @@ def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id()
     assert request.extensions["timeout"]["connect"] == 0.7
 
 
-def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
-    async def scenario() -> None:
-        store = MemoryStore(600)
-        hook = Hook(
-            load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"}),
-            lambda: httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})),
-            lambda: Stores(store, MemoryCounters()),
-            lambda _: None,
-        )
-        assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
-        message = parse(body(), b"", None)
-        found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
-        assert [entry and entry.message_id for entry in found] == ["m1", None, None]
-
-    asyncio.run(scenario())
+async def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
+    store = MemoryStore(600)
+    hook = Hook(
+        load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"}),
+        lambda: httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})),
+        lambda: Stores(store, MemoryCounters()),
+        lambda _: None,
+    )
+    assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+    message = parse(body(), b"", None)
+    found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
+    assert [entry and entry.message_id for entry in found] == ["m1", None, None]
 
 
-def test_nobody_waits_for_the_line_of_the_log() -> None:
-    async def scenario() -> None:
-        stage = Stage()
-        assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
-        assert stage.lines == []
-        await asyncio.sleep(0)
-        assert [line["event"] for line in stage.lines] == ["accepted"]
-
-    asyncio.run(scenario())
+async def test_nobody_waits_for_the_line_of_the_log() -> None:
+    stage = Stage()
+    assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+    assert stage.lines == []
+    await asyncio.sleep(0)
+    assert [line["event"] for line in stage.lines] == ["accepted"]
 
 
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40).map(str.encode)

@@ -131,69 +131,53 @@ def test_a_mounted_secret_is_read_again_elsewhere_and_no_message_waits_for_it() 
     assert key.current(REREAD_SECONDS + 2) == "second"
 
 
-def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_is_later() -> None:
+async def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_is_later() -> None:
     may_read, readings = threading.Event(), []
 
     def read() -> str:
         may_read.wait(10)
         readings.append("new")
         return "new"
+    mounted, until = Mounted("old", read), asyncio.get_running_loop().time() + 10
+    refused = [asyncio.create_task(mounted.look_for_refused(0, until)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert mounted.current(0) == "old"
+    may_read.set()
+    assert await asyncio.gather(*refused) == [True] * 3
+    assert (mounted.current(0), readings) == ("new", ["new"])
+    assert not await mounted.look_for_refused(SOONEST_SECONDS - 1, until)
+    assert await mounted.look_for_refused(SOONEST_SECONDS, until)
 
-    async def scenario() -> None:
-        mounted, until = Mounted("old", read), asyncio.get_running_loop().time() + 10
-        refused = [asyncio.create_task(mounted.look_for_refused(0, until)) for _ in range(3)]
-        await asyncio.sleep(0)
+
+async def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> None:
+    may_read = threading.Event()
+    mounted, now = Mounted("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
+    patient = asyncio.create_task(mounted.look_for_refused(0, now + 10))
+    await asyncio.sleep(0)
+    assert await mounted.look_for_refused(0, now)
+    may_read.set()
+    assert await patient
+    assert mounted.current(0) == "new"
+
+
+async def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
+    may_read = threading.Event()
+    mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
+    try:
+        async with asyncio.timeout(8):
+            assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 60)
         assert mounted.current(0) == "old"
+    finally:
         may_read.set()
-        assert await asyncio.gather(*refused) == [True] * 3
-        assert (mounted.current(0), readings) == ("new", ["new"])
-        assert not await mounted.look_for_refused(SOONEST_SECONDS - 1, until)
-        assert await mounted.look_for_refused(SOONEST_SECONDS, until)
-
-    asyncio.run(scenario())
 
 
-def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> None:
+async def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
     may_read = threading.Event()
-
-    async def scenario() -> None:
-        mounted, now = Mounted("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
-        patient = asyncio.create_task(mounted.look_for_refused(0, now + 10))
-        await asyncio.sleep(0)
-        assert await mounted.look_for_refused(0, now)
+    mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
+    try:
+        until = asyncio.get_running_loop().time() + 0.01
+        assert await mounted.look_for_refused(0, until)
+        assert mounted.current(0) == "old"
+        assert not await mounted.look_for_refused(PATIENCE_SECONDS, until)
+    finally:
         may_read.set()
-        assert await patient
-        assert mounted.current(0) == "new"
-
-    asyncio.run(scenario())
-
-
-def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
-    may_read = threading.Event()
-
-    async def scenario() -> None:
-        mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
-        try:
-            async with asyncio.timeout(8):
-                assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 60)
-            assert mounted.current(0) == "old"
-        finally:
-            may_read.set()
-
-    asyncio.run(scenario())
-
-
-def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
-    may_read = threading.Event()
-
-    async def scenario() -> None:
-        mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
-        try:
-            until = asyncio.get_running_loop().time() + 0.01
-            assert await mounted.look_for_refused(0, until)
-            assert mounted.current(0) == "old"
-            assert not await mounted.look_for_refused(PATIENCE_SECONDS, until)
-        finally:
-            may_read.set()
-
-    asyncio.run(scenario())

@@ -16,139 +16,107 @@ from mitto_phone_hook.storage.memory_idempotency import MemoryStore
 from support.stores import ACCEPTED, KEYS, MakeStore, once, sends
 
 
-def play(
-    make_store: MakeStore, story: Callable[[Ledger], Awaitable[None]], window_seconds: float = 600, deadline_seconds: float = 4
-) -> None:
-    async def run() -> None:
-        async with make_store(window_seconds) as store:
-            await story(Ledger(store, deadline_seconds=deadline_seconds))
-
-    asyncio.run(run())
+@pytest.fixture
+async def ledger(make_store: MakeStore) -> AsyncIterator[Ledger]:
+    async with make_store(600) as store:
+        yield Ledger(store, deadline_seconds=4)
 
 
-def test_a_repeat_of_an_accepted_message_gets_the_same_answer_and_no_second_sms(make_store: MakeStore) -> None:
-    async def story(ledger: Ledger) -> None:
-        key, times = next(KEYS), list[int]()
-        assert await once(ledger, key, "r1", sends(ACCEPTED, times)) == ACCEPTED
-        again = await once(ledger, key, "r2", sends(ACCEPTED, times))
-        assert (again.outcome, again.message_id, again.segments, again.is_duplicate) == (Outcome.ACCEPTED, "m1", 2, True)
-        assert len(times) == 1
-
-    play(make_store, story)
+async def test_a_repeat_of_an_accepted_message_gets_the_same_answer_and_no_second_sms(ledger: Ledger) -> None:
+    key, times = next(KEYS), list[int]()
+    assert await once(ledger, key, "r1", sends(ACCEPTED, times)) == ACCEPTED
+    again = await once(ledger, key, "r2", sends(ACCEPTED, times))
+    assert (again.outcome, again.message_id, again.segments, again.is_duplicate) == (Outcome.ACCEPTED, "m1", 2, True)
+    assert len(times) == 1
 
 
 @pytest.mark.parametrize(
     "outcome", [Outcome.UPSTREAM_REJECTED, Outcome.UPSTREAM_AUTH, Outcome.INVALID_RECIPIENT, Outcome.UPSTREAM_UNAVAILABLE]
 )
-def test_a_message_that_was_rejected_or_not_sent_may_be_tried_anew(make_store: MakeStore, outcome: Outcome) -> None:
-    async def story(ledger: Ledger) -> None:
-        key, times = next(KEYS), list[int]()
-        assert (await once(ledger, key, "r1", sends(Result(outcome), times))).outcome is outcome
-        assert await once(ledger, key, "r2", sends(ACCEPTED, times)) == ACCEPTED
-        assert len(times) == 2
-
-    play(make_store, story)
+async def test_a_message_that_was_rejected_or_not_sent_may_be_tried_anew(ledger: Ledger, outcome: Outcome) -> None:
+    key, times = next(KEYS), list[int]()
+    assert (await once(ledger, key, "r1", sends(Result(outcome), times))).outcome is outcome
+    assert await once(ledger, key, "r2", sends(ACCEPTED, times)) == ACCEPTED
+    assert len(times) == 2
 
 
-def test_a_message_that_we_refused_may_be_tried_anew(make_store: MakeStore) -> None:
-    async def story(ledger: Ledger) -> None:
-        key, times = next(KEYS), list[int]()
-        with pytest.raises(Refused):
-            await once(ledger, key, "r1", sends(Refused(Outcome.RATE_LIMITED), times))
-        assert await once(ledger, key, "r2", sends(ACCEPTED, times)) == ACCEPTED
-
-    play(make_store, story)
+async def test_a_message_that_we_refused_may_be_tried_anew(ledger: Ledger) -> None:
+    key, times = next(KEYS), list[int]()
+    with pytest.raises(Refused):
+        await once(ledger, key, "r1", sends(Refused(Outcome.RATE_LIMITED), times))
+    assert await once(ledger, key, "r2", sends(ACCEPTED, times)) == ACCEPTED
 
 
 @pytest.mark.parametrize("ending", [Result(Outcome.OUTCOME_UNKNOWN), ZeroDivisionError()], ids=["unknown", "bug"])
-def test_a_message_of_unknown_fate_stays_unknown_at_once(make_store: MakeStore, ending: Result | Exception) -> None:
-    async def story(ledger: Ledger) -> None:
-        key, times = next(KEYS), list[int]()
-        with contextlib.suppress(ZeroDivisionError):
-            await once(ledger, key, "r1", sends(ending, times))
-        started = time.monotonic()
-        again = await once(ledger, key, "r2", sends(ACCEPTED, times))
-        assert (again.outcome, again.is_duplicate) == (Outcome.OUTCOME_UNKNOWN, True)
-        assert time.monotonic() - started < 2, "it was waited for"
-        assert len(times) == 1
-
-    play(make_store, story)
+async def test_a_message_of_unknown_fate_stays_unknown_at_once(ledger: Ledger, ending: Result | Exception) -> None:
+    key, times = next(KEYS), list[int]()
+    with contextlib.suppress(ZeroDivisionError):
+        await once(ledger, key, "r1", sends(ending, times))
+    started = time.monotonic()
+    again = await once(ledger, key, "r2", sends(ACCEPTED, times))
+    assert (again.outcome, again.is_duplicate) == (Outcome.OUTCOME_UNKNOWN, True)
+    assert time.monotonic() - started < 2, "it was waited for"
+    assert len(times) == 1
 
 
-def test_a_repeat_in_flight_waits_for_the_first_result(make_store: MakeStore) -> None:
-    async def story(ledger: Ledger) -> None:
-        key, gate, times = next(KEYS), asyncio.Event(), list[int]()
+async def test_a_repeat_in_flight_waits_for_the_first_result(ledger: Ledger) -> None:
+    key, gate, times = next(KEYS), asyncio.Event(), list[int]()
 
-        async def slow() -> Result:
-            times.append(1)
-            await gate.wait()
-            return ACCEPTED
+    async def slow() -> Result:
+        times.append(1)
+        await gate.wait()
+        return ACCEPTED
 
-        first = asyncio.create_task(once(ledger, key, "r1", slow))
-        repeats = [asyncio.create_task(once(ledger, key, f"x{number}", slow)) for number in range(20)]
-        await asyncio.sleep(0)
-        gate.set()
-        results = await asyncio.gather(first, *repeats)
-        assert {result.message_id for result in results} == {"m1"}
-        assert sum(result.is_duplicate for result in results) == 20
-        assert len(times) == 1
-
-    play(make_store, story)
+    first = asyncio.create_task(once(ledger, key, "r1", slow))
+    repeats = [asyncio.create_task(once(ledger, key, f"x{number}", slow)) for number in range(20)]
+    await asyncio.sleep(0)
+    gate.set()
+    results = await asyncio.gather(first, *repeats)
+    assert {result.message_id for result in results} == {"m1"}
+    assert sum(result.is_duplicate for result in results) == 20
+    assert len(times) == 1
 
 
-def test_a_repeat_in_flight_is_in_progress_when_its_own_deadline_is_near(make_store: MakeStore) -> None:
-    async def story(ledger: Ledger) -> None:
-        key, gate = next(KEYS), asyncio.Event()
+async def test_a_repeat_in_flight_is_in_progress_when_its_own_deadline_is_near(ledger: Ledger) -> None:
+    key, gate = next(KEYS), asyncio.Event()
 
-        async def slow() -> Result:
-            await gate.wait()
-            return ACCEPTED
+    async def slow() -> Result:
+        await gate.wait()
+        return ACCEPTED
 
-        first = asyncio.create_task(once(ledger, key, "r1", slow))
-        await asyncio.sleep(0.05)
-        assert (await once(ledger, key, "r2", slow, seconds=0.8)).outcome is Outcome.IN_PROGRESS
-        gate.set()
-        await first
-
-    play(make_store, story)
+    first = asyncio.create_task(once(ledger, key, "r1", slow))
+    await asyncio.sleep(0.05)
+    assert (await once(ledger, key, "r2", slow, seconds=0.8)).outcome is Outcome.IN_PROGRESS
+    gate.set()
+    await first
 
 
-def test_a_repeat_does_not_send_in_place_of_another_call_when_its_own_deadline_is_near() -> None:
-    async def run() -> None:
-        store, times = MemoryStore(600), list[int]()
-        await store.claim("k", Entry("pending", "r1"))
-        repeat = asyncio.create_task(once(Ledger(store, deadline_seconds=4), "k", "r2", sends(ACCEPTED, times), seconds=0.5))
-        await asyncio.sleep(0)
-        await store.settle("k", "r1", None)
-        assert (await repeat).outcome is Outcome.IN_PROGRESS
-        assert not times
-
-    asyncio.run(run())
+async def test_a_repeat_does_not_send_in_place_of_another_call_when_its_own_deadline_is_near() -> None:
+    store, times = MemoryStore(600), list[int]()
+    await store.claim("k", Entry("pending", "r1"))
+    repeat = asyncio.create_task(once(Ledger(store, deadline_seconds=4), "k", "r2", sends(ACCEPTED, times), seconds=0.5))
+    await asyncio.sleep(0)
+    await store.settle("k", "r1", None)
+    assert (await repeat).outcome is Outcome.IN_PROGRESS
+    assert not times
 
 
 @pytest.mark.parametrize(("age_seconds", "outcome"), [(5.9, Outcome.IN_PROGRESS), (6.1, Outcome.OUTCOME_UNKNOWN)])
-def test_a_call_is_taken_for_dead_two_seconds_after_its_deadline_and_not_before(age_seconds: float, outcome: Outcome) -> None:
+async def test_a_call_is_taken_for_dead_two_seconds_after_its_deadline_and_not_before(age_seconds: float, outcome: Outcome) -> None:
     now = [0.0]
-
-    async def run() -> None:
-        store = MemoryStore(600, lambda: now[0])
-        await store.claim("k", Entry("pending", "r1"))
-        now[0] = age_seconds
-        assert (await once(Ledger(store, deadline_seconds=4), "k", "r2", sends(ACCEPTED, []), seconds=0.1)).outcome is outcome
-
-    asyncio.run(run())
+    store = MemoryStore(600, lambda: now[0])
+    await store.claim("k", Entry("pending", "r1"))
+    now[0] = age_seconds
+    assert (await once(Ledger(store, deadline_seconds=4), "k", "r2", sends(ACCEPTED, []), seconds=0.1)).outcome is outcome
 
 
-def test_a_message_whose_call_died_is_unknown_after_its_deadline_and_grace(make_store: MakeStore) -> None:
-    async def run() -> None:
-        async with make_store(600) as store:
-            key, times = next(KEYS), list[int]()
-            await store.claim(key, Entry("pending", "dead"))
-            ledger = Ledger(store, deadline_seconds=0.3 - GRACE_SECONDS)
-            assert (await once(ledger, key, "r2", sends(ACCEPTED, times), seconds=3)).outcome is Outcome.OUTCOME_UNKNOWN
-            assert not times
-
-    asyncio.run(run())
+async def test_a_message_whose_call_died_is_unknown_after_its_deadline_and_grace(make_store: MakeStore) -> None:
+    async with make_store(600) as store:
+        key, times = next(KEYS), list[int]()
+        await store.claim(key, Entry("pending", "dead"))
+        ledger = Ledger(store, deadline_seconds=0.3 - GRACE_SECONDS)
+        assert (await once(ledger, key, "r2", sends(ACCEPTED, times), seconds=3)).outcome is Outcome.OUTCOME_UNKNOWN
+        assert not times
 
 
 def test_the_same_message_may_leave_again_after_the_window(make_store: MakeStore) -> None:

@@ -27,8 +27,8 @@ from support.stage import ENVIRONMENT, SECRET, Stage
 from support.stores import crowd, fail
 
 
-def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_may(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
+async def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_may(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
         async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{server.port}", fail, timeout_seconds=30, line_seconds=30)) as link:
             limits = load(ENVIRONMENT | {"LIMITS": "total=off"}).limits
             counters = RedisCounters(link, is_closed_on_failure=False)
@@ -43,9 +43,6 @@ def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_may(tmp
                     await bill.count(2)
             server.popen.send_signal(signal.SIGCONT)
             await asyncio.gather(*asked)
-
-    with redis_server(tmp_path) as server:
-        asyncio.run(run(server))
 
 
 @pytest.mark.parametrize(
@@ -93,15 +90,13 @@ def _body(code: int, recipient: str = "+12025550110", **context: Any) -> bytes:
     return json.dumps(payload).encode()
 
 
-def test_a_recipient_gets_five_in_ten_minutes_and_then_429_with_retry_after() -> None:
-    async def story(stage: Stage) -> None:
-        replies = [await stage.acall(_body(code)) for code in range(7)]
-        assert [reply.status for reply in replies] == [200] * 5 + [429] * 2
-        assert 1 <= int(replies[-1].headers["retry-after"]) <= 600
-        assert stage.lines[-1]["why"] == "limit_recipient"
-        assert len(stage.requests) == 5
-
-    asyncio.run(story(Stage()))
+async def test_a_recipient_gets_five_in_ten_minutes_and_then_429_with_retry_after() -> None:
+    stage = Stage()
+    replies = [await stage.acall(_body(code)) for code in range(7)]
+    assert [reply.status for reply in replies] == [200] * 5 + [429] * 2
+    assert 1 <= int(replies[-1].headers["retry-after"]) <= 600
+    assert stage.lines[-1]["why"] == "limit_recipient"
+    assert len(stage.requests) == 5
 
 
 @pytest.mark.parametrize(
@@ -120,105 +115,85 @@ def test_a_recipient_gets_five_in_ten_minutes_and_then_429_with_retry_after() ->
     ],
     ids=["prefix", "ip", "ipv6 by site", "region that is not home", "total"],
 )
-def test_each_limit_stops_its_kind_of_flood(
+async def test_each_limit_stops_its_kind_of_flood(
     settings: dict[str, str], calls: list[tuple[str, dict[str, str]]], passed: int, why: str
 ) -> None:
-    async def story(stage: Stage) -> None:
-        replies = [await stage.acall(_body(number, recipient, **context)) for number, (recipient, context) in enumerate(calls)]
-        assert [reply.status for reply in replies].count(200) == passed == len(stage.requests)
-        assert {line["why"] for line in stage.lines if line["event"] == "rate_limited"} == {why}
-
-    asyncio.run(story(Stage(**{"LIMITS": "recipient=off"} | settings)))
+    stage = Stage(**{"LIMITS": "recipient=off"} | settings)
+    replies = [await stage.acall(_body(number, recipient, **context)) for number, (recipient, context) in enumerate(calls)]
+    assert [reply.status for reply in replies].count(200) == passed == len(stage.requests)
+    assert {line["why"] for line in stage.lines if line["event"] == "rate_limited"} == {why}
 
 
 @pytest.mark.parametrize(("regions", "passed"), [("US", 5), ("CH,US", 5), ("*", 3), ("", 3)])
-def test_the_limit_of_a_region_holds_unless_the_operator_named_the_region(regions: str, passed: int) -> None:
-    async def story(stage: Stage) -> None:
-        replies = [await stage.acall(_body(number, f"+1{area}5550110")) for number, area in enumerate((202, 203, 205, 206, 207))]
-        assert [reply.status for reply in replies] == [200] * passed + [429] * (5 - passed)
-
-    asyncio.run(story(Stage(ALLOWED_REGIONS=regions, LIMITS="region=3/hour; recipient=off; prefix=off; ip=off; total=off")))
+async def test_the_limit_of_a_region_holds_unless_the_operator_named_the_region(regions: str, passed: int) -> None:
+    stage = Stage(ALLOWED_REGIONS=regions, LIMITS="region=3/hour; recipient=off; prefix=off; ip=off; total=off")
+    replies = [await stage.acall(_body(number, f"+1{area}5550110")) for number, area in enumerate((202, 203, 205, 206, 207))]
+    assert [reply.status for reply in replies] == [200] * passed + [429] * (5 - passed)
 
 
-def test_refused_invalid_and_repeated_messages_count_nowhere() -> None:
-    async def story(stage: Stage) -> None:
-        for _ in range(20):
-            assert (await stage.acall(_body(1).replace(b"Your", b"\\u202e"))).status == 422
-        for _ in range(20):
-            assert (await stage.acall(_body(2))).status == 200
-        assert len(stage.requests) == 1
-        assert [(await stage.acall(_body(code))).status for code in range(3, 8)] == [200] * 4 + [429]
-
-    asyncio.run(story(Stage()))
+async def test_refused_invalid_and_repeated_messages_count_nowhere() -> None:
+    stage = Stage()
+    for _ in range(20):
+        assert (await stage.acall(_body(1).replace(b"Your", b"\\u202e"))).status == 422
+    for _ in range(20):
+        assert (await stage.acall(_body(2))).status == 200
+    assert len(stage.requests) == 1
+    assert [(await stage.acall(_body(code))).status for code in range(3, 8)] == [200] * 4 + [429]
 
 
 @pytest.mark.parametrize(("status", "replies"), [(503, 503), (400, 502)])
-def test_what_certainly_did_not_leave_is_not_counted(status: int, replies: int) -> None:
-    async def story(stage: Stage) -> None:
-        assert {(await stage.acall(_body(code))).status for code in range(20)} == {replies}
-
-    asyncio.run(story(Stage(lambda _: httpx.Response(status), MAX_ATTEMPTS="1")))
+async def test_what_certainly_did_not_leave_is_not_counted(status: int, replies: int) -> None:
+    stage = Stage(lambda _: httpx.Response(status), MAX_ATTEMPTS="1")
+    assert {(await stage.acall(_body(code))).status for code in range(20)} == {replies}
 
 
-def test_observing_lets_everything_through_and_says_what_it_would_refuse() -> None:
-    async def story(stage: Stage) -> None:
-        assert (await stage.acall(_body(1, "+41791234567"))).status == 200
-        assert stage.lines[-1]["would_refuse"] == ["blocked_country"]
-        for code in range(7):
-            assert (await stage.acall(_body(code))).status == 200
-        assert stage.lines[-1]["would_refuse"] == ["limit_recipient"]
-        assert "would_refuse" not in stage.lines[2] or stage.lines[2]["would_refuse"] is None
-
-    asyncio.run(story(Stage(POLICY_MODE="observe")))
+async def test_observing_lets_everything_through_and_says_what_it_would_refuse() -> None:
+    stage = Stage(POLICY_MODE="observe")
+    assert (await stage.acall(_body(1, "+41791234567"))).status == 200
+    assert stage.lines[-1]["would_refuse"] == ["blocked_country"]
+    for code in range(7):
+        assert (await stage.acall(_body(code))).status == 200
+    assert stage.lines[-1]["would_refuse"] == ["limit_recipient"]
+    assert "would_refuse" not in stage.lines[2] or stage.lines[2]["would_refuse"] is None
 
 
-def test_what_is_only_observed_wakes_nobody() -> None:
-    async def story(stage: Stage) -> None:
-        for code in range(3):
-            assert (await stage.acall(_body(code))).status == 200
-        alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
-        assert [(line["severity"], line["event"], line["policy"]) for line in alerts] == [
-            ("WARNING", "budget_at_80_percent", "observe"),
-            ("WARNING", "budget_exhausted", "observe"),
-        ]
-
-    asyncio.run(story(Stage(POLICY_MODE="observe", LIMITS="total=2/hour")))
+async def test_what_is_only_observed_wakes_nobody() -> None:
+    stage = Stage(POLICY_MODE="observe", LIMITS="total=2/hour")
+    for code in range(3):
+        assert (await stage.acall(_body(code))).status == 200
+    alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
+    assert [(line["severity"], line["event"], line["policy"]) for line in alerts] == [
+        ("WARNING", "budget_at_80_percent", "observe"),
+        ("WARNING", "budget_exhausted", "observe"),
+    ]
 
 
-def test_exempt_numbers_skip_limits_but_not_destination_rules() -> None:
-    async def story(stage: Stage) -> None:
-        assert {(await stage.acall(_body(code))).status for code in range(20)} == {200}
-        assert (await stage.acall(_body(1, "+41791234567"))).status == 422
-
-    asyncio.run(story(Stage(EXEMPT_NUMBERS="+12025550110,+41791234567")))
+async def test_exempt_numbers_skip_limits_but_not_destination_rules() -> None:
+    stage = Stage(EXEMPT_NUMBERS="+12025550110,+41791234567")
+    assert {(await stage.acall(_body(code))).status for code in range(20)} == {200}
+    assert (await stage.acall(_body(1, "+41791234567"))).status == 422
 
 
-def test_money_warns_at_80_percent_once_and_is_refused_when_it_is_spent(tmp_path: Path) -> None:
+async def test_money_warns_at_80_percent_once_and_is_refused_when_it_is_spent(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("region,price\nUS,0.5\n*,1\n", encoding="utf-8")
     settings = {"LIMITS": "off", "PRICES_FILE": str(tmp_path / "prices.csv"), "BUDGET_PER_DAY": "100", "BUDGET_PER_HOUR_US": "5"}
-
-    async def story(stage: Stage) -> None:
-        replies = [await stage.acall(_body(code)) for code in range(13)]
-        assert [reply.status for reply in replies] == [200] * 10 + [429] * 3
-        alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
-        assert [(line["severity"], line["event"], line["limit"]) for line in alerts] == [
-            ("WARNING", "budget_at_80_percent", "BUDGET_PER_HOUR_US"),
-            ("ERROR", "budget_exhausted", "BUDGET_PER_HOUR_US"),
-        ]
-        assert [line["why"] for line in stage.lines if line["event"] == "rate_limited"] == ["budget_exhausted"] * 3
-
-    asyncio.run(story(Stage(**settings)))
+    stage = Stage(**settings)
+    replies = [await stage.acall(_body(code)) for code in range(13)]
+    assert [reply.status for reply in replies] == [200] * 10 + [429] * 3
+    alerts = [line for line in stage.lines if str(line["event"]).startswith("budget")]
+    assert [(line["severity"], line["event"], line["limit"]) for line in alerts] == [
+        ("WARNING", "budget_at_80_percent", "BUDGET_PER_HOUR_US"),
+        ("ERROR", "budget_exhausted", "BUDGET_PER_HOUR_US"),
+    ]
+    assert [line["why"] for line in stage.lines if line["event"] == "rate_limited"] == ["budget_exhausted"] * 3
 
 
-def test_money_is_spent_by_the_segment(tmp_path: Path) -> None:
+async def test_money_is_spent_by_the_segment(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("region,price\n*,1\n", encoding="utf-8")
-
-    async def story(stage: Stage) -> None:
-        two_segments = [_body(code).replace(b"Your", b"Welcome! " * 20 + b"Your") for code in range(4)]
-        replies = [await stage.acall(body) for body in two_segments]
-        assert [reply.status for reply in replies] == [200] * 2 + [429] * 2
-
-    asyncio.run(story(Stage(LIMITS="off", PRICES_FILE=str(tmp_path / "prices.csv"), BUDGET_PER_DAY="5")))
+    stage = Stage(LIMITS="off", PRICES_FILE=str(tmp_path / "prices.csv"), BUDGET_PER_DAY="5")
+    two_segments = [_body(code).replace(b"Your", b"Welcome! " * 20 + b"Your") for code in range(4)]
+    replies = [await stage.acall(body) for body in two_segments]
+    assert [reply.status for reply in replies] == [200] * 2 + [429] * 2
 
 
 def policy(emit: Emit, clock: Callable[[], float] = lambda: 0.0, **settings: str) -> Policy:
@@ -227,36 +202,29 @@ def policy(emit: Emit, clock: Callable[[], float] = lambda: 0.0, **settings: str
     return Policy(DestinationPolicy(frozenset(), ()), limits, MemoryCounters(lambda: 0.0), emit, is_observing=False, clock=clock)
 
 
-def test_an_alert_comes_at_once_on_a_machine_that_has_just_started_and_then_once_a_window() -> None:
+async def test_an_alert_comes_at_once_on_a_machine_that_has_just_started_and_then_once_a_window() -> None:
     now, lines, told = [0.0], list[Any](), list[int]()
-
-    async def run() -> None:
-        rules = policy(lines.append, lambda: now[0], LIMITS="recipient=off; total=1/hour")
-        await rules.bill(parse(_body(0), b"", None), b"secret", []).count(1)
-        for seconds in (0, 1, 3599, 3600, 3601):
-            now[0] = seconds
-            with pytest.raises(Refused):
-                await rules.bill(parse(_body(1), b"", None), b"secret", []).count(1)
-            told.append(len(lines))
-
-    asyncio.run(run())
+    rules = policy(lines.append, lambda: now[0], LIMITS="recipient=off; total=1/hour")
+    await rules.bill(parse(_body(0), b"", None), b"secret", []).count(1)
+    for seconds in (0, 1, 3599, 3600, 3601):
+        now[0] = seconds
+        with pytest.raises(Refused):
+            await rules.bill(parse(_body(1), b"", None), b"secret", []).count(1)
+        told.append(len(lines))
     assert told == [1, 1, 1, 2, 2]
     assert {line["event"] for line in lines} == {"budget_exhausted"}
 
 
-def test_a_message_gives_its_own_count_back_and_nobody_elses() -> None:
-    async def run() -> None:
-        rules = policy(lambda _: None, LIMITS="recipient=2/hour")
-        first, second, third = (rules.bill(parse(_body(code), b"", None), b"secret", []) for code in range(3))
+async def test_a_message_gives_its_own_count_back_and_nobody_elses() -> None:
+    rules = policy(lambda _: None, LIMITS="recipient=2/hour")
+    first, second, third = (rules.bill(parse(_body(code), b"", None), b"secret", []) for code in range(3))
+    await first.count(1)
+    await second.count(1)
+    for _ in range(2):
+        await first.settle(may_have_left=False)
+    await third.count(1)
+    with pytest.raises(Refused):
         await first.count(1)
-        await second.count(1)
-        for _ in range(2):
-            await first.settle(may_have_left=False)
-        await third.count(1)
-        with pytest.raises(Refused):
-            await first.count(1)
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize(

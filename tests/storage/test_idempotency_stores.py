@@ -8,31 +8,25 @@ from mitto_phone_hook.delivery.idempotency import Entry
 from support.stores import KEYS, MakeStore
 
 
-def test_only_the_owner_settles(make_store: MakeStore) -> None:
-    async def run() -> None:
-        async with make_store(600) as store:
-            key = next(KEYS)
-            await store.claim(key, Entry("pending", "mine"))
-            await store.settle(key, "somebody", None)
-            kept = await store.claim(key, Entry("pending", "r2"))
-            assert kept is not None
-            assert kept.owner == "mine"
-
-    asyncio.run(run())
+async def test_only_the_owner_settles(make_store: MakeStore) -> None:
+    async with make_store(600) as store:
+        key = next(KEYS)
+        await store.claim(key, Entry("pending", "mine"))
+        await store.settle(key, "somebody", None)
+        kept = await store.claim(key, Entry("pending", "r2"))
+        assert kept is not None
+        assert kept.owner == "mine"
 
 
-def test_whoever_has_told_the_result_does_not_claim_the_message_again(make_store: MakeStore) -> None:
-    async def run() -> None:
-        async with make_store(600) as store:
-            key, accepted = next(KEYS), Entry("accepted", "mine", "m-1", 1)
-            assert await store.claim(key, Entry("pending", "mine")) is None
-            assert await store.claim(key, Entry("pending", "mine")) is None
-            await store.settle(key, "mine", accepted)
-            kept = await store.claim(key, Entry("pending", "mine"))
-            assert kept is not None
-            assert kept._replace(age_seconds=0) == accepted
-
-    asyncio.run(run())
+async def test_whoever_has_told_the_result_does_not_claim_the_message_again(make_store: MakeStore) -> None:
+    async with make_store(600) as store:
+        key, accepted = next(KEYS), Entry("accepted", "mine", "m-1", 1)
+        assert await store.claim(key, Entry("pending", "mine")) is None
+        assert await store.claim(key, Entry("pending", "mine")) is None
+        await store.settle(key, "mine", accepted)
+        kept = await store.claim(key, Entry("pending", "mine"))
+        assert kept is not None
+        assert kept._replace(age_seconds=0) == accepted
 
 
 async def test_a_message_is_claimed_by_one_of_many_and_shown_to_the_others(make_store: MakeStore) -> None:

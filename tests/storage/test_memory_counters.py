@@ -10,52 +10,43 @@ from mitto_phone_hook.storage.memory_counters import MAX_WINDOWS, MemoryCounters
 from support.stores import charge
 
 
-def test_what_was_not_sent_leaves_nothing_behind() -> None:
-    async def run() -> None:
-        now = [0.0]
-        counters, one = MemoryCounters(lambda: now[0]), charge(5)
-        first, second = await counters.take([one]), await counters.take([one])
-        now[0] += 1
-        third = await counters.take([one])
-        assert isinstance(first, Taken)
-        assert isinstance(second, Taken)
-        assert isinstance(third, Taken)
-        await counters.give_back(first)
-        again = await counters.take([one])
-        assert isinstance(again, Taken)
-        assert list(again.used) == [3]
-        for taken in (second, third, again):
-            await counters.give_back(taken)
-        assert len(counters) == 0
-
-    asyncio.run(run())
+async def test_what_was_not_sent_leaves_nothing_behind() -> None:
+    now = [0.0]
+    counters, one = MemoryCounters(lambda: now[0]), charge(5)
+    first, second = await counters.take([one]), await counters.take([one])
+    now[0] += 1
+    third = await counters.take([one])
+    assert isinstance(first, Taken)
+    assert isinstance(second, Taken)
+    assert isinstance(third, Taken)
+    await counters.give_back(first)
+    again = await counters.take([one])
+    assert isinstance(again, Taken)
+    assert list(again.used) == [3]
+    for taken in (second, third, again):
+        await counters.give_back(taken)
+    assert len(counters) == 0
 
 
-def test_what_is_over_gives_back_all_that_was_counted() -> None:
-    async def run() -> None:
-        now = [0.0]
-        counters, budget = MemoryCounters(lambda: now[0]), charge(14, amount=7)
-        for full in (7, 14, 14, 14):
-            taken = await counters.take([budget])
-            assert isinstance(taken, Taken)
-            assert list(taken.used) == [full]
-            now[0] += 300
-
-    asyncio.run(run())
+async def test_what_is_over_gives_back_all_that_was_counted() -> None:
+    now = [0.0]
+    counters, budget = MemoryCounters(lambda: now[0]), charge(14, amount=7)
+    for full in (7, 14, 14, 14):
+        taken = await counters.take([budget])
+        assert isinstance(taken, Taken)
+        assert list(taken.used) == [full]
+        now[0] += 300
 
 
-def test_what_is_given_back_when_its_window_is_over_takes_nothing_from_another() -> None:
-    async def run() -> None:
-        now = [0.0]
-        counters, one = MemoryCounters(lambda: now[0]), charge(1)
-        first = await counters.take([one])
-        now[0] += 600
-        assert isinstance(first, Taken)
-        assert isinstance(await counters.take([one]), Taken)
-        await counters.give_back(first)
-        assert isinstance(await counters.take([one]), Refusal)
-
-    asyncio.run(run())
+async def test_what_is_given_back_when_its_window_is_over_takes_nothing_from_another() -> None:
+    now = [0.0]
+    counters, one = MemoryCounters(lambda: now[0]), charge(1)
+    first = await counters.take([one])
+    now[0] += 600
+    assert isinstance(first, Taken)
+    assert isinstance(await counters.take([one]), Taken)
+    await counters.give_back(first)
+    assert isinstance(await counters.take([one]), Refusal)
 
 
 @given(gaps=st.lists(st.integers(0, 90), max_size=60), limit=st.integers(1, 6), step_ms=st.sampled_from([0, 7000]))
@@ -81,34 +72,27 @@ def test_no_stretch_of_time_ever_holds_more_than_allowed(gaps: list[int], limit:
     asyncio.run(run())
 
 
-def test_the_windows_of_a_process_are_bounded_and_forgotten() -> None:
+async def test_the_windows_of_a_process_are_bounded_and_forgotten() -> None:
     now = [0.0]
-
-    async def run() -> None:
-        counters = MemoryCounters(lambda: now[0])
-        for _ in range(1000):
-            await counters.take([charge(5, seconds=10)])
-        assert len(counters) == 1000
-        now[0] = 20
+    counters = MemoryCounters(lambda: now[0])
+    for _ in range(1000):
         await counters.take([charge(5, seconds=10)])
-        assert len(counters) == 1
-        assert MAX_WINDOWS <= 200_000
+    assert len(counters) == 1000
+    now[0] = 20
+    await counters.take([charge(5, seconds=10)])
+    assert len(counters) == 1
+    assert MAX_WINDOWS <= 200_000
 
-    asyncio.run(run())
 
-
-def test_when_there_are_too_many_windows_the_one_touched_longest_ago_is_forgotten() -> None:
-    async def run() -> None:
-        counters = MemoryCounters()
-        touched, untouched = charge(5), charge(5)
-        await counters.take([touched])
-        await counters.take([untouched])
-        await counters.take([charge(5, key=f"other-{number}") for number in range(MAX_WINDOWS - 2)])
-        await counters.take([touched])
-        await counters.take([charge(5)])
-        assert len(counters) == MAX_WINDOWS
-        again = await counters.take([touched, untouched])
-        assert isinstance(again, Taken)
-        assert list(again.used) == [3, 1]
-
-    asyncio.run(run())
+async def test_when_there_are_too_many_windows_the_one_touched_longest_ago_is_forgotten() -> None:
+    counters = MemoryCounters()
+    touched, untouched = charge(5), charge(5)
+    await counters.take([touched])
+    await counters.take([untouched])
+    await counters.take([charge(5, key=f"other-{number}") for number in range(MAX_WINDOWS - 2)])
+    await counters.take([touched])
+    await counters.take([charge(5)])
+    assert len(counters) == MAX_WINDOWS
+    again = await counters.take([touched, untouched])
+    assert isinstance(again, Taken)
+    assert list(again.used) == [3, 1]

@@ -24,73 +24,58 @@ async def in_a_crowd(link: RedisLink, *works: Awaitable[None], crowd: int = MAX_
     await asyncio.gather(*(link.eval("return 1", [], []) for _ in range(crowd)), *works)
 
 
-def test_redis_is_told_what_it_missed_before_the_message_is_claimed_again(redis: Process) -> None:
-    async def run() -> None:
-        async with without_patience(redis) as link:
-            key, store = next(KEYS), RedisStore(link, 600)
-            assert await store.claim(key, Entry("pending", "r1")) is None
-            await in_a_crowd(link, store.settle(key, "r1", None))
-            assert await store.claim(key, Entry("pending", "r2")) is None
-
-    asyncio.run(run())
+async def test_redis_is_told_what_it_missed_before_the_message_is_claimed_again(redis: Process) -> None:
+    async with without_patience(redis) as link:
+        key, store = next(KEYS), RedisStore(link, 600)
+        assert await store.claim(key, Entry("pending", "r1")) is None
+        await in_a_crowd(link, store.settle(key, "r1", None))
+        assert await store.claim(key, Entry("pending", "r2")) is None
 
 
-def test_a_claim_that_redis_made_late_goes_although_another_call_ended_after_its_own(redis: Process) -> None:
-    async def run() -> None:
-        async with without_patience(redis) as link, with_patience(redis) as other:
-            key, store = next(KEYS), RedisStore(link, 600)
-            assert await store.claim(key, Entry("pending", "r1")) is None
-            await in_a_crowd(link, store.settle(key, "r1", None), store.settle(key, "r2", None))
-            await store.settle(key, "r3", None)
-            assert await RedisStore(other, 600).claim(key, Entry("pending", "r4")) is None
-
-    asyncio.run(run())
+async def test_a_claim_that_redis_made_late_goes_although_another_call_ended_after_its_own(redis: Process) -> None:
+    async with without_patience(redis) as link, with_patience(redis) as other:
+        key, store = next(KEYS), RedisStore(link, 600)
+        assert await store.claim(key, Entry("pending", "r1")) is None
+        await in_a_crowd(link, store.settle(key, "r1", None), store.settle(key, "r2", None))
+        await store.settle(key, "r3", None)
+        assert await RedisStore(other, 600).claim(key, Entry("pending", "r4")) is None
 
 
-def test_a_crowded_redis_hides_nothing_that_was_seen_elsewhere(redis: Process) -> None:
-    async def run() -> None:
-        async with without_patience(redis) as link, with_patience(redis) as other:
-            key, here, there = next(KEYS), RedisStore(link, 600), RedisStore(other, 600)
-            await there.claim(key, Entry("pending", "there"))
-            await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
-            assert await here.claim(key, Entry("pending", "here")) is not None
+async def test_a_crowded_redis_hides_nothing_that_was_seen_elsewhere(redis: Process) -> None:
+    async with without_patience(redis) as link, with_patience(redis) as other:
+        key, here, there = next(KEYS), RedisStore(link, 600), RedisStore(other, 600)
+        await there.claim(key, Entry("pending", "there"))
+        await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
+        assert await here.claim(key, Entry("pending", "here")) is not None
 
-            async def again() -> None:
-                kept = await here.claim(key, Entry("pending", "again"))
-                assert kept is not None
-                assert (kept.state, kept.message_id) == ("accepted", "m-1")
-
-            await in_a_crowd(link, again())
-
-    asyncio.run(run())
-
-
-def test_a_newer_result_is_not_forgotten_when_redis_hears_the_older_one(redis: Process) -> None:
-    async def run() -> None:
-        async with without_patience(redis) as link:
-            key, store = next(KEYS), RedisStore(link, 600)
-            assert await store.claim(key, Entry("pending", "r1")) is None
-            older, newer = store.settle(key, "r1", Entry("unknown", "r1")), store.settle(key, "r1", None)
-            await in_a_crowd(link, older, newer, crowd=MAX_CONNECTIONS - 1)
-            assert await store.claim(key, Entry("pending", "r2")) is None
-
-    asyncio.run(run())
-
-
-def test_of_too_many_results_that_redis_missed_the_oldest_is_given_up(redis: Process) -> None:
-    async def run() -> None:
-        async with without_patience(redis) as link:
-            store, oldest, newest = RedisStore(link, 600), next(KEYS), next(KEYS)
-            for key in (oldest, newest):
-                assert await store.claim(key, Entry("pending", "r1")) is None
-            missed = [oldest, *(f"missed-{number}" for number in range(MAX_UNSETTLED - 1)), newest]
-            await in_a_crowd(link, *(store.settle(key, "r1", None) for key in missed))
-            assert await store.claim(newest, Entry("pending", "r2")) is None
-            kept = await store.claim(oldest, Entry("pending", "r2"))
+        async def again() -> None:
+            kept = await here.claim(key, Entry("pending", "again"))
             assert kept is not None
-            assert (kept.owner, kept.state) == ("r1", "pending")
+            assert (kept.state, kept.message_id) == ("accepted", "m-1")
 
-    asyncio.run(run())
+        await in_a_crowd(link, again())
+
+
+async def test_a_newer_result_is_not_forgotten_when_redis_hears_the_older_one(redis: Process) -> None:
+    async with without_patience(redis) as link:
+        key, store = next(KEYS), RedisStore(link, 600)
+        assert await store.claim(key, Entry("pending", "r1")) is None
+        older, newer = store.settle(key, "r1", Entry("unknown", "r1")), store.settle(key, "r1", None)
+        await in_a_crowd(link, older, newer, crowd=MAX_CONNECTIONS - 1)
+        assert await store.claim(key, Entry("pending", "r2")) is None
+
+
+async def test_of_too_many_results_that_redis_missed_the_oldest_is_given_up(redis: Process) -> None:
+    async with without_patience(redis) as link:
+        store, oldest, newest = RedisStore(link, 600), next(KEYS), next(KEYS)
+        for key in (oldest, newest):
+            assert await store.claim(key, Entry("pending", "r1")) is None
+        missed = [oldest, *(f"missed-{number}" for number in range(MAX_UNSETTLED - 1)), newest]
+        await in_a_crowd(link, *(store.settle(key, "r1", None) for key in missed))
+        assert await store.claim(newest, Entry("pending", "r2")) is None
+        kept = await store.claim(oldest, Entry("pending", "r2"))
+        assert kept is not None
+        assert (kept.owner, kept.state) == ("r1", "pending")
 
 
 def test_of_many_results_that_redis_missed_it_is_told_the_newest_first(redis: Process) -> None:
@@ -114,8 +99,8 @@ def test_of_many_results_that_redis_missed_it_is_told_the_newest_first(redis: Pr
         runner.run(run())
 
 
-def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing(tmp_path: Path) -> None:
-    async def scenario(server: Process) -> None:
+async def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
         async with contextlib.aclosing(RedisLink(url, fail, timeout_seconds=30, line_seconds=0.2)) as link:
             store = RedisStore(link, 600)
@@ -130,24 +115,18 @@ def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_nothing
             assert await asyncio.gather(*asked) == [None] * MAX_CONNECTIONS
             assert await store.claim("late", Entry("pending", "r2")) is None
 
+
+async def test_hundreds_of_calls_at_once_do_not_pass_for_a_redis_that_is_down(redis: Process) -> None:
+    async with with_patience(redis) as link:
+        store = RedisStore(link, 600)
+        await asyncio.gather(*(store.claim(f"many-{number}", Entry("pending", "r")) for number in range(500)))
+        other = RedisStore(link, 600)
+        kept = await asyncio.gather(*(other.claim(f"many-{number}", Entry("pending", "x")) for number in range(500)))
+        assert all(entry is not None for entry in kept)
+
+
+async def test_a_redis_that_is_only_too_busy_does_not_switch_the_limits_off(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        asyncio.run(scenario(server))
-
-
-def test_hundreds_of_calls_at_once_do_not_pass_for_a_redis_that_is_down(redis: Process) -> None:
-    async def run() -> None:
-        async with with_patience(redis) as link:
-            store = RedisStore(link, 600)
-            await asyncio.gather(*(store.claim(f"many-{number}", Entry("pending", "r")) for number in range(500)))
-            other = RedisStore(link, 600)
-            kept = await asyncio.gather(*(other.claim(f"many-{number}", Entry("pending", "x")) for number in range(500)))
-            assert all(entry is not None for entry in kept)
-
-    asyncio.run(run())
-
-
-def test_a_redis_that_is_only_too_busy_does_not_switch_the_limits_off(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
         url = f"redis://127.0.0.1:{server.port}"
         async with contextlib.aclosing(RedisLink(url, fail, timeout_seconds=30, line_seconds=0.1)) as link:
             counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
@@ -160,12 +139,9 @@ def test_a_redis_that_is_only_too_busy_does_not_switch_the_limits_off(tmp_path: 
             await asyncio.gather(*asked)
             assert isinstance(await counters.take([one]), Taken), "what was refused counts nowhere"
 
+
+async def test_what_was_not_sent_is_given_back_later_where_redis_was_too_busy_to_hear_it(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        asyncio.run(run(server))
-
-
-def test_what_was_not_sent_is_given_back_later_where_redis_was_too_busy_to_hear_it(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
         url = f"redis://127.0.0.1:{server.port}"
         async with contextlib.aclosing(RedisLink(url, fail, timeout_seconds=30, line_seconds=30)) as link:
             counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
@@ -180,6 +156,3 @@ def test_what_was_not_sent_is_given_back_later_where_redis_was_too_busy_to_hear_
             async with asyncio.timeout(10):
                 while isinstance(await counters.take([one]), Refusal):  # noqa: ASYNC110 - nothing tells of its end
                     await asyncio.sleep(0.01)
-
-    with redis_server(tmp_path) as server:
-        asyncio.run(run(server))

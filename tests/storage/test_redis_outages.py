@@ -21,34 +21,28 @@ from support.processes import Process, free_port, redis_server
 from support.stores import ACCEPTED, Complaints, LossyWay, charge, fail, once, sends
 
 
-def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_ledger_of_the_process() -> None:
-    async def run() -> None:
-        complaints = Complaints()
-        link = RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)
-        store = RedisStore(link, 600)
-        ledger, times = Ledger(store, deadline_seconds=4), list[int]()
-        for _ in range(3):
-            assert (await once(ledger, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
-        assert len(times) == 1
+async def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_ledger_of_the_process() -> None:
+    complaints = Complaints()
+    link = RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)
+    store = RedisStore(link, 600)
+    ledger, times = Ledger(store, deadline_seconds=4), list[int]()
+    for _ in range(3):
+        assert (await once(ledger, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
+    assert len(times) == 1
+    assert len(complaints) == 1
+    await link.aclose()
+
+
+async def test_calls_that_fail_together_complain_once() -> None:
+    complaints = Complaints()
+    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)) as link:
+        answers = await asyncio.gather(*(link.eval("return 1", [], []) for _ in range(8)), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Unavailable] * 8
         assert len(complaints) == 1
-        await link.aclose()
-
-    asyncio.run(run())
 
 
-def test_calls_that_fail_together_complain_once() -> None:
-    async def run() -> None:
-        complaints = Complaints()
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)) as link:
-            answers = await asyncio.gather(*(link.eval("return 1", [], []) for _ in range(8)), return_exceptions=True)
-            assert [type(answer) for answer in answers] == [Unavailable] * 8
-            assert len(complaints) == 1
-
-    asyncio.run(run())
-
-
-def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_and_hears_the_result_later(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
+async def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_and_hears_the_result_later(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
         async with (
             contextlib.aclosing(RedisLink(url, fail, timeout_seconds=30)) as link,
@@ -69,12 +63,10 @@ def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_and_hea
                     kept = await RedisStore(other, 600).claim("k", Entry("pending", "r2"))
             assert kept.message_id == "m1"
 
-    with redis_server(tmp_path) as server:
-        asyncio.run(run(server))
 
-
-def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
-    async def run(port: int) -> None:
+async def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as never_answers:
+        port = never_answers.getsockname()[1]
         link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
         store = RedisStore(link, 600)
         ledger, times = Ledger(store, deadline_seconds=4), list[int]()
@@ -85,12 +77,10 @@ def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
         assert len(times) == 20
         await link.aclose()
 
-    with socket.create_server(("127.0.0.1", 0)) as never_answers:
-        asyncio.run(run(never_answers.getsockname()[1]))
 
-
-def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
-    async def run(port: int) -> None:
+async def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        port = server.port
         complaints = Complaints()
         link = RedisLink(f"redis://127.0.0.1:{port}", complaints)
         store = RedisStore(link, 600)
@@ -100,11 +90,8 @@ def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
         assert len(complaints) == 1
         await link.aclose()
 
-    with redis_server(tmp_path) as server:
-        asyncio.run(run(server.port))
 
-
-def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None:
+async def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None:
     port = free_port()
 
     async def known_elsewhere(key: str) -> bool:
@@ -112,32 +99,28 @@ def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None
         kept = await RedisStore(other, 600).claim(key, Entry("pending", "other"))
         await other.aclose()
         return kept is not None
-
-    async def run() -> None:
-        link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-        store = RedisStore(link, 600)
-        with redis_server(tmp_path, port):
-            await store.claim("before", Entry("pending", "r1"))
-            assert await known_elsewhere("before")
-        await store.claim("while down", Entry("pending", "r2"))
-        with redis_server(tmp_path, port):
-            end = time.monotonic() + 5
-            number = 0
-            while time.monotonic() < end:
-                number += 1
-                await store.claim(f"after-{number}", Entry("pending", "r3"))
-                if await known_elsewhere(f"after-{number}"):
-                    break
-                await asyncio.sleep(0.1)
-            else:
-                raise AssertionError("never used again")
-        await link.aclose()
-
-    asyncio.run(run())
+    link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+    store = RedisStore(link, 600)
+    with redis_server(tmp_path, port):
+        await store.claim("before", Entry("pending", "r1"))
+        assert await known_elsewhere("before")
+    await store.claim("while down", Entry("pending", "r2"))
+    with redis_server(tmp_path, port):
+        end = time.monotonic() + 5
+        number = 0
+        while time.monotonic() < end:
+            number += 1
+            await store.claim(f"after-{number}", Entry("pending", "r3"))
+            if await known_elsewhere(f"after-{number}"):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise AssertionError("never used again")
+    await link.aclose()
 
 
-def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
+async def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
         link = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
         store = RedisStore(link, 600)
         await store.claim("missed", Entry("pending", "r1"))
@@ -156,36 +139,30 @@ def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: P
         await other.aclose()
         await link.aclose()
 
-    with redis_server(tmp_path) as server:
-        asyncio.run(run(server))
 
-
-def test_a_result_that_redis_missed_is_told_it_without_further_messages(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-        store = RedisStore(link, 600)
-        assert await store.claim("missed", Entry("pending", "r1")) is None
-        await store.settle("missed", "r1", Entry("accepted", "r1", "m-1", 1))
-        with redis_server(tmp_path, port):
-            other = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-            found = None
-            async with asyncio.timeout(10):
-                while found is None:
-                    found = await RedisStore(other, 600).claim("missed", Entry("pending", "r2"))
-                    if found is None:
-                        # Ours was first: give it back, and look again.
-                        await RedisStore(other, 600).settle("missed", "r2", None)
-                        await asyncio.sleep(0.05)
-            assert (found.state, found.message_id) == ("accepted", "m-1")
-            await link.aclose()
-            await other.aclose()
-
+async def test_a_result_that_redis_missed_is_told_it_without_further_messages(tmp_path: Path) -> None:
     port = free_port()
-    asyncio.run(scenario())
+    link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+    store = RedisStore(link, 600)
+    assert await store.claim("missed", Entry("pending", "r1")) is None
+    await store.settle("missed", "r1", Entry("accepted", "r1", "m-1", 1))
+    with redis_server(tmp_path, port):
+        other = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+        found = None
+        async with asyncio.timeout(10):
+            while found is None:
+                found = await RedisStore(other, 600).claim("missed", Entry("pending", "r2"))
+                if found is None:
+                    # Ours was first: give it back, and look again.
+                    await RedisStore(other, 600).settle("missed", "r2", None)
+                    await asyncio.sleep(0.05)
+        assert (found.state, found.message_id) == ("accepted", "m-1")
+        await link.aclose()
+        await other.aclose()
 
 
-def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_its_end(tmp_path: Path) -> None:
-    async def scenario(server: Process) -> None:
+async def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_its_end(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
         link = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
         store = RedisStore(link, 600)
         assert await store.claim("k", Entry("pending", "r1")) is None
@@ -198,12 +175,9 @@ def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_its_en
         assert await store.claim("k", Entry("pending", "r2")) is None
         await link.aclose()
 
+
+async def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        asyncio.run(scenario(server))
-
-
-def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
         url = f"redis://127.0.0.1:{server.port}"
         async with contextlib.aclosing(RedisLink(url, Complaints())) as here, contextlib.aclosing(RedisLink(url, Complaints())) as there:
             store = RedisStore(here, 600)
@@ -214,25 +188,19 @@ def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp
             os.kill(server.popen.pid, signal.SIGCONT)
             assert [entry and entry.owner for entry in kept] == ["there", "there"]
 
+
+async def test_while_redis_is_down_what_was_not_sent_gives_its_count_back() -> None:
+    link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+    counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
+    for _ in range(3):
+        taken = await counters.take([one])
+        assert isinstance(taken, Taken)
+        await counters.give_back(taken)
+    await link.aclose()
+
+
+async def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        asyncio.run(run(server))
-
-
-def test_while_redis_is_down_what_was_not_sent_gives_its_count_back() -> None:
-    async def run() -> None:
-        link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
-        counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
-        for _ in range(3):
-            taken = await counters.take([one])
-            assert isinstance(taken, Taken)
-            await counters.give_back(taken)
-        await link.aclose()
-
-    asyncio.run(run())
-
-
-def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(tmp_path: Path) -> None:
-    async def run(server: Process) -> None:
         async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{server.port}", lambda: None)) as link:
             counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
             taken = await counters.take([one])
@@ -249,12 +217,9 @@ def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(tmp_pa
                 while isinstance(await counters.take([one]), Refusal):  # noqa: ASYNC110 - the same
                     await asyncio.sleep(0.05)
 
-    with redis_server(tmp_path) as server:
-        asyncio.run(run(server))
 
-
-def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> None:
-    async def run(old: Process, new: Process) -> None:
+async def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as old, redis_server(tmp_path) as new:
         leads_to = [old.port]
 
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -274,44 +239,32 @@ def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> None:
                     await counters.take([one])
                     await asyncio.sleep(0.1)
 
-    with redis_server(tmp_path) as old, redis_server(tmp_path) as new:
-        asyncio.run(run(old, new))
 
-
-def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:
-    async def run() -> None:
-        port = free_port()
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", fail, timeout_seconds=5, line_seconds=30)) as link:
-            counters = RedisCounters(link, is_closed_on_failure=True)
-            for _ in range(2):
-                with redis_server(tmp_path, port):
-                    assert isinstance(await counters.take([charge(5)]), Taken)
-
-    asyncio.run(run())
-
-
-def test_while_redis_is_down_the_limits_of_the_process_hold() -> None:
-    async def run() -> None:
-        link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
-        counters = RedisCounters(link, is_closed_on_failure=False)
-        one = charge(2)
-        answers = [await counters.take([one]) for _ in range(4)]
-        assert [isinstance(answer, Taken) for answer in answers] == [True, True, False, False]
-        await link.aclose()
-
-    asyncio.run(run())
-
-
-def test_while_redis_is_down_nothing_passes_where_the_operator_wants_that_and_no_limit_is_blamed() -> None:
-    async def run() -> None:
-        link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+async def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:
+    port = free_port()
+    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", fail, timeout_seconds=5, line_seconds=30)) as link:
         counters = RedisCounters(link, is_closed_on_failure=True)
-        one = charge(2)
-        for _ in range(4):  # which also shows that none was counted
-            with pytest.raises(Refused) as refusal:
-                await counters.take([one])
-            result = refusal.value.result
-            assert (result.outcome, result.why, result.retry_after_seconds) == (Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", 1)
-        await link.aclose()
+        for _ in range(2):
+            with redis_server(tmp_path, port):
+                assert isinstance(await counters.take([charge(5)]), Taken)
 
-    asyncio.run(run())
+
+async def test_while_redis_is_down_the_limits_of_the_process_hold() -> None:
+    link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+    counters = RedisCounters(link, is_closed_on_failure=False)
+    one = charge(2)
+    answers = [await counters.take([one]) for _ in range(4)]
+    assert [isinstance(answer, Taken) for answer in answers] == [True, True, False, False]
+    await link.aclose()
+
+
+async def test_while_redis_is_down_nothing_passes_where_the_operator_wants_that_and_no_limit_is_blamed() -> None:
+    link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
+    counters = RedisCounters(link, is_closed_on_failure=True)
+    one = charge(2)
+    for _ in range(4):  # which also shows that none was counted
+        with pytest.raises(Refused) as refusal:
+            await counters.take([one])
+        result = refusal.value.result
+        assert (result.outcome, result.why, result.retry_after_seconds) == (Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", 1)
+    await link.aclose()

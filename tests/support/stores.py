@@ -9,14 +9,13 @@ from typing import Any
 
 from mitto_phone_hook.delivery.idempotency import Ledger, Store
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.policy.limits import Charge, Counters, Window
+from mitto_phone_hook.policy.limits import Charge, Window
 from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisLink
 from support.processes import Process
 
 ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
 KEYS = (f"key-{number}-{time.time_ns()}" for number in itertools.count())
 MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[Store]]
-MakeCounters = Callable[[], contextlib.AbstractAsyncContextManager[Counters]]
 
 
 def fail() -> None:
