@@ -1,7 +1,49 @@
-"""What holds for all tests."""
+"""What holds for all tests, and the stores that several rooms ask for."""
 
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
 from hypothesis import settings
+
+from mitto_phone_hook.delivery.idempotency import Store
+from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from mitto_phone_hook.storage.redis_idempotency import RedisStore
+from support.processes import Process, redis_server
+from support.stores import MakeStore, with_patience
 
 # How long an example takes says something about the machine, and nothing about what is tested.
 settings.register_profile("any time", settings(), deadline=None)
 settings.load_profile("any time")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run coroutine tests on asyncio, which is what serves."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as process:
+        yield process
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make_store(request: pytest.FixtureRequest) -> MakeStore:
+    """Give what makes a store of either kind; for as long as a message is remembered, in seconds."""
+    if request.param == "memory":
+        return _in_memory
+    redis = request.getfixturevalue("redis")
+
+    @contextlib.asynccontextmanager
+    async def shared(window_seconds: float) -> AsyncIterator[Store]:
+        async with with_patience(redis) as link:
+            yield RedisStore(link, window_seconds)
+
+    return shared
+
+
+@contextlib.asynccontextmanager
+async def _in_memory(window_seconds: float) -> AsyncIterator[Store]:
+    yield MemoryStore(window_seconds)

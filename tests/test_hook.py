@@ -28,7 +28,7 @@ from mitto_phone_hook.storage.redis_counters import RedisCounters
 from mitto_phone_hook.storage.redis_idempotency import RedisStore
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
 from support.messages import mitto_over, parse
-from support.processes import Process, redis_server
+from support.processes import redis_server
 from support.stage import AUTHORIZED, CODE, ENVIRONMENT, SECRET, PassingLoop, Stage, body, pieces
 
 STATUSES = {row.status for row in RESPONSES.values()}
@@ -64,8 +64,8 @@ def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
 
 
 @pytest.mark.parametrize(("in_redis", "why"), [("ledger", "store_busy"), ("limits", "store_busy")])
-def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
-    async def scenario(redis: Process) -> None:
+async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
+    with redis_server(tmp_path) as redis:
         url = f"redis://127.0.0.1:{redis.port}"
         async with contextlib.aclosing(RedisLink(url, lambda: None, timeout_seconds=30, line_seconds=30)) as link:
             stage = Stage(DEADLINE_SECONDS="1", CONNECT_TIMEOUT_SECONDS="0.3")
@@ -82,9 +82,6 @@ def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_
             await asyncio.gather(*asked)
             assert (reply.status, stage.requests, stage.lines[0]["why"]) == (503, [], why)
 
-    with redis_server(tmp_path) as redis:
-        asyncio.run(scenario(redis))
-
 
 def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id() -> None:
     stage = Stage(MITTO_TEST="true", CONNECT_TIMEOUT_SECONDS="0.7")
@@ -95,33 +92,27 @@ def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id()
     assert request.extensions["timeout"]["connect"] == 0.7
 
 
-def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
-    async def scenario() -> None:
-        store = MemoryStore(600)
-        settings = load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"})
-        hook = Hook(
-            settings,
-            lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})), settings),
-            lambda: Stores(store, MemoryCounters()),
-            lambda _: None,
-        )
-        assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
-        message = parse(body(), b"", None)
-        found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
-        assert [entry and entry.message_id for entry in found] == ["m1", None, None]
-
-    asyncio.run(scenario())
+async def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
+    store = MemoryStore(600)
+    settings = load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"})
+    hook = Hook(
+        settings,
+        lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})), settings),
+        lambda: Stores(store, MemoryCounters()),
+        lambda _: None,
+    )
+    assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+    message = parse(body(), b"", None)
+    found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
+    assert [entry and entry.message_id for entry in found] == ["m1", None, None]
 
 
-def test_nobody_waits_for_the_line_of_the_log() -> None:
-    async def scenario() -> None:
-        stage = Stage()
-        assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
-        assert stage.lines == []
-        await asyncio.sleep(0)
-        assert [line["event"] for line in stage.lines] == ["accepted"]
-
-    asyncio.run(scenario())
+async def test_nobody_waits_for_the_line_of_the_log() -> None:
+    stage = Stage()
+    assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+    assert stage.lines == []
+    await asyncio.sleep(0)
+    assert [line["event"] for line in stage.lines] == ["accepted"]
 
 
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40).map(str.encode)
@@ -218,13 +209,14 @@ def test_a_bug_is_told_as_one_and_its_place_is_logged_without_its_words() -> Non
     assert CODE not in as_line(line)
 
 
-def test_a_caller_that_hangs_up_in_its_body_sends_nothing() -> None:
+async def test_a_caller_that_hangs_up_in_its_body_sends_nothing() -> None:
     async def hang_up() -> AsyncIterator[bytes]:
         yield b'{"recipient"'
         raise ConnectionError
 
     stage = Stage()
-    reply = asyncio.run(stage.hook.answer(Call("POST", "/", AUTHORIZED, hang_up())))
+    reply = await stage.hook.answer(Call("POST", "/", AUTHORIZED, hang_up()))
+    await asyncio.sleep(0)  # the log line follows the response
     assert reply.status == 400
     assert stage.lines[0]["why"] == "incomplete_body"
     assert not stage.requests

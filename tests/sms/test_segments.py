@@ -275,20 +275,17 @@ def test_gsm7_is_never_declared_for_a_text_that_the_alphabet_lacks(script: str) 
         assert (encoded.encoding is Encoding.GSM7) == is_carried(encoded.text), ascii(text)
 
 
-def test_mitto_rejects_none_of_5000_texts_in_20_scripts() -> None:
-    async def run() -> None:
-        async with FakeMitto(api_key="key-of-the-tests") as fake:
-            transport = OneOriginTransport(httpx.URL(fake.url))
-            mitto = Mitto(transport, Mounted("key-of-the-tests"), base_url=fake.url, connect_timeout_seconds=5, is_test=False)
-            texts = [text for script in SCRIPTS for text in texts_in(script)]
-            for text in texts:
-                sms = Sms(Recipient("+12025550110"), "Mitto SMS", encode(text), 5)
-                answer = await mitto.send(sms, reference="r", until=asyncio.get_running_loop().time() + 5)
-                assert answer.outcome is Outcome.ACCEPTED, (answer.why, ascii(text))
-            assert len(fake.inbox) == len(texts) == 5000
-            await transport.aclose()
-
-    asyncio.run(run())
+async def test_mitto_rejects_none_of_5000_texts_in_20_scripts() -> None:
+    async with FakeMitto(api_key="key-of-the-tests") as fake:
+        transport = OneOriginTransport(httpx.URL(fake.url))
+        mitto = Mitto(transport, Mounted("key-of-the-tests"), base_url=fake.url, connect_timeout_seconds=5, is_test=False)
+        texts = [text for script in SCRIPTS for text in texts_in(script)]
+        for text in texts:
+            sms = Sms(Recipient("+12025550110"), "Mitto SMS", encode(text), 5)
+            answer = await mitto.send(sms, reference="r", until=asyncio.get_running_loop().time() + 5)
+            assert answer.outcome is Outcome.ACCEPTED, (answer.why, ascii(text))
+        assert len(fake.inbox) == len(texts) == 5000
+        await transport.aclose()
 
 
 def test_smart_encoding_never_costs_a_segment_more() -> None:

@@ -128,20 +128,17 @@ def test_no_output_is_no_trouble(tmp_path: Path, *, is_there: bool) -> None:
     LineOutput(stream if is_there else None, about).write(LINE)
 
 
-def test_what_waits_is_written_without_further_lines() -> None:
-    async def scenario() -> None:
-        with pipe() as end:
-            output = LineOutput(end.writer, about)
-            for number in range(60):
-                output.write(f"{number:04d}{LINE}")
-            read = ""
-            async with asyncio.timeout(10):
-                while read.count("\n") < 60:
-                    read += end.read()
-                    await asyncio.sleep(0.01)
-            assert read == "".join(f"{number:04d}{LINE}" for number in range(60))
-
-    asyncio.run(scenario())
+async def test_what_waits_is_written_without_further_lines() -> None:
+    with pipe() as end:
+        output = LineOutput(end.writer, about)
+        for number in range(60):
+            output.write(f"{number:04d}{LINE}")
+        read = ""
+        async with asyncio.timeout(10):
+            while read.count("\n") < 60:
+                read += end.read()
+                await asyncio.sleep(0.01)
+        assert read == "".join(f"{number:04d}{LINE}" for number in range(60))
 
 
 @pytest.fixture

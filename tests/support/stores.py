@@ -1,0 +1,95 @@
+"""Stores of either kind, and what is asked of them; Redis is a real one."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from mitto_phone_hook.delivery.idempotency import Ledger, Store
+from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.policy.limits import Charge, Window
+from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisLink
+from support.processes import Process
+
+ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
+KEYS = (f"key-{number}-{time.time_ns()}" for number in itertools.count())
+MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[Store]]
+
+
+def fail() -> None:
+    """Take no complaint of a store."""
+    raise AssertionError("the store complained")
+
+
+class Complaints(list[float]):
+    """When a store complained."""
+
+    def __call__(self) -> None:
+        self.append(time.monotonic())
+
+
+def with_patience(redis: Process) -> contextlib.aclosing[RedisLink]:
+    """Give a link that outlasts every stall of the machine, and complains of none."""
+    return contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", fail, timeout_seconds=5, line_seconds=30))
+
+
+@contextlib.asynccontextmanager
+async def without_patience(redis: Process, complain: Callable[[], None] = fail) -> AsyncIterator[RedisLink]:
+    """Give a link on which nobody waits for a turn that does not come at once."""
+    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", complain, timeout_seconds=5, line_seconds=0)) as link:
+        yield link
+
+
+async def crowd(link: RedisLink) -> list[asyncio.Task[Any]]:
+    """Take all of the connections to a Redis that stands still, until it goes on."""
+    asked = [asyncio.create_task(link.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+    await asyncio.sleep(0)
+    return asked
+
+
+class LossyWay:
+    """A way to Redis on which an answer can be lost together with its connection."""
+
+    def __init__(self, port: int) -> None:
+        self.loses_the_next_answer = False
+        self._port = port
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_connection("127.0.0.1", self._port)
+        asking = asyncio.create_task(self._copy(reader, questions))
+        while answer := await answers.read(65536):
+            if self.loses_the_next_answer:
+                self.loses_the_next_answer = False
+                break
+            writer.write(answer)
+        writer.close()
+        await asking
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            target.write(data)
+        target.close()
+
+
+def charge(limit: int, seconds: int = 600, amount: int = 1, key: str | None = None, step_ms: int = 0) -> Charge:
+    """Ask for a place in a window that nobody has used yet."""
+    return Charge("rule", key or next(KEYS), Window(limit, seconds), amount, step_ms)
+
+
+async def once(ledger: Ledger, key: str, owner: str, send: Callable[[], Awaitable[Result]], seconds: float = 4) -> Result:
+    """Send at most once, by a deadline that far from now."""
+    return (await ledger.once(key, owner, asyncio.get_running_loop().time() + seconds, send)).result
+
+
+def sends(result: Result | Exception, times: list[int]) -> Callable[[], Awaitable[Result]]:
+    """Make a sender that ends so, and counts its calls."""
+
+    async def send() -> Result:
+        times.append(1)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return send
