@@ -25,8 +25,8 @@ import httpx
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.request import Call
-from mitto_phone_hook.storage.memory_counters import MemoryCounters
-from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
+from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from support.messages import mitto_over
 from support.numbers import fictional_numbers
 
@@ -115,7 +115,7 @@ class Replay:
         return Hook(
             loaded,
             lambda: mitto_over(httpx.MockTransport(self._mitto), loaded),
-            lambda: Stores(MemoryStore(600, self._clock), MemoryCounters(self._clock)),
+            lambda: Stores(MemoryIdempotencyStore(600, self._clock), MemoryCounterStore(self._clock)),
             self._log,
             wall_clock=lambda: self._began + self._now,
         )

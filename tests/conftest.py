@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import settings
 
-from mitto_phone_hook.delivery.idempotency import Store
-from mitto_phone_hook.storage.memory_idempotency import MemoryStore
-from mitto_phone_hook.storage.redis_idempotency import RedisStore
+from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
+from mitto_phone_hook.storage.protocols import IdempotencyStore
+from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process, redis_server
 from support.stores import MakeStore, with_patience
 
@@ -37,13 +37,13 @@ def make_store(request: pytest.FixtureRequest) -> MakeStore:
     redis = request.getfixturevalue("redis")
 
     @contextlib.asynccontextmanager
-    async def shared(window_seconds: float) -> AsyncIterator[Store]:
+    async def shared(window_seconds: float) -> AsyncIterator[IdempotencyStore]:
         async with with_patience(redis) as link:
-            yield RedisStore(link, window_seconds)
+            yield RedisIdempotencyStore(link, window_seconds)
 
     return shared
 
 
 @contextlib.asynccontextmanager
-async def _in_memory(window_seconds: float) -> AsyncIterator[Store]:
-    yield MemoryStore(window_seconds)
+async def _in_memory(window_seconds: float) -> AsyncIterator[IdempotencyStore]:
+    yield MemoryIdempotencyStore(window_seconds)

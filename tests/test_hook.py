@@ -17,15 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.config.settings import load
-from mitto_phone_hook.delivery.idempotency import Entry, key_of
+from mitto_phone_hook.delivery.idempotency import key_of
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.platforms._native_response import RESPONSES
 from mitto_phone_hook.request import Call
-from mitto_phone_hook.storage.memory_counters import MemoryCounters
-from mitto_phone_hook.storage.memory_idempotency import MemoryStore
-from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisLink
-from mitto_phone_hook.storage.redis_counters import RedisCounters
-from mitto_phone_hook.storage.redis_idempotency import RedisStore
+from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
+from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
+from mitto_phone_hook.storage.protocols import Entry
+from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisClient
+from mitto_phone_hook.storage.redis_counters import RedisCounterStore
+from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
 from support.messages import mitto_over, parse
 from support.processes import redis_server
@@ -51,7 +52,7 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
 
 
 def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
-    class SlowStore(MemoryStore):
+    class SlowStore(MemoryIdempotencyStore):
         async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
             loop.passed_seconds += 3.6
             return await super().claim(key, entry, latest)
@@ -67,14 +68,14 @@ def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
 async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
     with redis_server(tmp_path) as redis:
         url = f"redis://127.0.0.1:{redis.port}"
-        async with contextlib.aclosing(RedisLink(url, lambda: None, timeout_seconds=30, line_seconds=30)) as link:
+        async with contextlib.aclosing(RedisClient(url, lambda: None, timeout_seconds=30, queue_seconds=30)) as client:
             stage = Stage(DEADLINE_SECONDS="1", CONNECT_TIMEOUT_SECONDS="0.3")
             if in_redis == "ledger":
-                stage.stores = stage.stores._replace(store=RedisStore(link, 600))
+                stage.stores = stage.stores._replace(store=RedisIdempotencyStore(client, 600))
             else:
-                stage.stores = stage.stores._replace(counters=RedisCounters(link, is_closed_on_failure=False))
+                stage.stores = stage.stores._replace(counters=RedisCounterStore(client, is_closed_on_failure=False))
             redis.popen.send_signal(signal.SIGSTOP)
-            asked = [asyncio.create_task(link.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+            asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
             await asyncio.sleep(0)
             async with asyncio.timeout(10):
                 reply = await stage.acall(body())
@@ -93,12 +94,12 @@ def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id()
 
 
 async def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
-    store = MemoryStore(600)
+    store = MemoryIdempotencyStore(600)
     settings = load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"})
     hook = Hook(
         settings,
         lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})), settings),
-        lambda: Stores(store, MemoryCounters()),
+        lambda: Stores(store, MemoryCounterStore()),
         lambda _: None,
     )
     assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
@@ -281,7 +282,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
     hook = Hook(
         settings,
         lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(500)), settings),
-        lambda: Stores(MemoryStore(600), MemoryCounters()),
+        lambda: Stores(MemoryIdempotencyStore(600), MemoryCounterStore()),
         lambda _: None,
     )
 

@@ -17,20 +17,20 @@ from starlette.responses import Response
 from mitto_phone_hook.config.rules import CLOSED, MEMORY
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.config.unknown_variables import unknown
-from mitto_phone_hook.domain.deadline import line_seconds
+from mitto_phone_hook.domain.deadline import queue_seconds
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.request import Call
-from mitto_phone_hook.storage.memory_counters import MemoryCounters
-from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
+from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.telemetry.library_logs import take_over_library_logs
 from mitto_phone_hook.telemetry.log_lines import emitter, standard_output
 
 
 def _settings_or_exit() -> Settings:
     try:
-        return load(os.environ, elsewhere=_in_a_thread, complain=_complain_about_secret)
+        return load(os.environ, in_background=_in_a_thread, on_unavailable=_complain_about_secret)
     except SettingsError as error:
         _refuse_to_start(*error.problems, *(f"{name} is no setting: {step}" for name, step in unknown(os.environ).items()))
 
@@ -123,13 +123,13 @@ def _mitto() -> Mitto:
 
 def _stores() -> Stores:
     if _SETTINGS.store_url == MEMORY:
-        return Stores(MemoryStore(_SETTINGS.duplicate_window_seconds), MemoryCounters())
+        return Stores(MemoryIdempotencyStore(_SETTINGS.duplicate_window_seconds), MemoryCounterStore())
     # The package is only there when it is asked for.
-    from mitto_phone_hook.storage.redis_client import RedisLink  # noqa: PLC0415 - as said
-    from mitto_phone_hook.storage.redis_counters import RedisCounters  # noqa: PLC0415 - as said
-    from mitto_phone_hook.storage.redis_idempotency import RedisStore  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage.redis_client import RedisClient  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage.redis_counters import RedisCounterStore  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore  # noqa: PLC0415 - as said
 
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
-    link = RedisLink(_SETTINGS.store_url, lambda: _EMIT(complaint), line_seconds=line_seconds(_SETTINGS.deadline_seconds))
-    counters = RedisCounters(link, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
-    return Stores(RedisStore(link, _SETTINGS.duplicate_window_seconds), counters)
+    client = RedisClient(_SETTINGS.store_url, lambda: _EMIT(complaint), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
+    counters = RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
+    return Stores(RedisIdempotencyStore(client, _SETTINGS.duplicate_window_seconds), counters)

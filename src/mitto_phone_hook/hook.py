@@ -10,18 +10,19 @@ from typing import NamedTuple
 from mitto_phone_hook.config.rules import OBSERVE
 from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.delivery.attempts import send
-from mitto_phone_hook.delivery.idempotency import Ledger, Store, key_of
-from mitto_phone_hook.domain.deadline import Closing, reserve_seconds
-from mitto_phone_hook.domain.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
+from mitto_phone_hook.delivery.finalizer import Finalizer
+from mitto_phone_hook.delivery.idempotency import IdempotencyGuard, key_of
+from mitto_phone_hook.domain.deadline import reserve_seconds
+from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
 from mitto_phone_hook.platforms._native_response import HEALTHY
-from mitto_phone_hook.policy.enforcement import Bill, Policy
-from mitto_phone_hook.policy.limits import Counters
+from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
 from mitto_phone_hook.routes import Route, check_method, find_route, routes_for
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
+from mitto_phone_hook.storage.protocols import CounterStore, IdempotencyStore
 from mitto_phone_hook.telemetry.call_record import CallRecord
 from mitto_phone_hook.telemetry.log_lines import Emit
 
@@ -31,8 +32,8 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 class Stores(NamedTuple):
     """Where duplicates and limits are kept."""
 
-    store: Store
-    counters: Counters
+    store: IdempotencyStore
+    counters: CounterStore
 
 
 class Hook:
@@ -64,7 +65,7 @@ class Hook:
         self._wall_clock = wall_clock
         self._defaults = Defaults(settings.default_region)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
-        self._closing = Closing(settings.deadline_seconds)
+        self._finalizer = Finalizer(settings.deadline_seconds)
 
     async def answer(self, call: Call) -> Response:
         """Answer one HTTP request, whatever it is; raises nothing. One log line follows, except for a health check."""
@@ -103,17 +104,17 @@ class Hook:
         reserve = reserve_seconds(deadline_seconds)
         _refuse_if_late(until, reserve)
         secret = settings.hook_secrets.current(asyncio.get_running_loop().time()).first
-        bill = self._policy.bill(message, secret, record.would_refuse, until - reserve)
-        send_once = partial(self._send_once, sms, bill, record, until, reserve)
-        turn = await self._ledger.once(key_of(message, secret), record.request_id, until, send_once)
+        reservation = self._policy.reserve(message, secret, record.would_refuse, until - reserve)
+        send_once = partial(self._send_once, sms, reservation, record, until, reserve)
+        turn = await self._idempotency.once(key_of(message, secret), record.request_id, until, send_once)
         record.claim_seconds, record.wait_seconds, record.settle_seconds = turn.claim_seconds, turn.wait_seconds, turn.settle_seconds
         return turn.result
 
-    async def _send_once(self, sms: Sms, bill: Bill, record: CallRecord, until: float, reserve: float) -> Result:
+    async def _send_once(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, reserve: float) -> Result:
         """Count the message, hand it to Mitto, and keep the count only if the message may have left."""
         _refuse_if_late(until, reserve)
         counting = time.perf_counter()
-        await bill.count(sms.encoded.segments)
+        await reservation.count(sms.encoded.segments)
         record.count_seconds = time.perf_counter() - counting
         sent = await send(
             self._mitto,
@@ -122,12 +123,12 @@ class Hook:
             until=until,
             max_attempts=self._settings.max_attempts,
             max_segments=self._settings.max_segments,
-            count=bill.count,
+            count=reservation.count,
             reserve_seconds=reserve,
         )
         record.attempts, record.upstream_seconds = sent.attempts, sent.seconds
         record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
-        await self._closing.finish(bill.settle(may_have_left=sent.result.outcome in MAY_HAVE_LEFT), until)
+        await self._finalizer.finish(reservation.settle(possibly_sent=sent.result.outcome in POSSIBLY_SENT), until)
         return sent.result
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
@@ -148,8 +149,8 @@ class Hook:
         return self._platforms.get(name) or load_platform(name)
 
     @cached_property
-    def _ledger(self) -> Ledger:
-        return Ledger(self._stores.store, deadline_seconds=self._settings.deadline_seconds)
+    def _idempotency(self) -> IdempotencyGuard:
+        return IdempotencyGuard(self._stores.store, deadline_seconds=self._settings.deadline_seconds)
 
     @cached_property
     def _policy(self) -> Policy:

@@ -23,7 +23,7 @@ from mitto_phone_hook.cli.report import Line, Mark
 from mitto_phone_hook.config.rules import MEMORY
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, STATUSES, Answer, read_answer
+from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, STATUSES, MittoResult, read_result
 from mitto_phone_hook.storage.redis_client import TIMEOUT_SECONDS
 from support.processes import API_KEY, BEARER, FakeMittoProcess, Process, fake_mitto, redis_server
 from support.upstream import closed_port, deaf_port, make_certificate, serving_tls
@@ -426,9 +426,9 @@ def test_a_wrong_key_is_refused_for_real(mitto: FakeMittoProcess) -> None:
 
 
 def test_every_answer_that_mitto_can_give_has_words_and_a_next_step() -> None:
-    answers = [read_answer(200, json.dumps({"responseCode": code}).encode(), "") for code in (*RESPONSE_CODES, 99, 1000, -1)]
-    answers += [read_answer(status, b"", "") for status in (*STATUSES, 200, 302, 400, 404, 500)]
-    answers += [Answer(outcome, "a_word_of_tomorrow") for outcome in {answer.outcome for answer in answers} - {Outcome.ACCEPTED}]
+    answers = [read_result(200, json.dumps({"responseCode": code}).encode(), "") for code in (*RESPONSE_CODES, 99, 1000, -1)]
+    answers += [read_result(status, b"", "") for status in (*STATUSES, 200, 302, 400, 404, 500)]
+    answers += [MittoResult(outcome, "a_word_of_tomorrow") for outcome in {answer.outcome for answer in answers} - {Outcome.ACCEPTED}]
     for answer in answers:
         for is_fictional in (True, False):
             lines = key.verdict(answer, is_fictional=is_fictional)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.cli.command import main, run
 from mitto_phone_hook.cli.report import ASCII, SIGNS, Line, Mark, milliseconds, summary, written
-from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.rules import hook_secrets
 from support.processes import API_KEY, BEARER, ROOT, function_environment
 
@@ -72,7 +72,7 @@ def test_a_terminal_gets_colours_and_what_is_being_looked_at() -> None:
     assert max(map(len, lines)) <= 80
 
 
-class Terminal(io.StringIO):
+class TerminalStream(io.StringIO):
     encoding = "utf-8"
 
     def isatty(self) -> bool:
@@ -80,14 +80,14 @@ class Terminal(io.StringIO):
 
 
 def test_what_was_pending_is_replaced_by_its_finding() -> None:
-    terminal = Terminal()
-    screen = Screen(terminal, {"TERM": "xterm"})
-    screen.heading("Mitto")
-    screen.pending("API key")
-    assert terminal.getvalue().endswith(f"{ESCAPE}[2m  · API key ...{ESCAPE}[0m")
-    screen.show(Line(Mark.RIGHT, "API key", "accepted"))
-    screen.heading("Store")
-    assert f"...{ESCAPE}[0m\r{ESCAPE}[K  {ESCAPE}[32m✓{ESCAPE}[0m API key          accepted\n\n{ESCAPE}[1mStore" in terminal.getvalue()
+    stream = TerminalStream()
+    terminal = Terminal(stream, {"TERM": "xterm"})
+    terminal.heading("Mitto")
+    terminal.pending("API key")
+    assert stream.getvalue().endswith(f"{ESCAPE}[2m  · API key ...{ESCAPE}[0m")
+    terminal.show(Line(Mark.RIGHT, "API key", "accepted"))
+    terminal.heading("Store")
+    assert f"...{ESCAPE}[0m\r{ESCAPE}[K  {ESCAPE}[32m✓{ESCAPE}[0m API key          accepted\n\n{ESCAPE}[1mStore" in stream.getvalue()
 
 
 def test_the_command_writes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

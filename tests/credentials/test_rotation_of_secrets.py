@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mitto_phone_hook.config.settings import Settings, load
-from mitto_phone_hook.credentials.rotation import PATIENCE_SECONDS, REREAD_SECONDS, SOONEST_SECONDS, Mounted
+from mitto_phone_hook.credentials.rotation import PATIENCE_SECONDS, REREAD_SECONDS, SOONEST_SECONDS, RotatingSecret
 
 BEARER = "bearer-secret-of-the-tests-only"
 REQUIRED = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": BEARER}
@@ -57,7 +57,7 @@ def test_a_rotation_that_went_wrong_leaves_the_last_good_value_until_it_is_mende
 
 def test_a_mounted_secret_that_is_wrong_is_complained_about_once_in_five_minutes() -> None:
     contents, told = {"/run/key": "first"}, list[str]()
-    key = load({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents), complain=told.append).mitto_api_key
+    key = load({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents), on_unavailable=told.append).mitto_api_key
     contents["/run/key"] = "two\nlines"
     key.reread(0)
     key.reread(299)
@@ -104,7 +104,7 @@ def test_a_reading_that_hung_does_not_bring_an_old_secret_back() -> None:
             assert gate.wait(10)
         return value
 
-    key = Mounted("none", read)
+    key = RotatingSecret("none", read)
     hanging = threading.Thread(target=key.reread, args=(0,))
     hanging.start()
     assert has_begun.wait(10)
@@ -124,7 +124,7 @@ def test_a_secret_from_a_variable_never_changes() -> None:
 
 def test_a_mounted_secret_is_read_again_elsewhere_and_no_message_waits_for_it() -> None:
     work: list[Callable[[], object]] = []
-    key = Mounted("first", lambda: "second", work.append)
+    key = RotatingSecret("first", lambda: "second", work.append)
     assert [key.current(now) for now in (0, REREAD_SECONDS, REREAD_SECONDS + 1)] == ["first"] * 3
     [reading] = work
     reading()
@@ -139,7 +139,7 @@ async def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_i
         readings.append("new")
         return "new"
 
-    mounted, until = Mounted("old", read), asyncio.get_running_loop().time() + 10
+    mounted, until = RotatingSecret("old", read), asyncio.get_running_loop().time() + 10
     refused = [asyncio.create_task(mounted.look_for_refused(0, until)) for _ in range(3)]
     await asyncio.sleep(0)
     assert mounted.current(0) == "old"
@@ -152,7 +152,7 @@ async def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_i
 
 async def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> None:
     may_read = threading.Event()
-    mounted, now = Mounted("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
+    mounted, now = RotatingSecret("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
     patient = asyncio.create_task(mounted.look_for_refused(0, now + 10))
     await asyncio.sleep(0)
     assert await mounted.look_for_refused(0, now)
@@ -163,7 +163,7 @@ async def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> 
 
 async def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
     may_read = threading.Event()
-    mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
+    mounted = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
     try:
         async with asyncio.timeout(8):
             assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 60)
@@ -174,7 +174,7 @@ async def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
 
 async def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
     may_read = threading.Event()
-    mounted = Mounted("old", lambda: "new" if may_read.wait(10) else "")
+    mounted = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
     try:
         until = asyncio.get_running_loop().time() + 0.01
         assert await mounted.look_for_refused(0, until)

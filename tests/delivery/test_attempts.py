@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mitto_phone_hook.credentials.rotation import Mounted
+from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.delivery.attempts import PAUSE_SECONDS, Sent, send
 from mitto_phone_hook.domain.deadline import RESERVE_SECONDS
 from mitto_phone_hook.domain.message import Recipient
@@ -41,8 +41,8 @@ def refusing(code: int, status: str = "200 OK") -> bytes:
     return answer(b'{"responseCode":%d}' % code, status)
 
 
-def client(transport: httpx.AsyncBaseTransport, base_url: str, key: Mounted[str] | None = None) -> Mitto:
-    return Mitto(transport, key or Mounted("key"), base_url=base_url, connect_timeout_seconds=1, is_test=False)
+def client(transport: httpx.AsyncBaseTransport, base_url: str, key: RotatingSecret[str] | None = None) -> Mitto:
+    return Mitto(transport, key or RotatingSecret("key"), base_url=base_url, connect_timeout_seconds=1, is_test=False)
 
 
 async def send_through(mitto: Mitto, sms: Sms = SMS, *, seconds: float = 3, max_attempts: int = 3) -> Sent:
@@ -50,15 +50,15 @@ async def send_through(mitto: Mitto, sms: Sms = SMS, *, seconds: float = 3, max_
     return await send(mitto, sms, reference="call-1", until=until, max_attempts=max_attempts, max_segments=MAX_SEGMENTS, count=uncounted)
 
 
-def rotated(directory: Path) -> Mounted[str]:
+def rotated(directory: Path) -> RotatingSecret[str]:
     """Give the key "old", whose file holds "new" by now."""
     file = directory / "key"
     file.write_text("new")
-    return Mounted("old", file.read_text)
+    return RotatingSecret("old", file.read_text)
 
 
 def deliver(
-    script: Script, sms: Sms = SMS, *, seconds: float = 3, max_attempts: int = 3, key: Mounted[str] | None = None
+    script: Script, sms: Sms = SMS, *, seconds: float = 3, max_attempts: int = 3, key: RotatingSecret[str] | None = None
 ) -> tuple[Sent, Upstream]:
     async def scenario() -> tuple[Sent, Upstream]:
         async with Upstream(script) as upstream:
@@ -299,14 +299,18 @@ def test_refused_key_that_has_been_rotated_is_replaced(status: str, tmp_path: Pa
 
 def test_rotated_key_that_is_refused_too_is_the_end() -> None:
     next_keys = ["new-1", "new-2", "new-3"]
-    sent, upstream = deliver(answering(UNAUTHORIZED), max_attempts=9, key=Mounted("old", lambda: next_keys.pop(0)))
+    sent, upstream = deliver(answering(UNAUTHORIZED), max_attempts=9, key=RotatingSecret("old", lambda: next_keys.pop(0)))
     assert sent.result == Result(Outcome.UPSTREAM_AUTH, "http_401", segments=1)
     assert keys_of(upstream) == [b"old", b"new-1"]
 
 
 def test_refused_key_that_is_still_the_same_is_the_end(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("old")
-    for key in (Mounted("old"), Mounted("old", (tmp_path / "key").read_text), Mounted("old", (tmp_path / "gone").read_text)):
+    for key in (
+        RotatingSecret("old"),
+        RotatingSecret("old", (tmp_path / "key").read_text),
+        RotatingSecret("old", (tmp_path / "gone").read_text),
+    ):
         assert deliver(answering(UNAUTHORIZED, OK), key=key)[0].attempts == 1
 
 
@@ -332,7 +336,7 @@ def test_key_that_cannot_be_read_is_waited_for_only_while_another_attempt_has_ti
 
     async def scenario() -> Sent:
         refusing = httpx.MockTransport(lambda _: httpx.Response(401))
-        sent = await send_through(client(refusing, "http://mitto.invalid", Mounted("old", read)), seconds=30)
+        sent = await send_through(client(refusing, "http://mitto.invalid", RotatingSecret("old", read)), seconds=30)
         is_over.set()
         return sent
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mitto_phone_hook.credentials.rotation import Mounted
+from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.delivery.attempts import Sent, send
-from mitto_phone_hook.domain.deadline import Closing
+from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.connection import Connection, Exchange
-from mitto_phone_hook.mitto.response_codes import Answer, read_answer
+from mitto_phone_hook.mitto.response_codes import MittoResult, read_result
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
@@ -37,8 +37,8 @@ async def uncounted(_segments: int) -> None:
     """Let everything pass."""
 
 
-def client(transport: httpx.AsyncBaseTransport, base_url: str, key: Mounted[str] | None = None) -> Mitto:
-    return Mitto(transport, key or Mounted("old"), base_url=base_url, connect_timeout_seconds=5, is_test=False)
+def client(transport: httpx.AsyncBaseTransport, base_url: str, key: RotatingSecret[str] | None = None) -> Mitto:
+    return Mitto(transport, key or RotatingSecret("old"), base_url=base_url, connect_timeout_seconds=5, is_test=False)
 
 
 def in_seconds(seconds: float) -> float:
@@ -50,7 +50,7 @@ def test_refused_key_with_code_0_is_never_sent_again(status: str) -> None:
     async def scenario() -> None:
         async with Upstream(answering(answer(ACCEPTED, status), OK)) as upstream:
             transport = OneOriginTransport(upstream.url)
-            mitto = client(transport, upstream.base_url, Mounted("old", lambda: "new"))
+            mitto = client(transport, upstream.base_url, RotatingSecret("old", lambda: "new"))
             sent = await send(mitto, SMS, reference="r", until=in_seconds(3), max_attempts=3, max_segments=4, count=uncounted)
             await transport.aclose()
             assert (sent.answer.outcome, len(upstream.requests)) == (Outcome.OUTCOME_UNKNOWN, 1)
@@ -64,17 +64,17 @@ def test_rubbish_instead_of_a_tls_record_becomes_an_answer(certificate: Path) ->
         peer.write_past_tls(b"no TLS record at all, but long enough")
         await peer.until_client_leaves()
 
-    async def scenario() -> Answer:
+    async def scenario() -> MittoResult:
         async with Upstream(script, serving_tls(certificate)) as upstream:
             transport = OneOriginTransport(upstream.url, ssl.create_default_context(cafile=certificate))
             return await client(transport, upstream.base_url).send(SMS, reference="r", until=in_seconds(3))
 
-    assert run(scenario()) == Answer(Outcome.OUTCOME_UNKNOWN, "connection_lost")
+    assert run(scenario()) == MittoResult(Outcome.OUTCOME_UNKNOWN, "connection_lost")
 
 
 @pytest.mark.parametrize("header", ["\x1c5", "5\x1f"])
 def test_retry_after_with_a_separator_is_ignored(header: str) -> None:
-    assert read_answer(429, b"", header) == Answer(Outcome.UPSTREAM_UNAVAILABLE, "http_429")
+    assert read_result(429, b"", header) == MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "http_429")
 
 
 def test_bytes_behind_an_answer_are_nobody_elses_answer() -> None:
@@ -96,7 +96,7 @@ def test_tls_handshake_that_the_deadline_cuts_closes_its_connection(certificate:
             url = upstream.base_url.replace("http:", "https:")
             transport = OneOriginTransport(httpx.URL(url), ssl.create_default_context(cafile=certificate))
             found = await client(transport, url).send(SMS, reference="r", until=in_seconds(0.2))
-            assert found == Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+            assert found == MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
             await upstream.until(lambda: upstream.open == 0)
             assert open_sockets() == listening
 
@@ -178,7 +178,7 @@ def test_attempt_after_its_deadline_is_not_begun_and_not_sent() -> None:
             mitto = client(transport, upstream.base_url)
             assert (await mitto.send(SMS, reference="r", until=in_seconds(3))).outcome is Outcome.ACCEPTED
             for _ in range(2):  # with an idle connection, and without
-                assert await mitto.send(SMS, reference="r", until=in_seconds(-0.1)) == Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+                assert await mitto.send(SMS, reference="r", until=in_seconds(-0.1)) == MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
             assert len(upstream.requests) == 1
             await transport.aclose()
 
@@ -219,7 +219,7 @@ def test_message_is_certainly_not_sent_where_no_time_is_left_for_its_first_attem
     async def scenario() -> None:
         async with Upstream(answering(answer())) as upstream:
             sent = await try_to_send(upstream, seconds=9.9, reserve_seconds=10)
-            assert (sent.answer, sent.attempts) == (Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline"), 0)
+            assert (sent.answer, sent.attempts) == (MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline"), 0)
             assert upstream.requests == []
 
     run(scenario())
@@ -313,7 +313,10 @@ def test_balancer_that_takes_connections_and_hangs_up_is_told_as_what_was_seen_o
             mitto = client(transport, upstream.base_url)
             for _ in range(20):
                 found = await mitto.send(SMS, reference="r", until=in_seconds(3))
-                assert found in (Answer(Outcome.UPSTREAM_UNAVAILABLE, "cannot_connect"), Answer(Outcome.OUTCOME_UNKNOWN, "connection_lost"))
+                assert found in (
+                    MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "cannot_connect"),
+                    MittoResult(Outcome.OUTCOME_UNKNOWN, "connection_lost"),
+                )
             await transport.aclose()
             await upstream.until(lambda: upstream.open == 0)
 
@@ -345,7 +348,7 @@ def test_a_store_that_takes_as_long_as_it_may_holds_no_answer_beyond_the_deadlin
             await heard.wait()
 
         async with asyncio.timeout(10):
-            await Closing(deadline_seconds=8).finish(tell(), in_seconds(1))
+            await Finalizer(deadline_seconds=8).finish(tell(), in_seconds(1))
         assert not heard.is_set()
         heard.set()
 

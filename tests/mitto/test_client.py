@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mitto_phone_hook.credentials.rotation import REREAD_SECONDS, Mounted
+from mitto_phone_hook.credentials.rotation import REREAD_SECONDS, RotatingSecret
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.client import MAX_ANSWER_BYTES, TYPES, Mitto
-from mitto_phone_hook.mitto.response_codes import Answer
+from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoded, Encoding, as_ucs2, encode
@@ -46,7 +46,7 @@ from support.upstream import (
 KEY = "key-of-the-tests"
 TEXT = "Your code is 123456"
 SMS = Sms(Recipient("+12025550123"), "Mitto SMS", encode(TEXT), 5)
-PROMISE = Answer(Outcome.ACCEPTED, "accepted", message_id="0a1b-2c")
+PROMISE = MittoResult(Outcome.ACCEPTED, "accepted", message_id="0a1b-2c")
 
 UNKNOWN = Outcome.OUTCOME_UNKNOWN
 NOT_SENT = Outcome.UPSTREAM_UNAVAILABLE
@@ -66,11 +66,11 @@ def client(
     transport: httpx.AsyncBaseTransport,
     base_url: str = "http://mitto.invalid",
     *,
-    key: Mounted[str] | None = None,
+    key: RotatingSecret[str] | None = None,
     connect_timeout_seconds: float = 1,
     is_test: bool = False,
 ) -> Mitto:
-    key = key or Mounted(KEY)
+    key = key or RotatingSecret(KEY)
     return Mitto(transport, key, base_url=base_url, connect_timeout_seconds=connect_timeout_seconds, is_test=is_test)
 
 
@@ -83,11 +83,11 @@ async def connected(base_url: str, tls: ssl.SSLContext | None = None, connect_ti
         await transport.aclose()
 
 
-async def attempt(mitto: Mitto, sms: Sms = SMS, *, seconds: float = 3) -> Answer:
+async def attempt(mitto: Mitto, sms: Sms = SMS, *, seconds: float = 3) -> MittoResult:
     return await mitto.send(sms, reference="call-1", until=in_seconds(seconds))
 
 
-async def meet(script: Script, *, seconds: float = 3) -> tuple[Answer, Upstream]:
+async def meet(script: Script, *, seconds: float = 3) -> tuple[MittoResult, Upstream]:
     """Make one attempt at a server that follows ``script``; the deadline holds, and the connection is used up or kept, never lost."""
     async with Upstream(script) as upstream:
         async with connected(upstream.base_url) as mitto:
@@ -201,7 +201,7 @@ def noting(seen: list[httpx.Request]) -> httpx.MockTransport:
 def test_rotated_key_goes_out_once_it_was_reread(tmp_path: Path) -> None:
     file, seen = tmp_path / "key", list[httpx.Request]()
     file.write_text("first")
-    mitto = client(noting(seen), key=Mounted("first", file.read_text))
+    mitto = client(noting(seen), key=RotatingSecret("first", file.read_text))
     assert key_sent(mitto, seen) == "first"
     file.write_text("second")
     assert key_sent(mitto, seen) == "first"
@@ -212,14 +212,14 @@ def test_rotated_key_goes_out_once_it_was_reread(tmp_path: Path) -> None:
 def test_rotated_key_goes_out_by_itself_after_a_while(tmp_path: Path) -> None:
     file, seen = tmp_path / "key", list[httpx.Request]()
     file.write_text("second")
-    key = Mounted("first", file.read_text)
+    key = RotatingSecret("first", file.read_text)
     assert key.current(monotonic() - REREAD_SECONDS - 1) == "first"
     assert key_sent(client(noting(seen), key=key), seen) == "second"
 
 
 def test_key_that_cannot_be_read_any_more_stays_in_force(tmp_path: Path) -> None:
     seen = list[httpx.Request]()
-    mitto = client(noting(seen), key=Mounted("first", (tmp_path / "gone").read_text))
+    mitto = client(noting(seen), key=RotatingSecret("first", (tmp_path / "gone").read_text))
     run(mitto.reread_key(monotonic()))
     assert key_sent(mitto, seen) == "first"
 
@@ -242,7 +242,7 @@ def test_key_whose_mount_hangs_takes_one_thread_however_many_ask() -> None:
 
     async def scenario() -> None:
         seen = list[httpx.Request]()
-        mitto = client(noting(seen), key=Mounted("first", read))
+        mitto = client(noting(seen), key=RotatingSecret("first", read))
         asking = [asyncio.create_task(mitto.reread_key(monotonic())) for _ in range(50)]
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -301,10 +301,10 @@ async def reset_in_body(peer: Peer) -> None:
     peer.reset()
 
 
-LOST = Answer(UNKNOWN, "connection_lost")
-DISTRUSTED = Answer(UNKNOWN, "http_200")
+LOST = MittoResult(UNKNOWN, "connection_lost")
+DISTRUSTED = MittoResult(UNKNOWN, "http_200")
 
-FAULTS: dict[str, tuple[Script, Answer]] = {
+FAULTS: dict[str, tuple[Script, MittoResult]] = {
     "reset_before_reading": (reset_before_reading, LOST),
     "close_before_reading": (close_before_reading, LOST),
     "reset_after_request": (reset_after_request, LOST),
@@ -316,7 +316,7 @@ FAULTS: dict[str, tuple[Script, Answer]] = {
     "http_0_9": (saying_and_closing(ACCEPTED + b"\r\n\r\n"), LOST),
     "http_2": (saying_and_closing(b"\0\0\6\4\0\0\0\0\0\0\3\0\0\0\x7f"), LOST),
     "status_of_two_digits": (saying_and_closing(answer(ACCEPTED, "20 OK")), LOST),
-    "status_below_100": (saying_and_closing(answer(ACCEPTED, "099 Early")), Answer(UNKNOWN, "mitto_code_0")),
+    "status_below_100": (saying_and_closing(answer(ACCEPTED, "099 Early")), MittoResult(UNKNOWN, "mitto_code_0")),
     "header_without_colon": (saying_and_closing(answer(ACCEPTED, "200 OK", "No colon")), LOST),
     "header_with_nul": (saying_and_closing(answer(ACCEPTED, "200 OK", "X-Nul: \0")), LOST),
     "huge_header": (saying_and_closing(answer(ACCEPTED, "200 OK", "X-Huge: " + "x" * 300_000)), LOST),
@@ -325,7 +325,10 @@ FAULTS: dict[str, tuple[Script, Answer]] = {
     "negative_length": (saying_and_closing(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + ACCEPTED), LOST),
     "compressed_transfer": (saying_and_closing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + ACCEPTED), DISTRUSTED),
     "only_early_hints": (saying_and_closing(b"HTTP/1.1 103 Early Hints\r\n\r\n"), LOST),
-    "switching_protocols": (saying_and_closing(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" + ACCEPTED), Answer(UNKNOWN, "http_101")),
+    "switching_protocols": (
+        saying_and_closing(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" + ACCEPTED),
+        MittoResult(UNKNOWN, "http_101"),
+    ),
     "truncated": (saying_and_closing(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + ACCEPTED), DISTRUSTED),
     "reset_in_body": (reset_in_body, DISTRUSTED),
     "bad_chunk": (saying_and_closing(chunked() + b"ZZ\r\n" + ACCEPTED), DISTRUSTED),
@@ -334,22 +337,22 @@ FAULTS: dict[str, tuple[Script, Answer]] = {
     "gzip": (saying_and_closing(answer(gzip.compress(ACCEPTED), "200 OK", "Content-Encoding: gzip")), DISTRUSTED),
     "gzip_by_name_only": (saying_and_closing(answer(ACCEPTED, "200 OK", "Content-Encoding: gzip")), DISTRUSTED),
     "two_encodings": (saying_and_closing(answer(ACCEPTED, "200 OK", "Content-Encoding: identity", "Content-Encoding: br")), DISTRUSTED),
-    "no_content": (saying_and_closing(b"HTTP/1.1 204 No Content\r\n\r\n" + ACCEPTED), Answer(UNKNOWN, "http_204")),
-    "status_999": (saying_and_closing(answer(b"", "999 Odd")), Answer(UNKNOWN, "http_999")),
-    "gateway_error_truncated": (saying_and_closing(b"HTTP/1.1 502 Bad\r\nContent-Length: 9\r\n\r\n<"), Answer(UNKNOWN, "http_502")),
+    "no_content": (saying_and_closing(b"HTTP/1.1 204 No Content\r\n\r\n" + ACCEPTED), MittoResult(UNKNOWN, "http_204")),
+    "status_999": (saying_and_closing(answer(b"", "999 Odd")), MittoResult(UNKNOWN, "http_999")),
+    "gateway_error_truncated": (saying_and_closing(b"HTTP/1.1 502 Bad\r\nContent-Length: 9\r\n\r\n<"), MittoResult(UNKNOWN, "http_502")),
     "rejection_truncated": (
         saying_and_closing(b"HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\n<"),
-        Answer(Outcome.UPSTREAM_REJECTED, "http_400"),
+        MittoResult(Outcome.UPSTREAM_REJECTED, "http_400"),
     ),
     "throttled_and_reset": (
         saying_and_closing(b"HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nContent-Length: 9\r\n\r\n<"),
-        Answer(NOT_SENT, "http_429", retry_after_seconds=1),
+        MittoResult(NOT_SENT, "http_429", retry_after_seconds=1),
     ),
 }
 
 
 @pytest.mark.parametrize(("script", "expected"), FAULTS.values(), ids=FAULTS)
-def test_fault_on_the_wire_becomes_an_answer(script: Script, expected: Answer) -> None:
+def test_fault_on_the_wire_becomes_an_answer(script: Script, expected: MittoResult) -> None:
     found, upstream = run(meet(script))
     assert found == expected
     assert len(upstream.requests) <= 1
@@ -358,14 +361,14 @@ def test_fault_on_the_wire_becomes_an_answer(script: Script, expected: Answer) -
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 def test_redirect_is_not_followed(status: str) -> None:
     found, upstream = run(meet(answering(answer(b"", status, "Location: /sms.json"), answer())))
-    assert found == Answer(Outcome.UPSTREAM_REJECTED, f"http_{status[:3]}")
+    assert found == MittoResult(Outcome.UPSTREAM_REJECTED, f"http_{status[:3]}")
     assert len(upstream.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("more", "expected"), [(0, PROMISE), (1, DISTRUSTED)], ids=["longest_answer_is_read", "longer_answer_is_not_trusted"]
 )
-def test_answer_has_a_longest_length(more: int, expected: Answer) -> None:
+def test_answer_has_a_longest_length(more: int, expected: MittoResult) -> None:
     padded = ACCEPTED + b" " * (MAX_ANSWER_BYTES - len(ACCEPTED) + more)
     assert run(meet(answering(answer(padded))))[0] == expected
 
@@ -409,24 +412,24 @@ def body_drips_after(status: str, *headers: str) -> Script:
     return dripping("\r\n".join([f"HTTP/1.1 {status}", "Content-Length: 99999", *headers, "", ""]).encode(), b"{")
 
 
-SLOW: dict[str, tuple[Script, Answer]] = {
-    "hangs_without_reading": (mute, Answer(UNKNOWN, "deadline")),
-    "hangs_after_request": (hanging, Answer(UNKNOWN, "deadline")),
-    "hangs_after_early_hints": (falling_silent_after(b"HTTP/1.1 103 Early\r\n\r\n"), Answer(UNKNOWN, "deadline")),
-    "drips_continues": (dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), Answer(UNKNOWN, "deadline")),
-    "drips_headers": (dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"), Answer(UNKNOWN, "deadline")),
+SLOW: dict[str, tuple[Script, MittoResult]] = {
+    "hangs_without_reading": (mute, MittoResult(UNKNOWN, "deadline")),
+    "hangs_after_request": (hanging, MittoResult(UNKNOWN, "deadline")),
+    "hangs_after_early_hints": (falling_silent_after(b"HTTP/1.1 103 Early\r\n\r\n"), MittoResult(UNKNOWN, "deadline")),
+    "drips_continues": (dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), MittoResult(UNKNOWN, "deadline")),
+    "drips_headers": (dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"), MittoResult(UNKNOWN, "deadline")),
     "drips_body": (body_drips_after("200 OK"), DISTRUSTED),
     "drips_chunks": (dripping(chunked(), b"1\r\n \r\n"), DISTRUSTED),
     "hangs_in_body": (falling_silent_after(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + ACCEPTED), DISTRUSTED),
-    "drips_body_of_500": (body_drips_after("500 Error"), Answer(UNKNOWN, "http_500")),
-    "drips_body_of_401": (body_drips_after("401 Unauthorized"), Answer(Outcome.UPSTREAM_AUTH, "http_401", is_key_refused=True)),
-    "drips_body_of_503": (body_drips_after("503 Busy", "Retry-After: 2"), Answer(NOT_SENT, "http_503", retry_after_seconds=2)),
-    "drips_body_of_400": (body_drips_after("400 Bad Request"), Answer(Outcome.UPSTREAM_REJECTED, "http_400")),
+    "drips_body_of_500": (body_drips_after("500 Error"), MittoResult(UNKNOWN, "http_500")),
+    "drips_body_of_401": (body_drips_after("401 Unauthorized"), MittoResult(Outcome.UPSTREAM_AUTH, "http_401", is_key_refused=True)),
+    "drips_body_of_503": (body_drips_after("503 Busy", "Retry-After: 2"), MittoResult(NOT_SENT, "http_503", retry_after_seconds=2)),
+    "drips_body_of_400": (body_drips_after("400 Bad Request"), MittoResult(Outcome.UPSTREAM_REJECTED, "http_400")),
 }
 
 
 @pytest.mark.parametrize(("script", "expected"), SLOW.values(), ids=SLOW)
-def test_deadline_cuts_the_attempt_and_tells_what_is_known(script: Script, expected: Answer) -> None:
+def test_deadline_cuts_the_attempt_and_tells_what_is_known(script: Script, expected: MittoResult) -> None:
     found, _ = run(meet(script, seconds=SHORT_SECONDS))
     assert found == expected
 
@@ -448,16 +451,16 @@ def test_caller_that_gives_up_is_not_held_and_closes_the_connection() -> None:
 
 
 def test_refused_connection_means_not_sent() -> None:
-    async def scenario() -> Answer:
+    async def scenario() -> MittoResult:
         async with connected(f"http://127.0.0.1:{closed_port()}") as mitto:
             return await attempt(mitto)
 
-    assert run(scenario()) == Answer(NOT_SENT, "cannot_connect")
+    assert run(scenario()) == MittoResult(NOT_SENT, "cannot_connect")
 
 
 @pytest.mark.parametrize(("connect_timeout_seconds", "why"), [(0.1, "connect_timeout"), (5, "deadline")])
 def test_connecting_for_too_long_means_not_sent(connect_timeout_seconds: float, why: str) -> None:
-    async def scenario() -> Answer:
+    async def scenario() -> MittoResult:
         sockets = open_sockets()
         with deaf_port() as port:
             filled = open_sockets()
@@ -469,7 +472,7 @@ def test_connecting_for_too_long_means_not_sent(connect_timeout_seconds: float, 
         assert open_sockets() == sockets
         return found
 
-    assert run(scenario()) == Answer(NOT_SENT, why)
+    assert run(scenario()) == MittoResult(NOT_SENT, why)
 
 
 # TLS
@@ -499,7 +502,7 @@ def test_trusted_server_is_used_over_one_connection(certificate: Path) -> None:
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"], ids=["unknown_issuer", "another_name"])
 def test_server_that_cannot_be_trusted_gets_no_byte_of_the_request(certificate: Path, name: str) -> None:
-    async def scenario() -> Answer:
+    async def scenario() -> MittoResult:
         tls = trusting(certificate) if name == "localhost" else httpx.create_ssl_context()
         async with Upstream(mute, serving_tls(certificate)) as upstream:
             async with connected(upstream.base_url.replace("127.0.0.1", name), tls) as mitto:
@@ -507,7 +510,7 @@ def test_server_that_cannot_be_trusted_gets_no_byte_of_the_request(certificate: 
             assert upstream.connections == 0  # The server counts a connection once the handshake is over.
             return found
 
-    assert run(scenario()) == Answer(Outcome.UPSTREAM_AUTH, "tls_not_trusted")
+    assert run(scenario()) == MittoResult(Outcome.UPSTREAM_AUTH, "tls_not_trusted")
 
 
 async def talks_plain_http(peer: Peer) -> None:
@@ -525,7 +528,7 @@ async def talks_plain_http(peer: Peer) -> None:
     ],
 )
 def test_failed_handshake_means_not_sent(certificate: Path, script: Script, why: str) -> None:
-    async def scenario() -> Answer:
+    async def scenario() -> MittoResult:
         async with Upstream(script) as upstream:
             async with connected(upstream.base_url.replace("http:", "https:"), trusting(certificate), SHORT_SECONDS) as mitto:
                 found = await attempt(mitto)
@@ -533,11 +536,11 @@ def test_failed_handshake_means_not_sent(certificate: Path, script: Script, why:
             assert upstream.connections == 1
             return found
 
-    assert run(scenario()) == Answer(NOT_SENT, why)
+    assert run(scenario()) == MittoResult(NOT_SENT, why)
 
 
 def test_server_that_wants_our_certificate_leaves_nobody_able_to_tell(certificate: Path) -> None:
-    async def scenario() -> Answer:
+    async def scenario() -> MittoResult:
         serving = serving_tls(certificate)
         serving.verify_mode = ssl.CERT_REQUIRED
         async with Upstream(mute, serving) as upstream, connected(upstream.base_url, trusting(certificate)) as mitto:

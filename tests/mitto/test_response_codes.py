@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, Answer, read_answer
+from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, MittoResult, read_result
 
 ACCEPTED = Outcome.ACCEPTED
 REJECTED = Outcome.UPSTREAM_REJECTED
@@ -49,7 +49,7 @@ def test_every_documented_code_has_its_row() -> None:
 
 @pytest.mark.parametrize(("code", "outcome"), DOCUMENTED_CODES.items())
 def test_code_means_what_mitto_says(code: int, outcome: Outcome) -> None:
-    found = read_answer(200, with_code(code), "")
+    found = read_result(200, with_code(code), "")
     assert found.outcome is outcome
     assert found.why == (f"mitto_code_{code}" if code else "accepted")
 
@@ -57,28 +57,28 @@ def test_code_means_what_mitto_says(code: int, outcome: Outcome) -> None:
 @pytest.mark.parametrize(("code", "outcome"), [row for row in DOCUMENTED_CODES.items() if row[0]])
 @pytest.mark.parametrize("status", [201, 302, 400, 404, 422, 500, 502])
 def test_code_of_a_rejection_counts_with_every_status_that_has_no_meaning_of_its_own(status: int, code: int, outcome: Outcome) -> None:
-    assert read_answer(status, with_code(code), "").outcome is outcome
+    assert read_result(status, with_code(code), "").outcome is outcome
 
 
 @pytest.mark.parametrize(("code", "why"), [(10, "10"), (99, "99"), (999, "999"), (1000, "other"), (-1, "other"), (10**30, "other")])
 def test_undocumented_code_is_a_rejection_whose_name_stays_short(code: int, why: str) -> None:
-    assert read_answer(200, with_code(code), "") == Answer(REJECTED, f"mitto_code_{why}")
+    assert read_result(200, with_code(code), "") == MittoResult(REJECTED, f"mitto_code_{why}")
 
 
 @pytest.mark.parametrize("body", [None, b"", b"null", b"<html>", b"{}"], ids=["not_whole", "empty", "null", "html", "no_code"])
 def test_status_alone_decides_where_the_body_says_nothing(body: bytes | None) -> None:
-    assert {status: read_answer(status, body, "").outcome for status in range(100, 600)} == STATUSES_WITHOUT_CODE
+    assert {status: read_result(status, body, "").outcome for status in range(100, 600)} == STATUSES_WITHOUT_CODE
 
 
 @pytest.mark.parametrize("code", [2, 4, 5, 8, 9, 77])
 @pytest.mark.parametrize(("status", "outcome"), [(401, CONFIGURATION), (403, CONFIGURATION), (429, NOT_SENT), (503, NOT_SENT)])
 def test_status_with_a_meaning_of_its_own_beats_the_code(status: int, outcome: Outcome, code: int) -> None:
-    found = read_answer(status, with_code(code), "")
+    found = read_result(status, with_code(code), "")
     assert (found.outcome, found.why, found.is_character_set_refused) == (outcome, f"http_{status}", False)
 
 
 def test_code_0_that_its_status_contradicts_leaves_nobody_able_to_tell() -> None:
-    found = [read_answer(status, with_code(0, id="x"), "7") for status in range(100, 600) if status // 100 != 2]
+    found = [read_result(status, with_code(0, id="x"), "7") for status in range(100, 600) if status // 100 != 2]
     assert {(answer.outcome, answer.message_id, answer.retry_after_seconds) for answer in found} == {(UNKNOWN, None, None)}
 
 
@@ -86,12 +86,12 @@ def test_code_0_that_its_status_contradicts_leaves_nobody_able_to_tell() -> None
     ("status", "why"), [(302, "mitto_code_0"), (400, "mitto_code_0"), (401, "http_401"), (429, "http_429"), (503, "http_503")]
 )
 def test_contradiction_is_named_by_the_status_where_that_has_a_meaning_of_its_own(status: int, why: str) -> None:
-    assert read_answer(status, ZERO, "7").why == why
+    assert read_result(status, ZERO, "7").why == why
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_2xx_with_code_0_is_accepted(status: int) -> None:
-    assert read_answer(status, ZERO, "") == Answer(ACCEPTED, "accepted")
+    assert read_result(status, ZERO, "") == MittoResult(ACCEPTED, "accepted")
 
 
 UNTRUSTWORTHY = {
@@ -138,22 +138,22 @@ UNTRUSTWORTHY = {
 @pytest.mark.parametrize("body", UNTRUSTWORTHY.values(), ids=UNTRUSTWORTHY)
 @pytest.mark.parametrize("status", [200, 204])
 def test_2xx_without_a_trustworthy_code_is_no_promise(status: int, body: bytes | None) -> None:
-    assert read_answer(status, body, "3") == Answer(UNKNOWN, f"http_{status}")
+    assert read_result(status, body, "3") == MittoResult(UNKNOWN, f"http_{status}")
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize(("code", "is_refused"), [(2, False), (4, True), (5, False), (8, False), (9, True), (10, False)])
 def test_only_codes_4_and_9_ask_for_another_alphabet(status: int, code: int, is_refused: bool) -> None:  # noqa: FBT001 - a row
-    assert read_answer(status, with_code(code), "").is_character_set_refused is is_refused
+    assert read_result(status, with_code(code), "").is_character_set_refused is is_refused
 
 
 def test_only_401_and_403_refuse_the_key() -> None:
-    assert {status for status in range(100, 600) if read_answer(status, b"", "").is_key_refused} == {401, 403}
+    assert {status for status in range(100, 600) if read_result(status, b"", "").is_key_refused} == {401, 403}
 
 
 @pytest.mark.parametrize("code", [5, 6])
 def test_refused_sender_is_not_a_refused_key(code: int) -> None:
-    assert not read_answer(200, with_code(code), "").is_key_refused
+    assert not read_result(200, with_code(code), "").is_key_refused
 
 
 @pytest.mark.parametrize(
@@ -178,16 +178,16 @@ def test_refused_sender_is_not_a_refused_key(code: int) -> None:
     ids=lambda value: ascii(value)[:24],
 )
 def test_message_id_keeps_what_can_neither_forge_a_log_line_nor_fill_it(raw: object, kept: str | None) -> None:
-    assert read_answer(200, with_code(0, id=raw), "").message_id == kept
+    assert read_result(200, with_code(0, id=raw), "").message_id == kept
 
 
 def test_message_id_may_be_missing() -> None:
-    assert read_answer(200, ZERO, "") == Answer(ACCEPTED, "accepted", message_id=None)
+    assert read_result(200, ZERO, "") == MittoResult(ACCEPTED, "accepted", message_id=None)
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 1), (200, 8), (400, 0), (429, 0), (429, 8)])
 def test_message_id_is_only_for_what_was_accepted(status: int, code: int) -> None:
-    assert read_answer(status, with_code(code, id="x"), "").message_id is None
+    assert read_result(status, with_code(code, id="x"), "").message_id is None
 
 
 @pytest.mark.parametrize(
@@ -221,14 +221,14 @@ def test_message_id_is_only_for_what_was_accepted(status: int, code: int) -> Non
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_counts_in_whole_seconds_only(status: int, header: str, seconds: int | None) -> None:
-    assert read_answer(status, b"", header) == Answer(NOT_SENT, f"http_{status}", retry_after_seconds=seconds)
+    assert read_result(status, b"", header) == MittoResult(NOT_SENT, f"http_{status}", retry_after_seconds=seconds)
 
 
 @pytest.mark.parametrize(
     ("status", "body"), [(200, ZERO), (200, with_code(1)), (401, b""), (408, b""), (429, ZERO), (500, b""), (302, b"")]
 )
 def test_retry_after_counts_only_where_certainly_nothing_was_sent(status: int, body: bytes) -> None:
-    assert read_answer(status, body, "5").retry_after_seconds is None
+    assert read_result(status, body, "5").retry_after_seconds is None
 
 
 JSON = st.recursive(
@@ -257,7 +257,7 @@ def is_promise(status: int, body: bytes | None) -> bool:
 @example(200, b'{"responseCode":-0}', "")
 @example(299, b" \n" + ZERO + b"\t", "Fri, 31 Dec 2049 23:59:59 GMT")
 def test_whatever_comes_becomes_an_answer_and_only_a_promise_is_accepted(status: int, body: bytes | None, retry_after: str) -> None:
-    found = read_answer(status, body, retry_after)
+    found = read_result(status, body, retry_after)
     assert (found.outcome is ACCEPTED) == is_promise(status, body)
     assert found.outcome in {ACCEPTED, REJECTED, CONFIGURATION, RECIPIENT, NOT_SENT, UNKNOWN}
     assert found.why.replace("_", "").isalnum()
@@ -269,10 +269,10 @@ def test_whatever_comes_becomes_an_answer_and_only_a_promise_is_accepted(status:
 
 @given(st.integers(100, 599), BODIES)
 def test_only_429_and_503_may_be_repeated_as_they_are(status: int, body: bytes | None) -> None:
-    assert read_answer(status, body, "").outcome is not NOT_SENT or status in {429, 503}
+    assert read_result(status, body, "").outcome is not NOT_SENT or status in {429, 503}
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503])
 @pytest.mark.parametrize("code", [0, 1])
 def test_no_status_makes_a_code_that_may_mean_sent_into_not_sent(status: int, code: int) -> None:
-    assert read_answer(status, with_code(code), "").outcome is UNKNOWN
+    assert read_result(status, with_code(code), "").outcome is UNKNOWN

@@ -16,10 +16,11 @@ from mitto_phone_hook.config.settings import SettingsError, load
 from mitto_phone_hook.domain.outcome import Refused
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.enforcement import Policy
-from mitto_phone_hook.policy.limits import DEFAULTS, Window, read_limits, read_money
-from mitto_phone_hook.storage.memory_counters import MemoryCounters
-from mitto_phone_hook.storage.redis_client import RedisLink
-from mitto_phone_hook.storage.redis_counters import RedisCounters
+from mitto_phone_hook.policy.limits import DEFAULTS, read_limits, read_money
+from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
+from mitto_phone_hook.storage.protocols import Window
+from mitto_phone_hook.storage.redis_client import RedisClient
+from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.telemetry.log_lines import Emit
 from support.messages import parse
 from support.processes import fake_mitto, function, redis_server
@@ -29,18 +30,20 @@ from support.stores import crowd, fail
 
 async def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_may(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{server.port}", fail, timeout_seconds=30, line_seconds=30)) as link:
+        async with contextlib.aclosing(
+            RedisClient(f"redis://127.0.0.1:{server.port}", fail, timeout_seconds=30, queue_seconds=30)
+        ) as client:
             limits = load(ENVIRONMENT | {"LIMITS": "total=off"}).limits
-            counters = RedisCounters(link, is_closed_on_failure=False)
+            counters = RedisCounterStore(client, is_closed_on_failure=False)
             rules = Policy(DestinationPolicy(frozenset(), ()), limits, counters, lambda _: None, is_observing=False)
             latest = asyncio.get_running_loop().time() + 0.3
-            bill = rules.bill(parse(_body(0), b"", None), b"secret", [], latest)
-            await bill.count(1)
+            reservation = rules.reserve(parse(_body(0), b"", None), b"secret", [], latest)
+            await reservation.count(1)
             server.popen.send_signal(signal.SIGSTOP)
-            asked = await crowd(link)
+            asked = await crowd(client)
             async with asyncio.timeout(10):
                 with pytest.raises(Refused):
-                    await bill.count(2)
+                    await reservation.count(2)
             server.popen.send_signal(signal.SIGCONT)
             await asyncio.gather(*asked)
 
@@ -199,17 +202,17 @@ async def test_money_is_spent_by_the_segment(tmp_path: Path) -> None:
 def policy(emit: Emit, clock: Callable[[], float] = lambda: 0.0, **settings: str) -> Policy:
     """Give a policy whose windows never pass."""
     limits = load(ENVIRONMENT | settings).limits
-    return Policy(DestinationPolicy(frozenset(), ()), limits, MemoryCounters(lambda: 0.0), emit, is_observing=False, clock=clock)
+    return Policy(DestinationPolicy(frozenset(), ()), limits, MemoryCounterStore(lambda: 0.0), emit, is_observing=False, clock=clock)
 
 
 async def test_an_alert_comes_at_once_on_a_machine_that_has_just_started_and_then_once_a_window() -> None:
     now, lines, told = [0.0], list[Any](), list[int]()
     rules = policy(lines.append, lambda: now[0], LIMITS="recipient=off; total=1/hour")
-    await rules.bill(parse(_body(0), b"", None), b"secret", []).count(1)
+    await rules.reserve(parse(_body(0), b"", None), b"secret", []).count(1)
     for seconds in (0, 1, 3599, 3600, 3601):
         now[0] = seconds
         with pytest.raises(Refused):
-            await rules.bill(parse(_body(1), b"", None), b"secret", []).count(1)
+            await rules.reserve(parse(_body(1), b"", None), b"secret", []).count(1)
         told.append(len(lines))
     assert told == [1, 1, 1, 2, 2]
     assert {line["event"] for line in lines} == {"budget_exhausted"}
@@ -217,11 +220,11 @@ async def test_an_alert_comes_at_once_on_a_machine_that_has_just_started_and_the
 
 async def test_a_message_gives_its_own_count_back_and_nobody_elses() -> None:
     rules = policy(lambda _: None, LIMITS="recipient=2/hour")
-    first, second, third = (rules.bill(parse(_body(code), b"", None), b"secret", []) for code in range(3))
+    first, second, third = (rules.reserve(parse(_body(code), b"", None), b"secret", []) for code in range(3))
     await first.count(1)
     await second.count(1)
     for _ in range(2):
-        await first.settle(may_have_left=False)
+        await first.settle(possibly_sent=False)
     await third.count(1)
     with pytest.raises(Refused):
         await first.count(1)

@@ -12,7 +12,7 @@ from gsm0338 import Codec  # type: ignore[import-untyped] # it has no types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.credentials.rotation import Mounted
+from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.client import Mitto
@@ -278,7 +278,7 @@ def test_gsm7_is_never_declared_for_a_text_that_the_alphabet_lacks(script: str) 
 async def test_mitto_rejects_none_of_5000_texts_in_20_scripts() -> None:
     async with FakeMitto(api_key="key-of-the-tests") as fake:
         transport = OneOriginTransport(httpx.URL(fake.url))
-        mitto = Mitto(transport, Mounted("key-of-the-tests"), base_url=fake.url, connect_timeout_seconds=5, is_test=False)
+        mitto = Mitto(transport, RotatingSecret("key-of-the-tests"), base_url=fake.url, connect_timeout_seconds=5, is_test=False)
         texts = [text for script in SCRIPTS for text in texts_in(script)]
         for text in texts:
             sms = Sms(Recipient("+12025550110"), "Mitto SMS", encode(text), 5)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mitto_phone_hook.delivery.idempotency import Entry
+from mitto_phone_hook.storage.protocols import Entry
 from support.stores import KEYS, MakeStore
 
 

@@ -1,11 +1,11 @@
 """What only the ledger of a process has: an end to its memory."""
 
-from mitto_phone_hook.delivery.idempotency import Entry
-from mitto_phone_hook.storage.memory_idempotency import MAX_ENTRIES, MemoryStore
+from mitto_phone_hook.storage.memory_idempotency import MAX_ENTRIES, MemoryIdempotencyStore
+from mitto_phone_hook.storage.protocols import Entry
 
 
 async def test_the_ledger_of_a_process_is_bounded() -> None:
-    store = MemoryStore(600)
+    store = MemoryIdempotencyStore(600)
     for number in range(MAX_ENTRIES + 50):
         await store.claim(str(number), Entry("pending", "r"))
     assert len(store) == MAX_ENTRIES
@@ -14,7 +14,7 @@ async def test_the_ledger_of_a_process_is_bounded() -> None:
 
 async def test_expired_entries_are_dropped() -> None:
     now = [0.0]
-    store = MemoryStore(10, lambda: now[0])
+    store = MemoryIdempotencyStore(10, lambda: now[0])
     for number in range(100):
         await store.claim(str(number), Entry("pending", "r"))
     now[0] = 11

@@ -4,31 +4,31 @@ import asyncio
 
 import pytest
 
-from mitto_phone_hook.delivery.idempotency import Entry
+from mitto_phone_hook.storage.protocols import Entry
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX
-from mitto_phone_hook.storage.redis_idempotency import RedisStore
+from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process
 from support.stores import KEYS, with_patience
 
 
 async def test_redis_itself_lets_only_the_owner_take_a_claim_back(redis: Process) -> None:
     """Another instance knows nothing of the entry: only the script can refuse."""
-    async with with_patience(redis) as link:
+    async with with_patience(redis) as client:
         key = next(KEYS)
-        await RedisStore(link, 600).claim(key, Entry("pending", "mine"))
-        await RedisStore(link, 600).settle(key, "somebody", None)
-        kept = await RedisStore(link, 600).claim(key, Entry("pending", "r2"))
+        await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "mine"))
+        await RedisIdempotencyStore(client, 600).settle(key, "somebody", None)
+        kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "r2"))
         assert kept is not None
         assert (kept.owner, kept.state) == ("mine", "pending")
 
 
 async def test_redis_tells_the_age_of_what_another_instance_holds(redis: Process) -> None:
-    async with with_patience(redis) as link:
+    async with with_patience(redis) as client:
         key = next(KEYS)
-        await RedisStore(link, 600).claim(key, Entry("pending", "there"))
+        await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "there"))
         # As it will be when 100 of the 600 seconds have passed.
-        await link.eval("redis.call('PEXPIRE', KEYS[1], 500000)", [KEY_PREFIX + key], [])
-        kept = await RedisStore(link, 600).claim(key, Entry("pending", "here"))
+        await client.eval("redis.call('PEXPIRE', KEYS[1], 500000)", [KEY_PREFIX + key], [])
+        kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "here"))
         assert kept is not None
         assert 100 <= kept.age_seconds < 160
 
@@ -36,29 +36,34 @@ async def test_redis_tells_the_age_of_what_another_instance_holds(redis: Process
 @pytest.mark.parametrize("state", ["accepted", "unknown"])
 async def test_what_has_left_is_not_forgotten_for_a_claim_that_came_between(state: str, redis: Process) -> None:
     """An instance that Redis could not hear tells it late, when another one has claimed the message and then does not send it."""
-    async with with_patience(redis) as link:
-        key, late, other = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
+    async with with_patience(redis) as client:
+        key, late, other = next(KEYS), RedisIdempotencyStore(client, 600), RedisIdempotencyStore(client, 600)
         assert await other.claim(key, Entry("pending", "other")) is None
         await late.settle(key, "late", Entry(state, "late", "m-1", 1))
         await other.settle(key, "other", None)
-        for store in (other, RedisStore(link, 600)):
+        for store in (other, RedisIdempotencyStore(client, 600)):
             kept = await store.claim(key, Entry("pending", "again"))
             assert kept is not None
             assert (kept.owner, kept.state, kept.message_id) == ("late", state, "m-1")
         await late.settle(key, "third", Entry("unknown", "third"))
-        kept = await RedisStore(link, 600).claim(key, Entry("pending", "again"))
+        kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "again"))
         assert kept is not None
         assert kept.owner == "late"
 
 
 @pytest.mark.parametrize("state", ["accepted", "unknown"])
 async def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(state: str, redis: Process) -> None:
-    async with with_patience(redis) as link:
-        key, here, there, third = next(KEYS), RedisStore(link, 600), RedisStore(link, 600), RedisStore(link, 600)
+    async with with_patience(redis) as client:
+        key, here, there, third = (
+            next(KEYS),
+            RedisIdempotencyStore(client, 600),
+            RedisIdempotencyStore(client, 600),
+            RedisIdempotencyStore(client, 600),
+        )
         await there.claim(key, Entry("pending", "there"))
         await there.settle(key, "there", Entry(state, "there", "m-1", 1))
         assert await here.claim(key, Entry("pending", "here")) is not None
-        await link.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
+        await client.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
         for store in (here, third):
             kept = await store.claim(key, Entry("pending", "again"))
             assert kept is not None
@@ -66,8 +71,8 @@ async def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(sta
 
 
 async def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(redis: Process) -> None:
-    async with with_patience(redis) as link:
-        key, here, there = next(KEYS), RedisStore(link, 3), RedisStore(link, 3)
+    async with with_patience(redis) as client:
+        key, here, there = next(KEYS), RedisIdempotencyStore(client, 3), RedisIdempotencyStore(client, 3)
         await there.claim(key, Entry("pending", "there"))
         await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
         assert await here.claim(key, Entry("pending", "here")) is not None
@@ -77,22 +82,22 @@ async def test_what_was_seen_elsewhere_is_forgotten_when_redis_would_forget_it(r
 
 
 async def test_what_was_seen_elsewhere_is_not_believed_in_its_last_second(redis: Process) -> None:
-    async with with_patience(redis) as link:
-        key, here, there = next(KEYS), RedisStore(link, 600), RedisStore(link, 600)
+    async with with_patience(redis) as client:
+        key, here, there = next(KEYS), RedisIdempotencyStore(client, 600), RedisIdempotencyStore(client, 600)
         await there.claim(key, Entry("pending", "there"))
         await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
-        await link.eval("redis.call('PEXPIRE', KEYS[1], 1000)", [KEY_PREFIX + key], [])
+        await client.eval("redis.call('PEXPIRE', KEYS[1], 1000)", [KEY_PREFIX + key], [])
         assert await here.claim(key, Entry("pending", "here")) is not None
-        await link.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
+        await client.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
         assert await here.claim(key, Entry("pending", "here")) is None
 
 
 async def test_a_claim_that_was_long_on_its_way_leaves_the_result_of_its_own_call_alone(redis: Process) -> None:
-    async with with_patience(redis) as link:
+    async with with_patience(redis) as client:
         key, accepted = next(KEYS), Entry("accepted", "mine", "m-1", 1)
-        await RedisStore(link, 600).settle(key, "mine", accepted)
-        late = RedisStore(link, 600)
+        await RedisIdempotencyStore(client, 600).settle(key, "mine", accepted)
+        late = RedisIdempotencyStore(client, 600)
         await late.claim(key, Entry("pending", "mine"))
-        kept = await RedisStore(link, 600).claim(key, Entry("pending", "other"))
+        kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "other"))
         assert kept is not None
         assert kept._replace(age_seconds=0) == accepted

@@ -11,32 +11,32 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from mitto_phone_hook.delivery.idempotency import Entry, Ledger
+from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
-from mitto_phone_hook.policy.limits import Refusal, Taken
-from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS, RedisLink, Unavailable
-from mitto_phone_hook.storage.redis_counters import RedisCounters
-from mitto_phone_hook.storage.redis_idempotency import RedisStore
+from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS, RedisClient, Unavailable
+from mitto_phone_hook.storage.redis_counters import RedisCounterStore
+from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import free_port, redis_server
-from support.stores import ACCEPTED, Complaints, LossyWay, charge, fail, once, sends
+from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends
 
 
 async def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_ledger_of_the_process() -> None:
-    complaints = Complaints()
-    link = RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)
-    store = RedisStore(link, 600)
-    ledger, times = Ledger(store, deadline_seconds=4), list[int]()
+    complaints = Reports()
+    client = RedisClient(f"redis://127.0.0.1:{free_port()}", complaints)
+    store = RedisIdempotencyStore(client, 600)
+    guard, times = IdempotencyGuard(store, deadline_seconds=4), list[int]()
     for _ in range(3):
-        assert (await once(ledger, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
+        assert (await once(guard, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
     assert len(times) == 1
     assert len(complaints) == 1
-    await link.aclose()
+    await client.aclose()
 
 
 async def test_calls_that_fail_together_complain_once() -> None:
-    complaints = Complaints()
-    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{free_port()}", complaints)) as link:
-        answers = await asyncio.gather(*(link.eval("return 1", [], []) for _ in range(8)), return_exceptions=True)
+    complaints = Reports()
+    async with contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{free_port()}", complaints)) as client:
+        answers = await asyncio.gather(*(client.eval("return 1", [], []) for _ in range(8)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [Unavailable] * 8
         assert len(complaints) == 1
 
@@ -45,8 +45,8 @@ async def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_a
     with redis_server(tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
         async with (
-            contextlib.aclosing(RedisLink(url, fail, timeout_seconds=30)) as link,
-            contextlib.aclosing(RedisLink(url, fail, timeout_seconds=30)) as other,
+            contextlib.aclosing(RedisClient(url, fail, timeout_seconds=30)) as client,
+            contextlib.aclosing(RedisClient(url, fail, timeout_seconds=30)) as other,
         ):
 
             async def send() -> Result:
@@ -54,54 +54,54 @@ async def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_a
                 return ACCEPTED
 
             async with asyncio.timeout(10):
-                result = await once(Ledger(RedisStore(link, 600), deadline_seconds=4), "k", "r1", send, seconds=0.2)
+                result = await once(IdempotencyGuard(RedisIdempotencyStore(client, 600), deadline_seconds=4), "k", "r1", send, seconds=0.2)
             assert result == ACCEPTED
             server.popen.send_signal(signal.SIGCONT)
             kept = None
             async with asyncio.timeout(10):
                 while kept is None or kept.state == "pending":
-                    kept = await RedisStore(other, 600).claim("k", Entry("pending", "r2"))
+                    kept = await RedisIdempotencyStore(other, 600).claim("k", Entry("pending", "r2"))
             assert kept.message_id == "m1"
 
 
 async def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as never_answers:
         port = never_answers.getsockname()[1]
-        link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-        store = RedisStore(link, 600)
-        ledger, times = Ledger(store, deadline_seconds=4), list[int]()
+        client = RedisClient(f"redis://127.0.0.1:{port}", Reports())
+        store = RedisIdempotencyStore(client, 600)
+        guard, times = IdempotencyGuard(store, deadline_seconds=4), list[int]()
         started = time.monotonic()
         for number in range(20):
-            await once(ledger, f"k{number}", f"r{number}", sends(ACCEPTED, times))
+            await once(guard, f"k{number}", f"r{number}", sends(ACCEPTED, times))
         assert time.monotonic() - started < 10 * TIMEOUT_SECONDS
         assert len(times) == 20
-        await link.aclose()
+        await client.aclose()
 
 
 async def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         port = server.port
-        complaints = Complaints()
-        link = RedisLink(f"redis://127.0.0.1:{port}", complaints)
-        store = RedisStore(link, 600)
-        await link._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
+        complaints = Reports()
+        client = RedisClient(f"redis://127.0.0.1:{port}", complaints)
+        store = RedisIdempotencyStore(client, 600)
+        await client._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
         times = list[int]()
-        assert await once(Ledger(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
+        assert await once(IdempotencyGuard(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
         assert len(complaints) == 1
-        await link.aclose()
+        await client.aclose()
 
 
 async def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None:
     port = free_port()
 
     async def known_elsewhere(key: str) -> bool:
-        other = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-        kept = await RedisStore(other, 600).claim(key, Entry("pending", "other"))
+        other = RedisClient(f"redis://127.0.0.1:{port}", Reports())
+        kept = await RedisIdempotencyStore(other, 600).claim(key, Entry("pending", "other"))
         await other.aclose()
         return kept is not None
 
-    link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-    store = RedisStore(link, 600)
+    client = RedisClient(f"redis://127.0.0.1:{port}", Reports())
+    store = RedisIdempotencyStore(client, 600)
     with redis_server(tmp_path, port):
         await store.claim("before", Entry("pending", "r1"))
         assert await known_elsewhere("before")
@@ -117,72 +117,72 @@ async def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -
             await asyncio.sleep(0.1)
         else:
             raise AssertionError("never used again")
-    await link.aclose()
+    await client.aclose()
 
 
 async def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        link = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
-        store = RedisStore(link, 600)
+        client = RedisClient(f"redis://127.0.0.1:{server.port}", Reports())
+        store = RedisIdempotencyStore(client, 600)
         await store.claim("missed", Entry("pending", "r1"))
         os.kill(server.popen.pid, signal.SIGSTOP)
         await store.settle("missed", "r1", None)
         os.kill(server.popen.pid, signal.SIGCONT)
-        other = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
+        other = RedisClient(f"redis://127.0.0.1:{server.port}", Reports())
         end = time.monotonic() + 5
         number = 0
-        while await RedisStore(other, 600).claim("missed", Entry("pending", "r2")) is not None:
+        while await RedisIdempotencyStore(other, 600).claim("missed", Entry("pending", "r2")) is not None:
             assert time.monotonic() < end, "never told"
             number += 1
             await store.claim(f"later-{number}", Entry("pending", "r3"))
             await store.settle(f"later-{number}", "r3", None)
             await asyncio.sleep(0.1)
         await other.aclose()
-        await link.aclose()
+        await client.aclose()
 
 
 async def test_a_result_that_redis_missed_is_told_it_without_further_messages(tmp_path: Path) -> None:
     port = free_port()
-    link = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
-    store = RedisStore(link, 600)
+    client = RedisClient(f"redis://127.0.0.1:{port}", Reports())
+    store = RedisIdempotencyStore(client, 600)
     assert await store.claim("missed", Entry("pending", "r1")) is None
     await store.settle("missed", "r1", Entry("accepted", "r1", "m-1", 1))
     with redis_server(tmp_path, port):
-        other = RedisLink(f"redis://127.0.0.1:{port}", Complaints())
+        other = RedisClient(f"redis://127.0.0.1:{port}", Reports())
         found = None
         async with asyncio.timeout(10):
             while found is None:
-                found = await RedisStore(other, 600).claim("missed", Entry("pending", "r2"))
+                found = await RedisIdempotencyStore(other, 600).claim("missed", Entry("pending", "r2"))
                 if found is None:
                     # Ours was first: give it back, and look again.
-                    await RedisStore(other, 600).settle("missed", "r2", None)
+                    await RedisIdempotencyStore(other, 600).settle("missed", "r2", None)
                     await asyncio.sleep(0.05)
         assert (found.state, found.message_id) == ("accepted", "m-1")
-        await link.aclose()
+        await client.aclose()
         await other.aclose()
 
 
 async def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_its_end(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        link = RedisLink(f"redis://127.0.0.1:{server.port}", Complaints())
-        store = RedisStore(link, 600)
+        client = RedisClient(f"redis://127.0.0.1:{server.port}", Reports())
+        store = RedisIdempotencyStore(client, 600)
         assert await store.claim("k", Entry("pending", "r1")) is None
         server.popen.send_signal(signal.SIGSTOP)
         await store.settle("k", "r1", None)
         server.popen.send_signal(signal.SIGCONT)
         async with asyncio.timeout(10):
-            while link.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
+            while client.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
                 await asyncio.sleep(0.01)
         assert await store.claim("k", Entry("pending", "r2")) is None
-        await link.aclose()
+        await client.aclose()
 
 
 async def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
-        async with contextlib.aclosing(RedisLink(url, Complaints())) as here, contextlib.aclosing(RedisLink(url, Complaints())) as there:
-            store = RedisStore(here, 600)
-            await RedisStore(there, 600).claim("k", Entry("pending", "there"))
+        async with contextlib.aclosing(RedisClient(url, Reports())) as here, contextlib.aclosing(RedisClient(url, Reports())) as there:
+            store = RedisIdempotencyStore(here, 600)
+            await RedisIdempotencyStore(there, 600).claim("k", Entry("pending", "there"))
             assert await store.claim("k", Entry("pending", "here")) is not None
             os.kill(server.popen.pid, signal.SIGSTOP)
             kept = [await store.claim("k", Entry("pending", owner)) for owner in ("second", "third")]
@@ -191,31 +191,31 @@ async def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_sile
 
 
 async def test_while_redis_is_down_what_was_not_sent_gives_its_count_back() -> None:
-    link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
-    counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
+    client = RedisClient(f"redis://127.0.0.1:{free_port()}", lambda: None)
+    counters, one = RedisCounterStore(client, is_closed_on_failure=False), charge(1)
     for _ in range(3):
-        taken = await counters.take([one])
-        assert isinstance(taken, Taken)
-        await counters.give_back(taken)
-    await link.aclose()
+        acquired = await counters.acquire([one])
+        assert isinstance(acquired, Acquired)
+        await counters.release(acquired)
+    await client.aclose()
 
 
 async def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{server.port}", lambda: None)) as link:
-            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(1)
-            taken = await counters.take([one])
-            assert isinstance(taken, Taken)
+        async with contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{server.port}", lambda: None)) as client:
+            counters, one = RedisCounterStore(client, is_closed_on_failure=False), charge(1)
+            acquired = await counters.acquire([one])
+            assert isinstance(acquired, Acquired)
             server.popen.send_signal(signal.SIGSTOP)
             with pytest.raises(Unavailable):
-                await link.eval("return 1", [], [])
-            await counters.give_back(taken)
+                await client.eval("return 1", [], [])
+            await counters.release(acquired)
             server.popen.send_signal(signal.SIGCONT)
             async with asyncio.timeout(10):
-                while link.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
+                while client.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
                     await asyncio.sleep(0.05)
-                await counters.take([charge(1)])
-                while isinstance(await counters.take([one]), Refusal):  # noqa: ASYNC110 - the same
+                await counters.acquire([charge(1)])
+                while isinstance(await counters.acquire([one]), Refusal):  # noqa: ASYNC110 - the same
                     await asyncio.sleep(0.05)
 
 
@@ -227,45 +227,45 @@ async def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> Non
             await LossyWay(leads_to[0]).carry(reader, writer)
 
         way = await asyncio.start_server(carry, "127.0.0.1", 0)
-        link = RedisLink(f"redis://127.0.0.1:{way.sockets[0].getsockname()[1]}", lambda: None, timeout_seconds=5)
-        direct = RedisLink(f"redis://127.0.0.1:{new.port}", fail, timeout_seconds=5)
-        async with way, contextlib.aclosing(link), contextlib.aclosing(direct):
-            counters, one = RedisCounters(link, is_closed_on_failure=False), charge(50)
-            await counters.take([one])
+        client = RedisClient(f"redis://127.0.0.1:{way.sockets[0].getsockname()[1]}", lambda: None, timeout_seconds=5)
+        direct = RedisClient(f"redis://127.0.0.1:{new.port}", fail, timeout_seconds=5)
+        async with way, contextlib.aclosing(client), contextlib.aclosing(direct):
+            counters, one = RedisCounterStore(client, is_closed_on_failure=False), charge(50)
+            await counters.acquire([one])
             async with Redis(port=old.port) as demoted:
                 await demoted.execute_command("REPLICAOF", "127.0.0.1", new.port)  # type: ignore[no-untyped-call] # redis has none
             leads_to[0] = new.port
             async with asyncio.timeout(10):
                 while not await direct.eval("return redis.call('EXISTS', KEYS[1])", [KEY_PREFIX + one.key], []):
-                    await counters.take([one])
+                    await counters.acquire([one])
                     await asyncio.sleep(0.1)
 
 
 async def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:
     port = free_port()
-    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{port}", fail, timeout_seconds=5, line_seconds=30)) as link:
-        counters = RedisCounters(link, is_closed_on_failure=True)
+    async with contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{port}", fail, timeout_seconds=5, queue_seconds=30)) as client:
+        counters = RedisCounterStore(client, is_closed_on_failure=True)
         for _ in range(2):
             with redis_server(tmp_path, port):
-                assert isinstance(await counters.take([charge(5)]), Taken)
+                assert isinstance(await counters.acquire([charge(5)]), Acquired)
 
 
 async def test_while_redis_is_down_the_limits_of_the_process_hold() -> None:
-    link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
-    counters = RedisCounters(link, is_closed_on_failure=False)
+    client = RedisClient(f"redis://127.0.0.1:{free_port()}", lambda: None)
+    counters = RedisCounterStore(client, is_closed_on_failure=False)
     one = charge(2)
-    answers = [await counters.take([one]) for _ in range(4)]
-    assert [isinstance(answer, Taken) for answer in answers] == [True, True, False, False]
-    await link.aclose()
+    answers = [await counters.acquire([one]) for _ in range(4)]
+    assert [isinstance(answer, Acquired) for answer in answers] == [True, True, False, False]
+    await client.aclose()
 
 
 async def test_while_redis_is_down_nothing_passes_where_the_operator_wants_that_and_no_limit_is_blamed() -> None:
-    link = RedisLink(f"redis://127.0.0.1:{free_port()}", lambda: None)
-    counters = RedisCounters(link, is_closed_on_failure=True)
+    client = RedisClient(f"redis://127.0.0.1:{free_port()}", lambda: None)
+    counters = RedisCounterStore(client, is_closed_on_failure=True)
     one = charge(2)
     for _ in range(4):  # which also shows that none was counted
         with pytest.raises(Refused) as refusal:
-            await counters.take([one])
+            await counters.acquire([one])
         result = refusal.value.result
         assert (result.outcome, result.why, result.retry_after_seconds) == (Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", 1)
-    await link.aclose()
+    await client.aclose()

@@ -11,8 +11,8 @@ from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.request import Call
-from mitto_phone_hook.storage.memory_counters import MemoryCounters
-from mitto_phone_hook.storage.memory_idempotency import MemoryStore
+from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
+from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from support.messages import mitto_over
 
 SECRET = "bearer-secret-of-the-tests-0001"
@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, mitto: Any = None, **settings: str) -> None:
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
-        self.stores = Stores(MemoryStore(600), MemoryCounters())
+        self.stores = Stores(MemoryIdempotencyStore(600), MemoryCounterStore())
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         loaded = load(ENVIRONMENT | settings)
         self.hook = Hook(

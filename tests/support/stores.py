@@ -7,15 +7,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from mitto_phone_hook.delivery.idempotency import Ledger, Store
+from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.policy.limits import Charge, Window
-from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisLink
+from mitto_phone_hook.storage.protocols import Charge, IdempotencyStore, Window
+from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisClient
 from support.processes import Process
 
 ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
 KEYS = (f"key-{number}-{time.time_ns()}" for number in itertools.count())
-MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[Store]]
+MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[IdempotencyStore]]
 
 
 def fail() -> None:
@@ -23,28 +23,30 @@ def fail() -> None:
     raise AssertionError("the store complained")
 
 
-class Complaints(list[float]):
+class Reports(list[float]):
     """When a store complained."""
 
     def __call__(self) -> None:
         self.append(time.monotonic())
 
 
-def with_patience(redis: Process) -> contextlib.aclosing[RedisLink]:
+def with_patience(redis: Process) -> contextlib.aclosing[RedisClient]:
     """Give a link that outlasts every stall of the machine, and complains of none."""
-    return contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", fail, timeout_seconds=5, line_seconds=30))
+    return contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{redis.port}", fail, timeout_seconds=5, queue_seconds=30))
 
 
 @contextlib.asynccontextmanager
-async def without_patience(redis: Process, complain: Callable[[], None] = fail) -> AsyncIterator[RedisLink]:
+async def without_patience(redis: Process, on_unavailable: Callable[[], None] = fail) -> AsyncIterator[RedisClient]:
     """Give a link on which nobody waits for a turn that does not come at once."""
-    async with contextlib.aclosing(RedisLink(f"redis://127.0.0.1:{redis.port}", complain, timeout_seconds=5, line_seconds=0)) as link:
-        yield link
+    async with contextlib.aclosing(
+        RedisClient(f"redis://127.0.0.1:{redis.port}", on_unavailable, timeout_seconds=5, queue_seconds=0)
+    ) as client:
+        yield client
 
 
-async def crowd(link: RedisLink) -> list[asyncio.Task[Any]]:
+async def crowd(client: RedisClient) -> list[asyncio.Task[Any]]:
     """Take all of the connections to a Redis that stands still, until it goes on."""
-    asked = [asyncio.create_task(link.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+    asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
     await asyncio.sleep(0)
     return asked
 
@@ -78,9 +80,9 @@ def charge(limit: int, seconds: int = 600, amount: int = 1, key: str | None = No
     return Charge("rule", key or next(KEYS), Window(limit, seconds), amount, step_ms)
 
 
-async def once(ledger: Ledger, key: str, owner: str, send: Callable[[], Awaitable[Result]], seconds: float = 4) -> Result:
+async def once(guard: IdempotencyGuard, key: str, owner: str, send: Callable[[], Awaitable[Result]], seconds: float = 4) -> Result:
     """Send at most once, by a deadline that far from now."""
-    return (await ledger.once(key, owner, asyncio.get_running_loop().time() + seconds, send)).result
+    return (await guard.once(key, owner, asyncio.get_running_loop().time() + seconds, send)).result
 
 
 def sends(result: Result | Exception, times: list[int]) -> Callable[[], Awaitable[Result]]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.delivery.attempts import Sent
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.mitto.response_codes import Answer
+from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
 from mitto_phone_hook.telemetry.call_record import CallRecord, trace_fields
@@ -157,7 +157,7 @@ def test_a_message_is_logged_by_its_masked_number_and_never_by_its_words(number:
 def test_what_became_of_the_sms_is_logged_in_figures_and_not_in_words() -> None:
     message = parse(b'{"recipient":"+12025550100","text":"Dear customer, 482913"}', b"", None)
     sms = Sms(message.recipient, "Mitto SMS", encode(message.text.get_secret_value()), 5)
-    sent = Sent(Answer(Outcome.ACCEPTED, "accepted", message_id="7d4f"), attempts=2, seconds=0.25, sms=sms)
+    sent = Sent(MittoResult(Outcome.ACCEPTED, "accepted", message_id="7d4f"), attempts=2, seconds=0.25, sms=sms)
     call = record()
     call.attempts, call.segments, call.encoding, call.upstream_seconds = 2, sms.encoded.segments, sms.encoded.encoding.value, 0.25
     assert json.loads(as_line(call.log_line(sent.result, 100.5))) == {

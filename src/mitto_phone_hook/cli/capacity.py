@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.cli.terminal import Terminal
 
 CPU_MS_PER_MESSAGE = 0.41
 """Processor time of one message with everything on, as ``make bench`` printed it (benchmarks/results/results.md)."""
@@ -79,7 +79,7 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> int:
+def run(options: argparse.Namespace, _: Mapping[str, str], terminal: Terminal) -> int:
     """Show what the loads need, a line each."""
     rows = [("messages/s", "instances", "each takes", "bound by", "in flight", "Redis calls/s", "Redis busy")]
     is_too_much = False
@@ -91,10 +91,10 @@ def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> in
         rows.append((*numbers, f"{need.in_flight:,.0f}", f"{need.redis_calls_per_second:,.0f}", f"{need.redis_share:.1%}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        screen.write("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
-    screen.write("\nWith STORE_URL=redis:// plan 2, not 1, so that one can be replaced; without it run 1, and no Redis is asked.\n")
+        terminal.write("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
+    terminal.write("\nWith STORE_URL=redis:// plan 2, not 1, so that one can be replaced; without it run 1, and no Redis is asked.\n")
     if is_too_much:
-        screen.write("Where Redis is busy for more than 100 %, one Redis cannot serve the load.\n")
+        terminal.write("Where Redis is busy for more than 100 %, one Redis cannot serve the load.\n")
     return 0
 
 

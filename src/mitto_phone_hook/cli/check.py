@@ -13,7 +13,7 @@ import httpx
 from mitto_phone_hook.cli import deployed, key, probe, settings_report
 from mitto_phone_hook.cli.caller import PATIENCE_SECONDS, Caller, credentials
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
-from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
@@ -60,79 +60,81 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, environment: Mapping[str, str], screen: Screen) -> int:
+def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: Terminal) -> int:
     """Check, and give the exit status."""
     if options.url:
-        _check_deployed(options.url, options.recipient, environment, screen)
+        _check_deployed(options.url, options.recipient, environment, terminal)
     else:
-        _check_here(options.recipient, environment, screen)
-    return screen.finish()
+        _check_here(options.recipient, environment, terminal)
+    return terminal.finish()
 
 
-def _check_here(recipient: Recipient | None, environment: Mapping[str, str], screen: Screen) -> None:
-    screen.heading("Settings")
-    screen.show_all(settings_report.stray_lines(environment))
+def _check_here(recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:
+    terminal.heading("Settings")
+    terminal.show_all(settings_report.stray_lines(environment))
     try:
         settings = load(environment)
     except SettingsError as error:
-        screen.show_all(settings_report.problem_lines(error.problems))
+        terminal.show_all(settings_report.problem_lines(error.problems))
         return
-    screen.show_all(settings_report.lines(settings, environment))
-    screen.heading("Store")
-    _check_store(settings, environment, screen)
-    screen.heading("Mitto")
-    _check_mitto(settings, recipient, screen)
+    terminal.show_all(settings_report.lines(settings, environment))
+    terminal.heading("Store")
+    _check_store(settings, environment, terminal)
+    terminal.heading("Mitto")
+    _check_mitto(settings, recipient, terminal)
 
 
-def _check_store(settings: Settings, environment: Mapping[str, str], screen: Screen) -> None:
+def _check_store(settings: Settings, environment: Mapping[str, str], terminal: Terminal) -> None:
     if line := settings_report.store_line(settings, environment):
-        screen.show(line)
+        terminal.show(line)
     elif find_spec("redis") is None:
-        screen.show(Line(Mark.WRONG, "redis", "the package for it is missing", "stage with deploy/bundle.py --redis, or pip install redis"))
+        terminal.show(
+            Line(Mark.WRONG, "redis", "the package for it is missing", "stage with deploy/bundle.py --redis, or pip install redis")
+        )
     else:
         # The package is only there when it is asked for.
         from mitto_phone_hook.cli import store  # noqa: PLC0415 - as said
 
-        screen.pending("redis")
-        screen.show_all(store.lines(settings.store_url, when_it_fails=settings_report.when_the_store_fails(settings)))
+        terminal.pending("redis")
+        terminal.show_all(store.lines(settings.store_url, when_it_fails=settings_report.when_the_store_fails(settings)))
 
 
-def _check_mitto(settings: Settings, recipient: Recipient | None, screen: Screen) -> None:
+def _check_mitto(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> None:
     url = httpx.URL(settings.mitto_base_url)
     is_taken = False
     try:
-        screen.pending("name")
-        screen.show(probe.resolve(url))
-        screen.pending("connection")
-        screen.show(probe.connect(url, timeout_seconds=settings.connect_timeout_seconds))
-        is_taken = _check_key(settings, recipient, screen)
+        terminal.pending("name")
+        terminal.show(probe.resolve(url))
+        terminal.pending("connection")
+        terminal.show(probe.connect(url, timeout_seconds=settings.connect_timeout_seconds))
+        is_taken = _check_key(settings, recipient, terminal)
     except probe.NoWay as end:
-        screen.show(end.line)
+        terminal.show(end.line)
     # Most of all where Mitto does not answer: it may be silent to addresses that it does not know.
     if source := probe.source_of(url):
-        screen.show(probe.egress_line(source, is_taken=is_taken))
+        terminal.show(probe.egress_line(source, is_taken=is_taken))
 
 
-def _check_key(settings: Settings, recipient: Recipient | None, screen: Screen) -> bool:
+def _check_key(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> bool:
     """Tell whether Mitto took the key."""
-    screen.pending("API key")
+    terminal.pending("API key")
     started = time.perf_counter()
     answer = asyncio.run(key.ask(settings, recipient or Recipient(key.FICTIONAL_RECIPIENT)))
     lines = key.verdict(answer, is_fictional=recipient is None)
     if answer.outcome is Outcome.ACCEPTED:
         lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}, in {milliseconds(time.perf_counter() - started)}")
-    screen.show(*lines)
+    terminal.show(*lines)
     return key.is_taken(lines)
 
 
-def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[str, str], screen: Screen) -> None:
+def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:
     own = {name: value for name, value in environment.items() if name.startswith("HOOK_SECRETS")}
     try:
         # The key is not asked for: whoever calls the function does not have it.
         settings = load({"MITTO_API_KEY": "-", **own})
     except SettingsError as error:
-        screen.heading("Secrets")
-        screen.show_all(settings_report.problem_lines(error.problems, _SECRETS_STEP))
+        terminal.heading("Secrets")
+        terminal.show_all(settings_report.problem_lines(error.problems, _SECRETS_STEP))
         return
     parts = urlsplit(url)
     path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
@@ -142,7 +144,7 @@ def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[
     timeout = httpx.Timeout(PATIENCE_SECONDS, connect=_CONNECT_SECONDS)
     # A proxy of the environment is for the world, not for this machine.
     with httpx.Client(timeout=timeout, trust_env=parts.hostname not in _LOOPBACK) as client:
-        deployed.check(Caller(client, url, health_url), credentials(active.current(0)), recipient, screen)
+        deployed.check(Caller(client, url, health_url), credentials(active.current(0)), recipient, terminal)
 
 
 def _hook_url(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TextIO
 from mitto_phone_hook.cli.capacity import add_to as add_capacity
 from mitto_phone_hook.cli.check import add_to as add_check
 from mitto_phone_hook.cli.secret import add_to as add_secret
-from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.cli.terminal import Terminal
 
 COMMANDS = (add_secret, add_check, add_capacity)
 """Each adds its parser, whose ``run`` takes options, environment and screen, and gives the exit status."""
@@ -18,7 +18,7 @@ COMMANDS = (add_secret, add_check, add_capacity)
 INTERRUPTED = 130
 _FAILED = 1
 
-Run = Callable[[argparse.Namespace, Mapping[str, str], Screen], int]
+Run = Callable[[argparse.Namespace, Mapping[str, str], Terminal], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def run(arguments: Sequence[str] | None, environment: Mapping[str, str], stream:
     options = _parser().parse_args(arguments)
     command: Run = options.run
     try:
-        return command(options, environment, Screen(stream, environment))
+        return command(options, environment, Terminal(stream, environment))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -13,7 +13,7 @@ from mitto_phone_hook.cli.caller import Answer, Caller, Credential, nothing, wro
 from mitto_phone_hook.cli.key import FICTIONAL_RECIPIENT
 from mitto_phone_hook.cli.platforms import MITTO_SECONDS, Platform, in_time
 from mitto_phone_hook.cli.report import Line, Mark, counted, milliseconds
-from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.platforms._signatures import TOLERANCE_SECONDS
@@ -65,51 +65,51 @@ class Unreachable(Exception):  # noqa: N818 - a finding, not an error
         self.line = line
 
 
-def check(caller: Caller, known: list[Credential], recipient: Recipient | None, screen: Screen) -> None:
+def check(caller: Caller, known: list[Credential], recipient: Recipient | None, terminal: Terminal) -> None:
     """Look at everything, and show each finding as soon as it is known."""
-    screen.heading("Function")
+    terminal.heading("Function")
     try:
-        first = _reached("health", screen, caller.health)
-        screen.show(health_line(first))
-        passing = _check_access(caller, known, screen) if first.code == "ok" else None
+        first = _reached("health", terminal, caller.health)
+        terminal.show(health_line(first))
+        passing = _check_access(caller, known, terminal) if first.code == "ok" else None
         if passing:
-            screen.heading("Latency")
-            _check_latency(caller, passing, first, screen)
+            terminal.heading("Latency")
+            _check_latency(caller, passing, first, terminal)
         if passing and recipient:
-            screen.heading("Message")
-            _check_message(caller, passing, recipient, screen)
+            terminal.heading("Message")
+            _check_message(caller, passing, recipient, terminal)
     except Unreachable as end:
-        screen.show(end.line)
+        terminal.show(end.line)
 
 
-def _check_access(caller: Caller, known: list[Credential], screen: Screen) -> Credential | None:
+def _check_access(caller: Caller, known: list[Credential], terminal: Terminal) -> Credential | None:
     """Knock with nothing, with something wrong, and with every secret; give the first one that opens."""
     for topic, prove in (("no secret", nothing), ("wrong secret", wrong)):
-        screen.show(refusal_line(topic, _reached(topic, screen, partial(caller.post, voice(), prove))))
+        terminal.show(refusal_line(topic, _reached(topic, terminal, partial(caller.post, voice(), prove))))
     passing = []
     for credential in known:
-        line = passing_line(credential.name, _reached(credential.name, screen, partial(caller.post, voice(), credential.prove)))
-        screen.show(line)
+        line = passing_line(credential.name, _reached(credential.name, terminal, partial(caller.post, voice(), credential.prove)))
+        terminal.show(line)
         if line.mark is Mark.RIGHT:
             passing.append(credential)
     return passing[0] if passing else None
 
 
-def _check_latency(caller: Caller, credential: Credential, first: Answer, screen: Screen) -> None:
-    calls = [_reached("latency", screen, partial(caller.post, voice(), credential.prove)) for _ in range(WARM_CALLS)]
-    screen.show_all(latency_lines(first.seconds, statistics.median(call.seconds for call in calls)))
+def _check_latency(caller: Caller, credential: Credential, first: Answer, terminal: Terminal) -> None:
+    calls = [_reached("latency", terminal, partial(caller.post, voice(), credential.prove)) for _ in range(WARM_CALLS)]
+    terminal.show_all(latency_lines(first.seconds, statistics.median(call.seconds for call in calls)))
 
 
-def _check_message(caller: Caller, credential: Credential, recipient: Recipient, screen: Screen) -> None:
+def _check_message(caller: Caller, credential: Credential, recipient: Recipient, terminal: Terminal) -> None:
     """Send one real message, and the same again."""
     code = f"{secrets.randbelow(1_000_000):06d}"
     text = f"{code} comes from mitto-phone-hook check. Nobody needs this code."
     payload = {"recipient": recipient.get_secret_value(), "text": text, "context": {"message_type": "sms", "code": code}}
     send = partial(caller.post, payload, credential.prove)
-    first = _reached("message", screen, send)
-    screen.show(message_line(first, str(recipient)))
+    first = _reached("message", terminal, send)
+    terminal.show(message_line(first, str(recipient)))
     if first.code == Outcome.ACCEPTED:
-        screen.show(repeat_line(first, _reached("the same again", screen, send)))
+        terminal.show(repeat_line(first, _reached("the same again", terminal, send)))
 
 
 def voice() -> dict[str, Any]:
@@ -197,8 +197,8 @@ def repeat_line(first: Answer, again: Answer) -> Line:
     return Line(Mark.LOOK, "the same again", f"{again.status} {again.code}".rstrip(), _LOOK_UP)
 
 
-def _reached(topic: str, screen: Screen, call: Callable[[], Answer]) -> Answer:
-    screen.pending(topic)
+def _reached(topic: str, terminal: Terminal, call: Callable[[], Answer]) -> Answer:
+    terminal.pending(topic)
     try:
         return call()
     except httpx.TransportError as fault:

@@ -10,7 +10,7 @@ from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.client import Mitto
-from mitto_phone_hook.mitto.response_codes import Answer
+from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
@@ -60,7 +60,7 @@ BY_OUTCOME: Mapping[Outcome, Line] = {
 }
 
 
-def verdict(answer: Answer, *, is_fictional: bool) -> list[Line]:
+def verdict(answer: MittoResult, *, is_fictional: bool) -> list[Line]:
     """Say what Mitto's answer to the test message means. ``is_fictional``: nobody chose its recipient."""
     lines = list(BY_WHY.get(answer.why, ()))
     if not lines:
@@ -73,7 +73,7 @@ def verdict(answer: Answer, *, is_fictional: bool) -> list[Line]:
     return lines
 
 
-async def ask(settings: Settings, recipient: Recipient) -> Answer:
+async def ask(settings: Settings, recipient: Recipient) -> MittoResult:
     """Send one test message, within the function's own deadline."""
     origin = httpx.URL(settings.mitto_base_url)
     transport = OneOriginTransport(origin, httpx.create_ssl_context() if origin.scheme == "https" else None)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from mitto_phone_hook.cli.terminal import Screen
+from mitto_phone_hook.cli.terminal import Terminal
 
 _SECRET_BYTES = 32
 
@@ -31,14 +31,14 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace, _: Mapping[str, str], screen: Screen) -> int:
+def run(options: argparse.Namespace, _: Mapping[str, str], terminal: Terminal) -> int:
     """Show new secrets."""
     if options.signing or options.bearer:
-        screen.write(f"{signing_key() if options.signing else bearer_secret()}\n")
-    elif screen.is_terminal:
-        screen.write(_explained(signing_key(), bearer_secret()))
+        terminal.write(f"{signing_key() if options.signing else bearer_secret()}\n")
+    elif terminal.is_terminal:
+        terminal.write(_explained(signing_key(), bearer_secret()))
     else:
-        screen.write(f"{signing_key()}\n{bearer_secret()}\n")
+        terminal.write(f"{signing_key()}\n{bearer_secret()}\n")
     return 0
 
 

@@ -10,7 +10,8 @@ from mitto_phone_hook.config.table import TABLE
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
-from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits, Window
+from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
+from mitto_phone_hook.storage.protocols import Window
 
 RULES = {
     "recipient": "to one number",

@@ -10,7 +10,7 @@ _MAX_COLUMNS = 110
 _BACK_AND_CLEAR = "\r\x1b[K"
 
 
-class Screen:
+class Terminal:
     """Shows findings and remembers how they were."""
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str]) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 from mitto_phone_hook.config import rules
 from mitto_phone_hook.config.table import BUDGET_SECONDS, TABLE, Setting
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
-from mitto_phone_hook.credentials.rotation import Elsewhere, Mounted
+from mitto_phone_hook.credentials.rotation import Elsewhere, RotatingSecret
 from mitto_phone_hook.delivery.idempotency import GRACE_SECONDS
 from mitto_phone_hook.policy.destination import DestinationPolicy
-from mitto_phone_hook.policy.limits import Limits, Window, read_money
+from mitto_phone_hook.policy.limits import Limits, read_money
+from mitto_phone_hook.storage.protocols import Window
 
 
 class SettingsError(Exception):
@@ -30,12 +31,12 @@ class SettingsError(Exception):
 class Settings:
     """Everything that the operator decides, checked. No ``repr``: half of it is secret."""
 
-    mitto_api_key: Mounted[str]
+    mitto_api_key: RotatingSecret[str]
     mitto_sender_id: str
     mitto_base_url: str
     mitto_test: bool
-    hook_secrets: Mounted[HookSecrets]
-    hook_secrets_auth0: Mounted[HookSecrets] | None
+    hook_secrets: RotatingSecret[HookSecrets]
+    hook_secrets_auth0: RotatingSecret[HookSecrets] | None
     deadline_seconds: float
     connect_timeout_seconds: float
     max_attempts: int
@@ -62,8 +63,8 @@ class Settings:
 def load(
     environment: Mapping[str, str],
     read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
-    elsewhere: Elsewhere = lambda work: work(),
-    complain: Callable[[str], None] = lambda _: None,
+    in_background: Elsewhere = lambda work: work(),
+    on_unavailable: Callable[[str], None] = lambda _: None,
 ) -> Settings:
     """Read and check all settings. Raises ``SettingsError`` with every problem at once.
 
@@ -75,7 +76,7 @@ def load(
     for setting in TABLE:
         try:
             values[setting.name.lower()] = (
-                _read_secret(setting, environment, read_file, elsewhere, complain)
+                _read_secret(setting, environment, read_file, in_background, on_unavailable)
                 if setting.is_secret
                 else _parsed(setting, environment.get(setting.name) or setting.default or "")
             )
@@ -104,8 +105,8 @@ def _read_secret(
     setting: Setting,
     environment: Mapping[str, str],
     read_file: Callable[[str], str],
-    elsewhere: Elsewhere,
-    complain: Callable[[str], None],
+    in_background: Elsewhere,
+    on_unavailable: Callable[[str], None],
 ) -> object:
     text, path = environment.get(setting.name), environment.get(f"{setting.name}_FILE")
     if text and path:
@@ -123,7 +124,7 @@ def _read_secret(
         return None
     value = _parsed(setting, text)
     read = (lambda: _parsed(setting, read_file(path).strip())) if path else None
-    return Mounted(value, read, elsewhere, lambda: complain(setting.name)) if setting.is_read_again else value
+    return RotatingSecret(value, read, in_background, lambda: on_unavailable(setting.name)) if setting.is_read_again else value
 
 
 def _parsed(setting: Setting, text: str) -> Any:  # noqa: ANN401 - each setting has a type of its own

@@ -17,7 +17,7 @@ class Setting(NamedTuple):
     is_secret: bool = False
     """Secrets may also come from the file that ``<name>_FILE`` names."""
     is_read_again: bool = False
-    """Secrets that can be rotated while the function runs; they become ``Mounted``."""
+    """Secrets that can be rotated while the function runs; they become ``RotatingSecret``."""
     is_required: bool = False
 
 

@@ -19,7 +19,7 @@ Elsewhere = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
 
-class Mounted(Generic[T]):
+class RotatingSecret(Generic[T]):
     """A secret that is always the current one.
 
     ``read`` gives the parsed secret; it is called again every ``REREAD_SECONDS`` and when somebody is refused. A file that
@@ -31,8 +31,8 @@ class Mounted(Generic[T]):
         self,
         value: T,
         read: Callable[[], T] | None = None,
-        elsewhere: Elsewhere = lambda work: work(),
-        complain: Callable[[], None] = lambda: None,
+        in_background: Elsewhere = lambda work: work(),
+        on_unavailable: Callable[[], None] = lambda: None,
     ) -> None:
         """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes.
 
@@ -42,8 +42,8 @@ class Mounted(Generic[T]):
         """
         self._value = value
         self._read = read
-        self._elsewhere = elsewhere
-        self._complain = complain
+        self._in_background = in_background
+        self._on_unavailable = on_unavailable
         self._quiet_until: float | None = None
         self._read_at: float | None = None
         self._looked_at: float | None = None
@@ -57,7 +57,7 @@ class Mounted(Generic[T]):
             self._read_at = now
         elif self._read is not None and not self._is_being_read and now - self._read_at >= REREAD_SECONDS:
             self._read_at = now
-            self._elsewhere(lambda: self.reread(now))
+            self._in_background(lambda: self.reread(now))
         return self._value
 
     async def look_for_refused(self, now: float, until: float) -> bool:
@@ -98,7 +98,7 @@ class Mounted(Generic[T]):
         except (OSError, ValueError):
             if self._quiet_until is None or now >= self._quiet_until:
                 self._quiet_until = now + REREAD_SECONDS
-                self._complain()
+                self._on_unavailable()
             return
         finally:
             self._is_being_read = False

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mitto_phone_hook.domain.deadline import RESERVE_SECONDS
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.mitto.client import Mitto
-from mitto_phone_hook.mitto.response_codes import Answer
+from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding, as_ucs2
 
@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.2
 class Sent(NamedTuple):
     """The last answer, how many attempts it took in how many seconds, and the SMS as it went out last."""
 
-    answer: Answer
+    answer: MittoResult
     attempts: int
     seconds: float
     sms: Sms
@@ -59,7 +59,7 @@ async def send(  # noqa: PLR0913 - all that it touches outside is an argument
     clock = asyncio.get_running_loop().time
     started = perf_counter()
     latest = until - reserve_seconds
-    answer = Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+    answer = MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
     attempts = 0
     is_key_reread = False
     while clock() <= latest:

@@ -5,15 +5,16 @@ by its content: tenant, recipient, code and text, as a keyed hash from which non
 """
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mitto_phone_hook.credentials.keyed_hash import keyed_hash
-from mitto_phone_hook.domain.deadline import Closing, reserve_seconds
+from mitto_phone_hook.delivery.finalizer import Finalizer
+from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.message import PhoneMessage
-from mitto_phone_hook.domain.outcome import MAY_HAVE_LEFT, Outcome, Refused, Result
+from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
+from mitto_phone_hook.storage.protocols import Entry, IdempotencyStore
 
 POLL_SECONDS = 0.1
 """Between two looks at a message that another call is sending."""
@@ -24,37 +25,7 @@ GRACE_SECONDS = 2.0
 _PURPOSE = b"mitto-phone-hook ledger 2"
 
 
-class Entry(NamedTuple):
-    """What the ledger knows of a message."""
-
-    state: str
-    """``pending``, ``accepted`` or ``unknown``."""
-    owner: str
-    """Request id of the call that claimed it."""
-    message_id: str | None = None
-    segments: int | None = None
-    age_seconds: float = 0.0
-    """Since it was claimed or settled; filled in by the store."""
-
-
-class Store(Protocol):
-    """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic."""
-
-    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
-        """Keep ``entry`` if there is none, or a claim of the same owner, and give ``None``; else give the one there is.
-
-        Waits for its turn until the event loop's clock shows ``latest``.
-        Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.
-        """
-
-    async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """Replace the owner's entry, ``None`` to remove it. Raises nothing.
-
-        An entry of somebody else stays, but for a pending one where this message has left, or may have.
-        """
-
-
-class Turn(NamedTuple):
+class IdempotentResult(NamedTuple):
     """One call's turn at a message: its result, and the seconds that it took."""
 
     result: Result
@@ -66,17 +37,17 @@ class Turn(NamedTuple):
     """For the store to take this call's result."""
 
 
-class Ledger:
+class IdempotencyGuard:
     """Lets one call send a message and tells all others what became of it."""
 
-    def __init__(self, store: Store, *, deadline_seconds: float) -> None:
+    def __init__(self, store: IdempotencyStore, *, deadline_seconds: float) -> None:
         """Keep the entries in ``store``; ``deadline_seconds`` is how long a living call takes at most."""
         self._store = store
-        self._closing = Closing(deadline_seconds)
+        self._finalizer = Finalizer(deadline_seconds)
         self._reserve_seconds = reserve_seconds(deadline_seconds)
         self._dead_after = deadline_seconds + GRACE_SECONDS
 
-    async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> Turn:
+    async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> IdempotentResult:
         """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.
 
         Accepted and unknown results stay; after all others the message may be tried anew. ``until`` is the
@@ -93,30 +64,26 @@ class Ledger:
                 asking = perf_counter()
                 continue
             result = Result(Outcome.IN_PROGRESS, is_duplicate=True) if is_in_flight else _earlier(entry)
-            return Turn(result, claimed - asking, asking - started)
+            return IdempotentResult(result, claimed - asking, asking - started)
         claimed = perf_counter()
         try:
             result = await send()
         except Refused:
-            await self._closing.finish(self._store.settle(key, owner, None), until)
+            await self._finalizer.finish(self._store.settle(key, owner, None), until)
             raise
         except Exception:
-            await self._closing.finish(self._store.settle(key, owner, pending._replace(state="unknown")), until)
+            await self._finalizer.finish(self._store.settle(key, owner, pending._replace(state="unknown")), until)
             raise
         settling = perf_counter()
-        await self._closing.finish(self._store.settle(key, owner, _settled(pending, result)), until)
-        return Turn(result, claimed - asking, asking - started, perf_counter() - settling)
+        await self._finalizer.finish(self._store.settle(key, owner, _settled(pending, result)), until)
+        return IdempotentResult(result, claimed - asking, asking - started, perf_counter() - settling)
 
 
-def key_of(message: PhoneMessage, secret: bytes) -> str:
-    """Give the message's name in the ledger: a keyed hash of what makes it the same message.
-
-    The id that stays the same over a caller's repetitions where there is one, else tenant, recipient, code and text.
-    """
+def key_of(message: PhoneMessage, key: bytes) -> str:
+    """Give the name under which a message is kept: a hash, keyed with ``key``, of tenant, recipient, code and text."""
     code = message.code.get_secret_value() if message.code else ""
     content = (message.tenant or "", message.recipient.get_secret_value(), code, message.text.get_secret_value())
-    parts = content
-    return keyed_hash("\0".join(parts), secret, _PURPOSE)
+    return keyed_hash("\0".join(content), key, _PURPOSE)
 
 
 def _earlier(entry: Entry) -> Result:
@@ -128,4 +95,4 @@ def _earlier(entry: Entry) -> Result:
 def _settled(pending: Entry, result: Result) -> Entry | None:
     if result.outcome is Outcome.ACCEPTED:
         return Entry("accepted", pending.owner, result.message_id, result.segments)
-    return pending._replace(state="unknown") if result.outcome in MAY_HAVE_LEFT else None
+    return pending._replace(state="unknown") if result.outcome in POSSIBLY_SENT else None

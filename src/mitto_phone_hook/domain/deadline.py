@@ -1,18 +1,12 @@
-"""The deadline of a call: what must be left of it for something to begin, and what goes on after the answer.
+"""The deadline of a call: what must be left of it for something to begin.
 
 A deadline is a time on the event loop's clock, called ``until`` everywhere.
 """
-
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 RESERVE_SECONDS = 0.5
 """What must be left when an attempt at a message begins: one with less would only be cut."""
 
 _SHARE = 0.25
-_MARGIN_SECONDS = 0.05
-_STORE_SECONDS = 0.75
 
 
 def reserve_seconds(deadline_seconds: float) -> float:
@@ -20,27 +14,6 @@ def reserve_seconds(deadline_seconds: float) -> float:
     return min(RESERVE_SECONDS, deadline_seconds * _SHARE)
 
 
-def line_seconds(deadline_seconds: float) -> float:
+def queue_seconds(deadline_seconds: float) -> float:
     """Give how long one question to a shared store may wait in line: a message asks twice before it is sent."""
     return deadline_seconds * _SHARE
-
-
-class Closing:
-    """What has to be written down when a message's end is known; it is, even where the answer cannot wait for it."""
-
-    def __init__(self, deadline_seconds: float) -> None:
-        """Begin with nothing to do; ``deadline_seconds`` is how long a call takes at most."""
-        self._ample_seconds = line_seconds(deadline_seconds) + _STORE_SECONDS
-        self._late: set[asyncio.Task[None]] = set()
-
-    async def finish(self, work: Coroutine[Any, Any, None], until: float) -> None:
-        """Do ``work``, and wait for it until little after ``until`` at most."""
-        left_seconds = until + _MARGIN_SECONDS - asyncio.get_running_loop().time()
-        if left_seconds > self._ample_seconds:
-            # No store takes so long, its time in line and its own time-out included. So a task of its own is saved.
-            await work
-            return
-        task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-        await asyncio.wait({task}, timeout=max(left_seconds, 0.0))

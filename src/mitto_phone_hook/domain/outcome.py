@@ -31,7 +31,7 @@ class Outcome(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-MAY_HAVE_LEFT = frozenset({Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN})
+POSSIBLY_SENT = frozenset({Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN})
 """The ends after which an SMS has left or may have."""
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 from pydantic_core import to_json
 
-from mitto_phone_hook.credentials.rotation import Mounted
+from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.mitto.response_codes import Answer, read_answer
+from mitto_phone_hook.mitto.response_codes import MittoResult, read_result
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding
 
@@ -26,7 +26,7 @@ class Mitto:
     def __init__(
         self,
         transport: httpx.AsyncBaseTransport,
-        api_key: Mounted[str],
+        api_key: RotatingSecret[str],
         *,
         base_url: str,
         connect_timeout_seconds: float,
@@ -48,11 +48,11 @@ class Mitto:
         """Look whether the operator has mounted another API key; ``now`` in seconds of a monotonic clock."""
         await self._api_key.look_again(now)
 
-    async def send(self, sms: Sms, *, reference: str, until: float) -> Answer:
+    async def send(self, sms: Sms, *, reference: str, until: float) -> MittoResult:
         """Try once to hand ``sms`` to Mitto, until the event loop's clock shows ``until``. Raises nothing on any fault of the network."""
         now = asyncio.get_running_loop().time()
         if now >= until:
-            return Answer(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+            return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         exchange = _Exchange()
         request = self._request(sms, reference, exchange, now)
         try:
@@ -65,8 +65,8 @@ class Mitto:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TransportError) as fault:
-            return exchange.answer_of(fault)
-        answer = read_answer(exchange.status, exchange.body, exchange.retry_after)
+            return exchange.result_of(fault)
+        answer = read_result(exchange.status, exchange.body, exchange.retry_after)
         # Else an id made of the number would carry it into the log and the reply.
         return answer._replace(message_id=None) if sms.recipient.msisdn in (answer.message_id or "") else answer
 
@@ -120,18 +120,18 @@ class _Exchange:
         elif event == "http11.send_request_headers.started":
             self.is_connecting = False
 
-    def answer_of(self, fault: Exception) -> Answer:
+    def result_of(self, fault: Exception) -> MittoResult:
         if self.status is not None:
-            return read_answer(self.status, self.body, self.retry_after)
+            return read_result(self.status, self.body, self.retry_after)
         if isinstance(fault, TimeoutError):
-            return Answer(Outcome.UPSTREAM_UNAVAILABLE if self.is_connecting else Outcome.OUTCOME_UNKNOWN, "deadline")
+            return MittoResult(Outcome.UPSTREAM_UNAVAILABLE if self.is_connecting else Outcome.OUTCOME_UNKNOWN, "deadline")
         if _is_caused_by(fault, ssl.SSLCertVerificationError):
-            return Answer(Outcome.UPSTREAM_AUTH, "tls_not_trusted")
+            return MittoResult(Outcome.UPSTREAM_AUTH, "tls_not_trusted")
         if isinstance(fault, httpx.ConnectTimeout):
-            return Answer(Outcome.UPSTREAM_UNAVAILABLE, "connect_timeout")
+            return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "connect_timeout")
         if isinstance(fault, httpx.ConnectError):
-            return Answer(Outcome.UPSTREAM_UNAVAILABLE, "cannot_connect")
-        return Answer(Outcome.OUTCOME_UNKNOWN, "connection_lost")
+            return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "cannot_connect")
+        return MittoResult(Outcome.OUTCOME_UNKNOWN, "connection_lost")
 
 
 def _is_caused_by(fault: BaseException | None, kind: type[BaseException]) -> bool:

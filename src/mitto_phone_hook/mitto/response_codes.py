@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from mitto_phone_hook.domain.outcome import MAY_HAVE_LEFT, Outcome
+from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome
 
 RESPONSE_CODES = {
     0: Outcome.ACCEPTED,
@@ -27,7 +27,7 @@ RESPONSE_CODES = {
 CHARACTER_SET_CODES = frozenset({4, 9})
 """Codes for a text outside its alphabet: the one rejection that another encoding can heal."""
 
-MAY_HAVE_SENT_CODES = frozenset(code for code, outcome in RESPONSE_CODES.items() if outcome in MAY_HAVE_LEFT)
+MAY_HAVE_SENT_CODES = frozenset(code for code, outcome in RESPONSE_CODES.items() if outcome in POSSIBLY_SENT)
 """Codes that no status outweighs: beside them nobody can say that nothing was sent."""
 
 STATUSES = {
@@ -46,7 +46,7 @@ _MESSAGE_ID_JUNK = re.compile(r"[^A-Za-z0-9._:-]")
 _MAX_MESSAGE_ID = 64
 
 
-class Answer(NamedTuple):
+class MittoResult(NamedTuple):
     """What became of one attempt.
 
     ``ACCEPTED``: Mitto took it. ``UPSTREAM_UNAVAILABLE``: certainly not sent. ``OUTCOME_UNKNOWN``: bytes were
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     is_character_set_refused: bool = False
 
 
-def read_answer(status: int, body: bytes | None, retry_after: str) -> Answer:
+def read_result(status: int, body: bytes | None, retry_after: str) -> MittoResult:
     """Tell what an HTTP answer means; ``body`` is ``None`` where it did not arrive whole and plain.
 
     Accepted is only a 2xx with a JSON object whose ``responseCode`` is the integer 0: Mitto reports
@@ -72,7 +72,7 @@ def read_answer(status: int, body: bytes | None, retry_after: str) -> Answer:
     if type(code) is not int:
         code = None
     outcome = _outcome(status, code)
-    return Answer(
+    return MittoResult(
         outcome,
         _why(outcome, status, code),
         message_id=_message_id(fields.get("id")) if outcome is Outcome.ACCEPTED else None,

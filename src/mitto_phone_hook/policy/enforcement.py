@@ -7,7 +7,8 @@ from collections.abc import Callable
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.policy.destination import DestinationPolicy
-from mitto_phone_hook.policy.limits import WARN_AT, Counters, Limits, Taken, is_budget
+from mitto_phone_hook.policy.limits import WARN_AT, Limits, is_budget
+from mitto_phone_hook.storage.protocols import Acquired, CounterStore
 from mitto_phone_hook.telemetry.log_lines import Emit
 
 BUDGET_EXHAUSTED = "budget_exhausted"
@@ -21,7 +22,7 @@ class Policy:
         self,
         destination: DestinationPolicy,
         limits: Limits,
-        counters: Counters,
+        counters: CounterStore,
         emit: Emit,
         *,
         is_observing: bool,
@@ -43,46 +44,46 @@ class Policy:
             why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
             self._refuse(Refused(outcome, why), outcome, would_refuse)
 
-    def bill(self, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float = math.inf) -> "Bill":
+    def reserve(self, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float = math.inf) -> "QuotaReservation":
         """Open the bill of a message, on which nothing is counted yet.
 
         ``secret`` keys the hashes, ``would_refuse`` takes what observe mode only notes. Counting waits for its turn until the
         event loop's clock shows ``latest``.
         """
-        return Bill(self, message, secret, would_refuse, latest)
+        return QuotaReservation(self, message, secret, would_refuse, latest)
 
-    async def take(
+    async def acquire(
         self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str], latest: float = math.inf
-    ) -> Taken | None:
+    ) -> Acquired | None:
         """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
         try:
-            taken = await self._counters.take(self._limits.charges(message, segments, secret), latest)
+            acquired = await self._counters.acquire(self._limits.charges(message, segments, secret), latest)
         except Refused as refusal:
             self._refuse(refusal, refusal.result.why or refusal.result.outcome, would_refuse)
             return None
-        if isinstance(taken, Taken):
-            return taken
-        why = f"limit_{taken.name}"
-        if is_budget(taken.name):
+        if isinstance(acquired, Acquired):
+            return acquired
+        why = f"limit_{acquired.name}"
+        if is_budget(acquired.name):
             why = BUDGET_EXHAUSTED
-            self._alert(BUDGET_EXHAUSTED, "ERROR", taken.name, taken.window_seconds)
-        self._refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=taken.retry_after_seconds), why, would_refuse)
+            self._alert(BUDGET_EXHAUSTED, "ERROR", acquired.name, acquired.window_seconds)
+        self._refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=acquired.retry_after_seconds), why, would_refuse)
         return None
 
-    async def settle(self, taken: Taken | None, *, may_have_left: bool, latest: float = math.inf) -> None:
+    async def settle(self, acquired: Acquired | None, *, possibly_sent: bool, latest: float = math.inf) -> None:
         """Let the count stand and warn when a budget nears its end, or take it back: certainly nothing was sent."""
-        if taken is not None and may_have_left:
-            self._warn_of_budgets(taken)
-        elif taken is not None:
-            await self._counters.give_back(taken, latest)
+        if acquired is not None and possibly_sent:
+            self._warn_of_budgets(acquired)
+        elif acquired is not None:
+            await self._counters.release(acquired, latest)
 
     def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
         if not self._is_observing:
             raise refusal
         would_refuse.append(code)
 
-    def _warn_of_budgets(self, taken: Taken) -> None:
-        for charge, used in zip(taken.charges, taken.used, strict=True):
+    def _warn_of_budgets(self, acquired: Acquired) -> None:
+        for charge, used in zip(acquired.charges, acquired.used, strict=True):
             if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
                 self._alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)
 
@@ -95,7 +96,7 @@ class Policy:
             self._emit(alert | {"severity": "WARNING", "policy": "observe"} if self._is_observing else alert)
 
 
-class Bill:
+class QuotaReservation:
     """What one message has been counted for."""
 
     def __init__(self, policy: Policy, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float) -> None:
@@ -105,15 +106,15 @@ class Bill:
         self._secret = secret
         self._would_refuse = would_refuse
         self._latest = latest
-        self._taken: Taken | None = None
+        self._taken: Acquired | None = None
 
     async def count(self, segments: int) -> None:
         """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
         if self._taken is not None:
-            await self.settle(may_have_left=False, latest=self._latest)
-        self._taken = await self._policy.take(self._message, segments, self._secret, self._would_refuse, self._latest)
+            await self.settle(possibly_sent=False, latest=self._latest)
+        self._taken = await self._policy.acquire(self._message, segments, self._secret, self._would_refuse, self._latest)
 
-    async def settle(self, *, may_have_left: bool, latest: float = math.inf) -> None:
+    async def settle(self, *, possibly_sent: bool, latest: float = math.inf) -> None:
         """Let the count stand, or take it back: certainly nothing was sent."""
-        taken, self._taken = self._taken, None
-        await self._policy.settle(taken, may_have_left=may_have_left, latest=latest)
+        acquired, self._taken = self._taken, None
+        await self._policy.settle(acquired, possibly_sent=possibly_sent, latest=latest)

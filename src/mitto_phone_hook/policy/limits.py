@@ -3,17 +3,16 @@
 All windows of a message are checked before any is counted, in one step; what is refused counts nowhere.
 """
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import NamedTuple, Protocol
 
 from mitto_phone_hook.credentials.keyed_hash import keyed_hash
 from mitto_phone_hook.domain.message import PhoneMessage
+from mitto_phone_hook.storage.protocols import Charge, Window
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
@@ -39,62 +38,6 @@ _IPV6_SITE = 64
 _PURPOSE = b"mitto-phone-hook limits 2"
 
 
-class Window(NamedTuple):
-    """At most ``limit`` within any stretch of ``seconds``."""
-
-    limit: int
-    seconds: int
-
-
-class Charge(NamedTuple):
-    """What one message adds to one window."""
-
-    name: str
-    """The rule, as in ``LIMITS``, or the setting of a budget."""
-    key: str
-    """Rule, length and subject of the window; personal data only as a keyed hash."""
-    window: Window
-    amount: int
-    step_ms: int = 0
-    """Budgets forget in steps, which keeps them small; 0 forgets to the millisecond."""
-
-    def stamp(self, now_ms: int) -> int:
-        """Give the time under which this is counted: never earlier than now, so that no step forgets too soon."""
-        return -(-now_ms // self.step_ms) * self.step_ms if self.step_ms else now_ms
-
-
-class Refusal(NamedTuple):
-    """The rule that refuses, and the seconds after which it does not."""
-
-    name: str
-    window_seconds: int
-    retry_after_seconds: int
-
-
-class Taken(NamedTuple):
-    """What was counted, when (milliseconds of the store's clock), and how full each window is now."""
-
-    charges: Sequence[Charge]
-    at_ms: int
-    used: Sequence[int]
-    front: "Taken | None" = None
-    """The same in the counters that stand in front of a shared store."""
-
-
-class Counters(Protocol):
-    """Where windows are kept."""
-
-    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:
-        """Count all charges, or none of them and say which window refuses for longest.
-
-        Waits for its turn until the event loop's clock shows ``latest``.
-        Raises ``Refused``, and counts nothing, where nobody knows whether they fit and nothing may leave then.
-        """
-
-    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:
-        """Undo ``take``: nothing was sent after all. Waits for its turn until the event loop's clock shows ``latest``."""
-
-
 @dataclass(frozen=True)
 class Limits:
     """The operator's limits and budgets, and what they need to be counted."""
@@ -116,15 +59,15 @@ class Limits:
             for window in windows
         ]
 
-    def charges(self, message: PhoneMessage, segments: int, secret: bytes) -> list[Charge]:
-        """Give what this message adds to every window that applies to it; ``secret`` keys the hashes."""
+    def charges(self, message: PhoneMessage, segments: int, key: bytes) -> list[Charge]:
+        """Give what this message adds to every window that applies to it; ``key`` keys the hashes."""
         number, region = message.recipient.get_secret_value(), message.region
         if number in self.exempt_numbers:
             return []
         subjects = {
-            "recipient": keyed_hash(number, secret, _PURPOSE),
-            "prefix": keyed_hash(number[:-_PREFIX_DROPS], secret, _PURPOSE),
-            "ip": keyed_hash(_site(message.client_ip), secret, _PURPOSE) if message.client_ip else None,
+            "recipient": keyed_hash(number, key, _PURPOSE),
+            "prefix": keyed_hash(number[:-_PREFIX_DROPS], key, _PURPOSE),
+            "ip": keyed_hash(_site(message.client_ip), key, _PURPOSE) if message.client_ip else None,
             "region": None if region in self.home_regions else region,
             "total": "",
         }

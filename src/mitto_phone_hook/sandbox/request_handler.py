@@ -25,7 +25,7 @@ _GOODBYE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class RequestHandler:
     """Serves connections: one state, one key. If it ``is_public`` the control API demands the key as well."""
 
     state: State

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from mitto_phone_hook.sandbox.request_handler import Desk
+from mitto_phone_hook.sandbox.request_handler import RequestHandler
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.state import State
 from mitto_phone_hook.sandbox.wire import Wire
@@ -52,7 +52,7 @@ class FakeMitto(State):
             raise PublicAddressError
         self.port = port
         self._host = host
-        self._desk = Desk(self, api_key, is_public)
+        self._request_handler = RequestHandler(self, api_key, is_public)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -99,7 +99,7 @@ class FakeMitto(State):
 
     async def _serve(self, sock: socket.socket) -> None:
         with suppress(ConnectionError, TimeoutError):
-            await self._desk.serve(Wire(sock))
+            await self._request_handler.serve(Wire(sock))
 
     def _ended(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
         # Not in the task: one that is cancelled before its first step never runs.

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from mitto_phone_hook.policy.limits import Charge, Refusal, Taken
+from mitto_phone_hook.storage.protocols import Acquired, Charge, Refusal
 
 MAX_WINDOWS = 100_000
 """Some 40 MiB; then the window touched longest ago is forgotten."""
@@ -62,8 +62,8 @@ class _Log:
         return self.window_ms
 
 
-class MemoryCounters:
-    """``Counters`` in a dictionary. One event loop uses it and nothing is awaited, so each operation is atomic."""
+class MemoryCounterStore:
+    """``CounterStore`` in a dictionary. One event loop uses it and nothing is awaited, so each operation is atomic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Count from nothing; ``clock`` tells seconds."""
@@ -74,8 +74,8 @@ class MemoryCounters:
         """Count the windows kept."""
         return len(self._logs)
 
-    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:  # noqa: ARG002 - nobody waits here
-        """See ``Counters``."""
+    async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:  # noqa: ARG002 - nobody waits here
+        """See ``CounterStore``."""
         now = int(self._clock() * 1000)
         self._forget(now)
         logs = [self._log(charge.key, now) for charge in charges]
@@ -90,13 +90,13 @@ class MemoryCounters:
         used = [self._add(charge, log, now) for charge, log in zip(charges, logs, strict=True)]
         while len(self._logs) > MAX_WINDOWS:
             self._logs.popitem(last=False)
-        return Taken(charges, now, used)
+        return Acquired(charges, now, used)
 
-    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:  # noqa: ARG002 - nobody waits here
-        """See ``Counters``."""
-        for charge in taken.charges:
+    async def release(self, acquired: Acquired, latest: float = math.inf) -> None:  # noqa: ARG002 - nobody waits here
+        """See ``CounterStore``."""
+        for charge in acquired.charges:
             if (log := self._logs.get(charge.key)) is not None:
-                log.remove(charge.stamp(taken.at_ms), charge.amount)
+                log.remove(charge.stamp(acquired.at_ms), charge.amount)
                 if not log.entries:
                     del self._logs[charge.key]
 

@@ -5,12 +5,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from mitto_phone_hook.delivery.idempotency import Entry
+from mitto_phone_hook.storage.protocols import Entry
 
 MAX_ENTRIES = 100_000
 
 
-class MemoryStore:
+class MemoryIdempotencyStore:
     """Keeps entries in a dictionary ordered by age. One event loop uses it, so each operation is atomic."""
 
     def __init__(self, window_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,7 +24,7 @@ class MemoryStore:
         return len(self._entries)
 
     async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:  # noqa: ARG002 - nobody waits here
-        """See ``Store``."""
+        """See ``IdempotencyStore``."""
         now = self._clock()
         self._forget(now)
         kept = self._entries.get(key)
@@ -34,7 +34,7 @@ class MemoryStore:
         return None
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """See ``Store``."""
+        """See ``IdempotencyStore``."""
         kept = self._entries.get(key)
         if kept is not None and kept[1].owner != owner and (entry is None or kept[1].state != "pending"):
             return

@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 0.25
 PAUSE_SECONDS = 1.0
 """After a failure Redis is left alone for this long, so that it does not cost every message the time-out."""
 
-COMPLAINT_SECONDS = 60.0
+REPORT_SECONDS = 60.0
 
 LINE_SECONDS = 1.0
 """An operation waits so long for one of the connections, where nobody says otherwise."""
@@ -44,19 +44,19 @@ class NotAsked(Unavailable):
     """Redis was certainly not asked: what was to be done may be done later."""
 
 
-class Crowded(NotAsked):
+class PoolTimeout(NotAsked):
     """So many operations wait that this one's turn did not come in time: Redis may be well, and was not asked."""
 
 
-class RedisLink:
+class RedisClient:
     """The connection that ledger and limits share: one time-out for an operation, one complaint a minute."""
 
     def __init__(
-        self, url: str, complain: Callable[[], None], *, timeout_seconds: float = TIMEOUT_SECONDS, line_seconds: float = LINE_SECONDS
+        self, url: str, on_unavailable: Callable[[], None], *, timeout_seconds: float = TIMEOUT_SECONDS, queue_seconds: float = LINE_SECONDS
     ) -> None:
-        """Connect on first use. ``complain`` is called when Redis fails, at most once in ``COMPLAINT_SECONDS``.
+        """Connect on first use. ``complain`` is called when Redis fails, at most once in ``REPORT_SECONDS``.
 
-        An operation waits for its turn for ``line_seconds`` and then takes ``timeout_seconds`` at most.
+        An operation waits for its turn for ``queue_seconds`` and then takes ``timeout_seconds`` at most.
         """
         self._redis = redis.asyncio.from_url(
             url,
@@ -67,10 +67,10 @@ class RedisLink:
             decode_responses=True,
             protocol=2,  # 3 costs every new connection a round trip more and gives nothing here
         )
-        self._line = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._complain = complain
+        self._queue = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._on_unavailable = on_unavailable
         self._timeout_seconds = timeout_seconds
-        self._line_seconds = line_seconds
+        self._queue_seconds = queue_seconds
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
 
@@ -80,21 +80,21 @@ class RedisLink:
         return time.monotonic() < self._left_alone_until
 
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401 - whatever the script gives
-        """Run a script; ``Unavailable`` when Redis does not answer, ``NotAsked`` when it is left alone after that, or ``Crowded``.
+        """Run a script; ``Unavailable`` when Redis does not answer, ``NotAsked`` when it is left alone after that, or ``PoolTimeout``.
 
         It waits in line until the event loop's clock shows ``latest`` at most. With ``may_repeat`` it is run again, once and at
         once, when its connection breaks: one from before a restart of Redis does, although Redis is there.
         """
         # Waiting in line is not Redis' fault, so it stands outside the time-out.
         try:
-            async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._line_seconds)):
-                await self._line.acquire()
+            async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._queue_seconds)):
+                await self._queue.acquire()
         except TimeoutError:
-            raise Crowded from None
+            raise PoolTimeout from None
         try:
             return await self._eval(script, keys, arguments, may_repeat=may_repeat)
         finally:
-            self._line.release()
+            self._queue.release()
 
     async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401 - the same
         if self.is_left_alone:
@@ -114,8 +114,8 @@ class RedisLink:
                 await self._redis.connection_pool.disconnect(inuse_connections=False)
             self._left_alone_until = time.monotonic() + PAUSE_SECONDS
             if now >= self._quiet_until:
-                self._quiet_until = now + COMPLAINT_SECONDS
-                self._complain()
+                self._quiet_until = now + REPORT_SECONDS
+                self._on_unavailable()
             raise Unavailable from None
 
     async def aclose(self) -> None:

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Sequence
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.policy.limits import Charge, Refusal, Taken
-from mitto_phone_hook.storage.memory_counters import MemoryCounters
-from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, Crowded, NotAsked, RedisLink, Unavailable
+from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
+from mitto_phone_hook.storage.protocols import Acquired, Charge, Refusal
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, NotAsked, PoolTimeout, RedisClient, Unavailable
 
 # KEYS: windows. ARGV, four a window: length in ms, limit, amount, step in ms. A window is a hash of time -> amount.
-_TAKE = """
+_ACQUIRE = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local worst, longest, used = 0, -1, {}
@@ -52,7 +52,7 @@ return {0, now, unpack(used)}
 
 # KEYS: windows. ARGV, two a window: time under which it was counted, amount. What holds nothing goes: all that is kept is
 # read with every message, and no limit bounds how many messages do not leave.
-_GIVE_BACK = """
+_RELEASE = """
 for i, key in ipairs(KEYS) do
   local at = ARGV[2*i-1]
   if redis.call('HEXISTS', key, at) == 1 and redis.call('HINCRBY', key, at, -ARGV[2*i]) <= 0 then redis.call('HDEL', key, at) end
@@ -60,74 +60,74 @@ end
 return 1
 """
 
-MAX_OWED = 10_000
+MAX_UNRELEASED = 10_000
 """Counts of messages that did not leave and that Redis could not be told; then the oldest stay counted."""
 
 
-class RedisCounters:
-    """``Counters`` in Redis with ``MemoryCounters`` in front, which alone go on when Redis does not answer."""
+class RedisCounterStore:
+    """``CounterStore`` in Redis with ``MemoryCounterStore`` in front, which alone go on when Redis does not answer."""
 
-    def __init__(self, link: RedisLink, *, is_closed_on_failure: bool) -> None:
+    def __init__(self, client: RedisClient, *, is_closed_on_failure: bool) -> None:
         """With ``is_closed_on_failure`` nothing passes while Redis does not answer."""
-        self._link = link
-        self._front = MemoryCounters()
+        self._client = client
+        self._local = MemoryCounterStore()
         self._is_closed_on_failure = is_closed_on_failure
-        self._owed: deque[Taken] = deque(maxlen=MAX_OWED)
-        self._paying: asyncio.Task[None] | None = None
+        self._unreleased: deque[Acquired] = deque(maxlen=MAX_UNRELEASED)
+        self._releasing: asyncio.Task[None] | None = None
 
-    async def take(self, charges: Sequence[Charge], latest: float = math.inf) -> Taken | Refusal:
-        """See ``Counters``. What this process has counted is a part of what Redis has, so it never refuses too much.
+    async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:
+        """See ``CounterStore``. What this process has counted is a part of what Redis has, so it never refuses too much.
 
         A Redis that is only too busy has not failed: a flood must not be what switches the limits off.
         """
-        own = await self._front.take(charges)
+        own = await self._local.acquire(charges)
         if isinstance(own, Refusal) or not charges:
             return own
         arguments = [number for c in charges for number in (c.window.seconds * 1000, c.window.limit, c.amount, c.step_ms)]
         try:
             # Asked twice when its connection breaks: at worst one message is counted twice, and none not at all.
-            worst, number, *used = await self._link.eval(_TAKE, _keys(charges), arguments, latest=latest)
-        except Crowded:
-            await self._front.give_back(own)
+            worst, number, *used = await self._client.eval(_ACQUIRE, _keys(charges), arguments, latest=latest)
+        except PoolTimeout:
+            await self._local.release(own)
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
             if not self._is_closed_on_failure:
                 return own
-            await self._front.give_back(own)
+            await self._local.release(own)
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS)) from None
-        if self._owed and (self._paying is None or self._paying.done()):
-            self._paying = asyncio.create_task(self._pay())
+        if self._unreleased and (self._releasing is None or self._releasing.done()):
+            self._releasing = asyncio.create_task(self._release_all())
         if worst:
-            await self._front.give_back(own)
+            await self._local.release(own)
             charge = charges[worst - 1]
             return Refusal(charge.name, charge.window.seconds, math.ceil(number / 1000))
-        return Taken(charges, number, used, front=own)
+        return Acquired(charges, number, used, local=own)
 
-    async def give_back(self, taken: Taken, latest: float = math.inf) -> None:
-        """See ``Counters``. What Redis could not be asked to take back it is asked again when it answers."""
-        if taken.front is None:
-            await self._front.give_back(taken)
+    async def release(self, acquired: Acquired, latest: float = math.inf) -> None:
+        """See ``CounterStore``. What Redis could not be asked to take back it is asked again when it answers."""
+        if acquired.local is None:
+            await self._local.release(acquired)
             return
-        await self._front.give_back(taken.front)
+        await self._local.release(acquired.local)
         try:
-            await self._give_back(taken, latest)
+            await self._release(acquired, latest)
         except NotAsked:
-            self._owed.append(taken)
+            self._unreleased.append(acquired)
 
-    async def _give_back(self, taken: Taken, latest: float = math.inf) -> None:
+    async def _release(self, acquired: Acquired, latest: float = math.inf) -> None:
         """Ask Redis once: if it was asked and did not answer, nobody knows whether it did it."""
-        arguments = [number for charge in taken.charges for number in (charge.stamp(taken.at_ms), charge.amount)]
+        arguments = [number for charge in acquired.charges for number in (charge.stamp(acquired.at_ms), charge.amount)]
         try:
-            await self._link.eval(_GIVE_BACK, _keys(taken.charges), arguments, latest=latest, may_repeat=False)
+            await self._client.eval(_RELEASE, _keys(acquired.charges), arguments, latest=latest, may_repeat=False)
         except Unavailable as fault:
             if isinstance(fault, NotAsked):
                 raise
 
-    async def _pay(self) -> None:
+    async def _release_all(self) -> None:
         with contextlib.suppress(NotAsked):
-            while self._owed:
-                await self._give_back(self._owed[0])
-                self._owed.popleft()
+            while self._unreleased:
+                await self._release(self._unreleased[0])
+                self._unreleased.popleft()
 
 
 def _keys(charges: Sequence[Charge]) -> list[str]:

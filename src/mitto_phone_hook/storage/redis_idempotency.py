@@ -5,10 +5,10 @@ import json
 import math
 from collections.abc import Sequence
 
-from mitto_phone_hook.delivery.idempotency import Entry
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.storage.memory_idempotency import MemoryStore
-from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, Crowded, RedisLink, Unavailable
+from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
+from mitto_phone_hook.storage.protocols import Entry
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, PoolTimeout, RedisClient, Unavailable
 
 MAX_UNSETTLED = 10_000
 """Results that Redis could not be told; then the oldest are given up."""
@@ -19,7 +19,7 @@ MAX_OWNERS = 20
 MARGIN_SECONDS = 1.0
 """So long before its time what was seen elsewhere is no longer believed: Redis' clock is not ours."""
 
-TOLD_AT_ONCE = 100
+REPORTED_AT_ONCE = 100
 """Results that one round trip tells Redis when it is back."""
 
 # KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms, and so is a result of the same
@@ -49,79 +49,79 @@ return 1
 """
 
 
-class RedisStore:
-    """A ``Store`` in Redis with a ``MemoryStore`` in front, which alone goes on when Redis does not answer."""
+class RedisIdempotencyStore:
+    """A ``IdempotencyStore`` in Redis with a ``MemoryIdempotencyStore`` in front, which alone goes on when Redis does not answer."""
 
-    def __init__(self, link: RedisLink, window_seconds: float) -> None:
+    def __init__(self, client: RedisClient, window_seconds: float) -> None:
         """Keep entries for ``window_seconds``."""
-        self._link = link
-        self._front = MemoryStore(window_seconds)
+        self._client = client
+        self._local = MemoryIdempotencyStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
         self._unsettled: dict[str, tuple[tuple[str, ...], Entry | None]] = {}
         """What Redis has not heard, by key: the calls that have ended, and the result of the last of them."""
-        self._teller: asyncio.Task[None] | None = None
-        self._elsewhere = MemoryStore(window_seconds)
+        self._reporter: asyncio.Task[None] | None = None
+        self._other_instances = MemoryIdempotencyStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
     async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
-        """See ``Store``. Raises ``Refused`` when Redis could not be asked in time although it may well answer others."""
-        known = await self._front.claim(key, entry)
+        """See ``IdempotencyStore``. Raises ``Refused`` when Redis could not be asked in time although it may well answer others."""
+        known = await self._local.claim(key, entry)
         if known is not None:
             return known
         if key in self._unsettled:
             # Else Redis would still say that the message is on its way, in the name of a call that has ended.
-            await self._tell([key], latest)
+            await self._report([key], latest)
         try:
-            kept = await self._link.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms], latest=latest)
-        except Crowded:
-            await self._front.settle(key, entry.owner, None)
-            if (seen := await self._seen_elsewhere(key)) is not None:
+            kept = await self._client.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms], latest=latest)
+        except PoolTimeout:
+            await self._local.settle(key, entry.owner, None)
+            if (seen := await self._seen_at_other_instance(key)) is not None:
                 return seen
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
-            seen = await self._seen_elsewhere(key)
+            seen = await self._seen_at_other_instance(key)
             if seen is not None:
-                await self._front.settle(key, entry.owner, None)
+                await self._local.settle(key, entry.owner, None)
             return seen
         if not kept:
             return await self._remembered(key, entry)
-        await self._front.settle(key, entry.owner, None)
+        await self._local.settle(key, entry.owner, None)
         other = Entry(*json.loads(kept[0]))._replace(age_seconds=kept[1] / 1000)
-        await self._elsewhere.forget(key)
-        await self._elsewhere.claim(key, other)
+        await self._other_instances.forget(key)
+        await self._other_instances.claim(key, other)
         return other
 
     async def _remembered(self, key: str, claimed: Entry) -> Entry | None:
         """Give what Redis, which knows of nothing, has once said: a result goes with time only, so Redis has lost its memory."""
-        seen = await self._seen_elsewhere(key)
+        seen = await self._seen_at_other_instance(key)
         if seen is None or seen.state == "pending":
-            await self._elsewhere.forget(key)
+            await self._other_instances.forget(key)
             return None
         await self.settle(key, claimed.owner, seen)
         return seen
 
-    async def _seen_elsewhere(self, key: str) -> Entry | None:
+    async def _seen_at_other_instance(self, key: str) -> Entry | None:
         """Give what another instance was seen to hold, as long as Redis itself would."""
-        seen = await self._elsewhere.find(key)
+        seen = await self._other_instances.find(key)
         return seen if seen and seen.age_seconds < self._window_ms / 1000 - MARGIN_SECONDS else None
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """See ``Store``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
-        await self._front.settle(key, owner, entry)
+        """See ``IdempotencyStore``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
+        await self._local.settle(key, owner, entry)
         # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
         earlier, left = self._unsettled.get(key, ((), None))
         self._unsettled[key] = (((*earlier, owner) if left is None else (owner,))[-MAX_OWNERS:], entry)
         if len(self._unsettled) > MAX_UNSETTLED:
             self._unsettled.pop(next(iter(self._unsettled)))
-        if not await self._tell([key]) and (self._teller is None or self._teller.done()):
-            self._teller = asyncio.create_task(self._tell_all())
+        if not await self._report([key]) and (self._reporter is None or self._reporter.done()):
+            self._reporter = asyncio.create_task(self._report_all())
 
-    async def _tell(self, keys: Sequence[str], latest: float = math.inf) -> bool:
+    async def _report(self, keys: Sequence[str], latest: float = math.inf) -> bool:
         """Tell Redis results that it has not heard; whether it has now."""
         results = {key: self._unsettled[key] for key in keys}
-        told = [word for owners, entry in results.values() for word in (" ".join(owners), _written(entry) if entry else "")]
+        reported = [word for owners, entry in results.values() for word in (" ".join(owners), _written(entry) if entry else "")]
         try:
-            await self._link.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *told], latest=latest)
+            await self._client.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *reported], latest=latest)
         except Unavailable:
             return False
         for key, result in results.items():
@@ -129,14 +129,14 @@ class RedisStore:
                 del self._unsettled[key]
         return True
 
-    async def _tell_all(self) -> None:
+    async def _report_all(self) -> None:
         """Tell Redis everything as soon as it answers again, the newest first: these are repeated most."""
         while self._unsettled:
             await asyncio.sleep(PAUSE_SECONDS)
             newest_first = list(self._unsettled)[::-1]
-            for start in range(0, len(newest_first), TOLD_AT_ONCE):
-                keys = [key for key in newest_first[start : start + TOLD_AT_ONCE] if key in self._unsettled]
-                if keys and not await self._tell(keys):
+            for start in range(0, len(newest_first), REPORTED_AT_ONCE):
+                keys = [key for key in newest_first[start : start + REPORTED_AT_ONCE] if key in self._unsettled]
+                if keys and not await self._report(keys):
                     break
 
 

@@ -1,0 +1,91 @@
+"""What a store promises: one for duplicates, one for limits. Each is kept in memory and in Redis."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Entry(NamedTuple):
+    """What is known of a message."""
+
+    state: str
+    """``pending``, ``accepted`` or ``unknown``."""
+    owner: str
+    """Request id of the call that claimed it."""
+    message_id: str | None = None
+    segments: int | None = None
+    age_seconds: float = 0.0
+    """Since it was claimed or settled; filled in by the store."""
+
+
+class IdempotencyStore(Protocol):
+    """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic."""
+
+    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
+        """Keep ``entry`` if there is none, or a claim of the same owner, and give ``None``; else give the one there is.
+
+        Waits for its turn until the event loop's clock shows ``latest``.
+        Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.
+        """
+
+    async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
+        """Replace the owner's entry, ``None`` to remove it. Raises nothing.
+
+        An entry of somebody else stays, but for a pending one where this message has left, or may have.
+        """
+
+
+class Window(NamedTuple):
+    """At most ``limit`` within any stretch of ``seconds``."""
+
+    limit: int
+    seconds: int
+
+
+class Charge(NamedTuple):
+    """What one message adds to one window."""
+
+    name: str
+    """The rule, as in ``LIMITS``, or the setting of a budget."""
+    key: str
+    """Rule, length and subject of the window; personal data only as a keyed hash."""
+    window: Window
+    amount: int
+    step_ms: int = 0
+    """Budgets forget in steps, which keeps them small; 0 forgets to the millisecond."""
+
+    def stamp(self, now_ms: int) -> int:
+        """Give the time under which this is counted: never earlier than now, so that no step forgets too soon."""
+        return -(-now_ms // self.step_ms) * self.step_ms if self.step_ms else now_ms
+
+
+class Refusal(NamedTuple):
+    """The rule that refuses, and the seconds after which it does not."""
+
+    name: str
+    window_seconds: int
+    retry_after_seconds: int
+
+
+class Acquired(NamedTuple):
+    """What was counted, when (milliseconds of the store's clock), and how full each window is now."""
+
+    charges: Sequence[Charge]
+    at_ms: int
+    used: Sequence[int]
+    local: "Acquired | None" = None
+    """The same in the counters that stand in front of a shared store."""
+
+
+class CounterStore(Protocol):
+    """Where windows are kept."""
+
+    async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:
+        """Count all charges, or none of them and say which window refuses for longest.
+
+        Waits for its turn until the event loop's clock shows ``latest``.
+        Raises ``Refused``, and counts nothing, where nobody knows whether they fit and nothing may leave then.
+        """
+
+    async def release(self, acquired: Acquired, latest: float = math.inf) -> None:
+        """Undo ``acquire``: nothing was sent after all. Waits for its turn until the event loop's clock shows ``latest``."""
