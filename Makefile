@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: ready help demo run test check format chaos attack bench counts soak bundle lock clean
+.PHONY: ready help demo run test check format chaos attack bench counts soak docs bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ counts: ready ## Check what no noise of a machine can move: connections opened, 
 
 soak: ready ## Steady load with faults for 10 minutes; whatever grows is a failure
 	@$(BIN)/python -m benchmarks.soak
+
+docs: ready ## Write .env.example and the README's table of settings anew
+	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
 bundle: ready ## Stage what a cloud needs in build/bundle
 	@$(BIN)/python deploy/bundle.py

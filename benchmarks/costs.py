@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import httpx
 
+from mitto_phone_hook.config import limit_rules
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard, key_of
 from mitto_phone_hook.domain.outcome import Outcome, Result
@@ -23,7 +24,7 @@ from mitto_phone_hook.domain.phone_number import read_number
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.enforcement import Policy
-from mitto_phone_hook.policy.limits import Limits, read_limits
+from mitto_phone_hook.policy.limits import Limits
 from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
@@ -68,7 +69,10 @@ def whole() -> Callable[[int], Awaitable[object]]:
     settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
     hook = Hook(
-        settings, lambda: mitto_over(mitto, settings), lambda: Stores(MemoryIdempotencyStore(600), MemoryCounterStore()), lambda _: None
+        settings,
+        lambda: mitto_over(mitto, settings),
+        lambda: Stores(MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        lambda _: None,
     )
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
     bodies = [body(number) for number in range(MESSAGES)]
@@ -77,7 +81,7 @@ def whole() -> Callable[[int], Awaitable[object]]:
 
 def checks() -> Callable[[int], Awaitable[object]]:
     """Handle messages by all checks: the number, its destination, limits."""
-    limits = Limits(read_limits(SETTINGS["LIMITS"]), {}, {}, frozenset({"CH"}), frozenset())
+    limits = Limits(limit_rules.windows(SETTINGS["LIMITS"]), {}, {}, frozenset({"CH"}), frozenset())
     policy = Policy(DestinationPolicy(frozenset({"CH"}), ()), limits, MemoryCounterStore(), lambda _: None, is_observing=False)
     messages = [parse(body(number), b"", None) for number in range(MESSAGES)]
 

@@ -93,18 +93,11 @@ def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id()
     assert request.extensions["timeout"]["connect"] == 0.7
 
 
-async def test_a_message_can_be_found_in_the_ledger_only_by_whoever_has_the_first_secret() -> None:
-    store = MemoryIdempotencyStore(600)
-    settings = load(ENVIRONMENT | {"HOOK_SECRETS": f"{SECRET} another-secret-of-the-tests-1"})
-    hook = Hook(
-        settings,
-        lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"})), settings),
-        lambda: Stores(store, MemoryCounterStore()),
-        lambda _: None,
-    )
-    assert (await hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+async def test_a_message_can_be_found_only_with_the_key_of_the_state() -> None:
+    stage = Stage()
+    assert (await stage.acall(body())).status == 200
     message = parse(body(), b"", None)
-    found = [await store.find(key_of(message, secret)) for secret in (SECRET.encode(), b"another-secret-of-the-tests-1", b"")]
+    found = [await stage.store.find(key_of(message, key)) for key in (stage.stores.key, SECRET.encode(), b"")]
     assert [entry and entry.message_id for entry in found] == ["m1", None, None]
 
 
@@ -282,7 +275,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
     hook = Hook(
         settings,
         lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(500)), settings),
-        lambda: Stores(MemoryIdempotencyStore(600), MemoryCounterStore()),
+        lambda: Stores(MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
         lambda _: None,
     )
 

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from mitto_phone_hook.config.rules import CLOSED, MEMORY
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.config.unknown_variables import unknown
+from mitto_phone_hook.credentials.keyed_hash import random_key, state_key
 from mitto_phone_hook.domain.deadline import queue_seconds
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.mitto.client import Mitto
@@ -30,7 +32,7 @@ from mitto_phone_hook.telemetry.log_lines import emitter, standard_output
 
 def _settings_or_exit() -> Settings:
     try:
-        return load(os.environ, in_background=_in_a_thread, on_unavailable=_complain_about_secret)
+        return load(os.environ, run_in_background=_in_a_thread, on_unavailable=_report_secret)
     except SettingsError as error:
         _refuse_to_start(*error.problems, *(f"{name} is no setting: {step}" for name, step in unknown(os.environ).items()))
 
@@ -39,7 +41,7 @@ def _refuse_to_start(*problems: str) -> NoReturn:
     sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
-def _complain_about_secret(setting: str) -> None:
+def _report_secret(setting: str) -> None:
     _EMIT({"severity": "ERROR", "event": "secret_unreadable", "setting": setting})
 
 
@@ -123,7 +125,7 @@ def _mitto() -> Mitto:
 
 def _stores() -> Stores:
     if _SETTINGS.store_url == MEMORY:
-        return Stores(MemoryIdempotencyStore(_SETTINGS.duplicate_window_seconds), MemoryCounterStore())
+        return Stores(MemoryIdempotencyStore(_SETTINGS.duplicate_window_seconds), MemoryCounterStore(), random_key())
     # The package is only there when it is asked for.
     from mitto_phone_hook.storage.redis_client import RedisClient  # noqa: PLC0415 - as said
     from mitto_phone_hook.storage.redis_counters import RedisCounterStore  # noqa: PLC0415 - as said
@@ -132,4 +134,5 @@ def _stores() -> Stores:
     complaint = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
     client = RedisClient(_SETTINGS.store_url, lambda: _EMIT(complaint), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
     counters = RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
-    return Stores(RedisIdempotencyStore(client, _SETTINGS.duplicate_window_seconds), counters)
+    key = state_key(_SETTINGS.state_secret, _SETTINGS.mitto_api_key.current(time.monotonic()))
+    return Stores(RedisIdempotencyStore(client, _SETTINGS.duplicate_window_seconds), counters, key)

@@ -30,10 +30,11 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 class Stores(NamedTuple):
-    """Where duplicates and limits are kept."""
+    """Where duplicates and limits are kept, and the key of the hashes under which they are found again."""
 
     store: IdempotencyStore
     counters: CounterStore
+    key: bytes
 
 
 class Hook:
@@ -103,10 +104,10 @@ class Hook:
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self._wall_clock(), deadline_seconds=deadline_seconds)
         reserve = reserve_seconds(deadline_seconds)
         _refuse_if_late(until, reserve)
-        secret = settings.hook_secrets.current(asyncio.get_running_loop().time()).first
-        reservation = self._policy.reserve(message, secret, record.would_refuse, until - reserve)
+        key = self._stores.key
+        reservation = self._policy.reserve(message, key, record.would_refuse, until - reserve)
         send_once = partial(self._send_once, sms, reservation, record, until, reserve)
-        turn = await self._idempotency.once(key_of(message, secret), record.request_id, until, send_once)
+        turn = await self._idempotency.once(key_of(message, key), record.request_id, until, send_once)
         record.claim_seconds, record.wait_seconds, record.settle_seconds = turn.claim_seconds, turn.wait_seconds, turn.settle_seconds
         return turn.result
 
@@ -133,7 +134,7 @@ class Hook:
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
         """Check the caller. Before it is refused, look once whether its secret has been rotated meanwhile."""
-        secrets = (self._settings.hook_secrets_auth0 if route.path == "/hooks/auth0" else None) or self._settings.hook_secrets
+        secrets = self._settings.secrets_of(route.secrets)
         now = asyncio.get_running_loop().time()
         try:
             return platform.authenticate(call.headers, body, secrets.current(now), self._wall_clock())
@@ -156,7 +157,7 @@ class Hook:
     def _policy(self) -> Policy:
         settings = self._settings
         is_observing = settings.policy_mode == OBSERVE
-        return Policy(settings.destination, settings.limits, self._stores.counters, self._emit, is_observing=is_observing)
+        return Policy(settings.destination, settings.quotas, self._stores.counters, self._emit, is_observing=is_observing)
 
     @cached_property
     def _stores(self) -> Stores:

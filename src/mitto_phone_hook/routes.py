@@ -15,6 +15,8 @@ class Route(NamedTuple):
     path: str
     methods: tuple[str, ...]
     platform: str | None = None
+    secrets: str = ""
+    """The platform whose secrets open it; empty: the secrets for all."""
 
     @property
     def allow(self) -> str:
@@ -26,7 +28,7 @@ def routes_for(platforms: Collection[str]) -> Mapping[str, Route]:
     """Give every path there is: ``/``, one for each platform, and the health check."""
     routes = [
         Route("/", ("POST",), ROOT),
-        *(Route(f"/hooks/{name}", ("POST",), name) for name in platforms),
+        *(Route(f"/hooks/{name}", ("POST",), name, name) for name in platforms),
         Route(HEALTH_PATH, ("GET", "HEAD")),
     ]
     return {route.path: route for route in routes}

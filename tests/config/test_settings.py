@@ -4,15 +4,14 @@ import base64
 import re
 import traceback
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from mitto_phone_hook.config.settings import Settings, SettingsError, load
-from mitto_phone_hook.config.table import TABLE
+from mitto_phone_hook.config.settings import Settings, SettingsError, load, variables
 from mitto_phone_hook.config.unknown_variables import unknown
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
@@ -75,9 +74,9 @@ def is_refused(name: str, text: str) -> bool:
 def test_the_defaults_are_those_of_the_contract() -> None:
     settings = load(REQUIRED)
     assert settings.mitto_api_key.current(0) == "key-of-the-tests"
-    assert settings.hook_secrets.current(0).bearer == (BEARER.encode(),)
-    assert settings.hook_secrets.current(0).signing_keys == ()
-    assert settings.hook_secrets_auth0 is None
+    assert settings.hook_secrets[""].current(0).bearer == (BEARER.encode(),)
+    assert settings.hook_secrets[""].current(0).signing_keys == ()
+    assert set(settings.hook_secrets) == {""}
     assert settings.mitto_sender_id == "Mitto SMS"
     assert settings.mitto_base_url == "https://rest.mittoapi.com"
     assert settings.mitto_test is False
@@ -90,8 +89,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    settings = load(dict.fromkeys((setting.name for setting in TABLE), "") | REQUIRED)
-    assert (settings.deadline_seconds, settings.mitto_sender_id, settings.hook_secrets_auth0) == (8, "Mitto SMS", None)
+    settings = load(dict.fromkeys((setting.name for setting in variables()), "") | REQUIRED)
+    assert (settings.deadline_seconds, settings.mitto_sender_id, set(settings.hook_secrets)) == (8, "Mitto SMS", {""})
 
 
 def test_variables_of_others_are_none_of_our_business() -> None:
@@ -107,8 +106,9 @@ def test_without_key_and_secrets_the_function_does_not_start(environment: dict[s
 
 
 def test_every_problem_is_told_at_once_in_one_line_each_with_its_rule() -> None:
-    told = problems(dict.fromkeys((setting.name for setting in TABLE), "schlüssel\nbund") | {"HOOK_SECRETS_OKTA": "x"})
-    assert sorted(problem.split()[0] for problem in told) == sorted([*(setting.name for setting in TABLE), "HOOK_SECRETS_OKTA"])
+    names = [*(setting.name for setting in variables()), "HOOK_SECRETS_AUTH0"]
+    told = problems(dict.fromkeys(names, "schlüssel\nbund") | {"HOOK_SECRETS_OKTA": "x"})
+    assert sorted(problem.split()[0] for problem in told) == sorted([*names, "HOOK_SECRETS_OKTA"])
     assert [problem for problem in told if len(problem.splitlines()) != 1] == []
     assert {
         name for name, rule in RULES.items() if not any(problem.startswith(f"{name} ") and rule in problem for problem in told)
@@ -124,13 +124,12 @@ def test_the_error_itself_lists_every_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["HOOK_SECRETS_OKTA", "HOOK_SECRETS_OKTA_FILE", "HOOK_SECRETS_SUPABASE", "HOOK_SECRETS_AUTH1", "HOOK_SECRETS_"]
+    "variable", ["HOOK_SECRETS_OKTA", "HOOK_SECRETS_OKTA_FILE", "HOOK_SECRETS_SUPABASE", "HOOK_SECRETS_AUTH1", "HOOK_SECRETS_FOO_BAR"]
 )
 def test_secrets_for_a_platform_without_a_route_stop_the_start(variable: str) -> None:
+    routes = "HOOK_SECRETS_NATIVE, HOOK_SECRETS_AUTH0"
     told = problems(REQUIRED | {variable: BEARER + BEARER})
-    assert told == [
-        f"{variable.removesuffix('_FILE')} names a platform that has no route here: take it out, HOOK_SECRETS_AUTH0 is the only one"
-    ]
+    assert told == [f"{variable.removesuffix('_FILE')} names a platform that has no route here: take it out, there are {routes}"]
     assert unknown({variable: BEARER}) == {}
 
 
@@ -278,9 +277,11 @@ def test_an_api_key_that_no_header_can_carry_stops_the_start(text: str) -> None:
 
 @pytest.mark.parametrize("separator", [" ", "\n", "\r\n", "\t", "|", " | ", "\n\n"])
 def test_secrets_to_rotate_are_separated_by_white_space_or_a_bar(separator: str) -> None:
-    secrets = with_setting(
-        "HOOK_SECRETS", separator.join([BEARER, WHSEC, "another-bearer-secret-here", f"v1,{WHSEC}"])
-    ).hook_secrets.current(0)
+    secrets = (
+        with_setting("HOOK_SECRETS", separator.join([BEARER, WHSEC, "another-bearer-secret-here", f"v1,{WHSEC}"]))
+        .hook_secrets[""]
+        .current(0)
+    )
     assert secrets.bearer == (BEARER.encode(), b"another-bearer-secret-here")
     assert secrets.signing_keys == (KEY, KEY)
 
@@ -288,7 +289,7 @@ def test_secrets_to_rotate_are_separated_by_white_space_or_a_bar(separator: str)
 @pytest.mark.parametrize("length", [24, 32, 64])
 def test_a_signing_key_of_24_to_64_bytes_is_taken(length: int) -> None:
     text = "v1,whsec_" + base64.b64encode(bytes(length)).decode()
-    assert with_setting("HOOK_SECRETS", text).hook_secrets.current(0).signing_keys == (bytes(length),)
+    assert with_setting("HOOK_SECRETS", text).hook_secrets[""].current(0).signing_keys == (bytes(length),)
 
 
 @pytest.mark.parametrize(
@@ -322,15 +323,14 @@ def test_a_weak_or_broken_secret_stops_the_start(text: str) -> None:
 
 
 def test_a_comma_may_be_a_part_of_a_secret() -> None:
-    assert with_setting("HOOK_SECRETS", "bearer,secret,with,commas").hook_secrets.current(0).bearer == (b"bearer,secret,with,commas",)
+    assert with_setting("HOOK_SECRETS", "bearer,secret,with,commas").hook_secrets[""].current(0).bearer == (b"bearer,secret,with,commas",)
 
 
 def test_a_platforms_own_secrets_are_kept_apart() -> None:
     settings = with_setting("HOOK_SECRETS_AUTH0", WHSEC)
-    assert settings.hook_secrets_auth0 is not None
-    assert settings.hook_secrets_auth0.current(0).signing_keys == (KEY,)
-    assert settings.hook_secrets_auth0.current(0).bearer == ()
-    assert settings.hook_secrets.current(0).bearer == (BEARER.encode(),)
+    assert settings.hook_secrets["auth0"].current(0).signing_keys == (KEY,)
+    assert settings.hook_secrets["auth0"].current(0).bearer == ()
+    assert settings.hook_secrets[""].current(0).bearer == (BEARER.encode(),)
 
 
 @pytest.mark.parametrize(
@@ -424,10 +424,9 @@ def test_a_secret_comes_from_a_mounted_file_without_its_trailing_newline() -> No
     environment = {"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS_FILE": "/run/secrets", "HOOK_SECRETS_AUTH0_FILE": "/run/auth0"}
     settings = load(environment, files(contents))
     assert settings.mitto_api_key.current(0) == "key-in-a-file"
-    assert settings.hook_secrets.current(0).bearer == (BEARER.encode(),)
-    assert settings.hook_secrets.current(0).signing_keys == (KEY,)
-    assert settings.hook_secrets_auth0 is not None
-    assert settings.hook_secrets_auth0.current(0).signing_keys == (KEY,)
+    assert settings.hook_secrets[""].current(0).bearer == (BEARER.encode(),)
+    assert settings.hook_secrets[""].current(0).signing_keys == (KEY,)
+    assert settings.hook_secrets["auth0"].current(0).signing_keys == (KEY,)
 
 
 def test_the_address_of_the_store_comes_from_a_file_too_since_it_may_hold_a_password() -> None:
@@ -518,7 +517,7 @@ def test_a_real_file_is_read_and_a_directory_is_none(tmp_path_factory: pytest.Te
 @pytest.mark.parametrize("name", ["mitto_base_url", "hook_secrets", "max_segments", "something_new"])
 def test_settings_cannot_be_changed(name: str) -> None:
     settings = load(REQUIRED)
-    with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
+    with pytest.raises(ValidationError):
         setattr(settings, name, "x")
 
 
@@ -529,9 +528,9 @@ def test_the_printed_form_of_settings_holds_no_secret() -> None:
         for value in (
             settings,
             settings.mitto_api_key,
-            settings.hook_secrets,
-            settings.hook_secrets.current(0),
-            settings.hook_secrets_auth0,
+            settings.hook_secrets[""],
+            settings.hook_secrets[""].current(0),
+            settings.hook_secrets["auth0"],
         )
     )
     assert re.search("key-of-the-tests|bearer-secret|whsec_|AAEC|x01|12025550100", printed) is None
@@ -569,7 +568,7 @@ def test_an_empty_variable_counts_as_unset_for_every_platform() -> None:
 
 def test_contradictions_are_told_together_with_other_problems() -> None:
     told = problems(REQUIRED | {"MITTO_API_KEY": "", "DEADLINE_SECONDS": "1", "CONNECT_TIMEOUT_SECONDS": "5", "BUDGET_PER_DAY": "1"})
-    assert [problem.split()[0] for problem in told] == ["MITTO_API_KEY", "PRICES_FILE", "CONNECT_TIMEOUT_SECONDS"]
+    assert [problem.split()[0] for problem in told] == ["MITTO_API_KEY", "CONNECT_TIMEOUT_SECONDS", "PRICES_FILE"]
 
 
 def test_a_secret_file_with_an_impossible_name_is_one_sentence() -> None:
@@ -605,8 +604,3 @@ def test_an_address_of_redis_may_have_a_port_a_login_and_a_database(text: str) -
 @pytest.mark.parametrize("text", ["+41", "+4179", "41791234567", "+41791234567,+41"])
 def test_only_a_whole_number_is_exempt(text: str) -> None:
     assert is_refused("EXEMPT_NUMBERS", text)
-
-
-@pytest.mark.parametrize(("secrets", "first"), [(f"{BEARER} {WHSEC}", BEARER.encode()), (f"{WHSEC} {BEARER}", KEY), (f" v1,{WHSEC}", KEY)])
-def test_the_secret_named_first_keys_what_is_remembered(secrets: str, first: bytes) -> None:
-    assert with_setting("HOOK_SECRETS", secrets).hook_secrets.current(0).first == first

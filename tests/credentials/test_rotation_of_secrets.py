@@ -74,11 +74,11 @@ def test_a_mounted_secret_that_is_wrong_is_complained_about_once_in_five_minutes
 def test_a_bad_rotation_of_hook_secrets_locks_nobody_out() -> None:
     contents = {"/run/secrets": BEARER}
     settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS_FILE": "/run/secrets"}, files(contents))
-    assert settings.hook_secrets.current(0).bearer == (BEARER.encode(),)
+    assert settings.hook_secrets[""].current(0).bearer == (BEARER.encode(),)
     contents["/run/secrets"] = "short"
-    assert settings.hook_secrets.current(300).bearer == (BEARER.encode(),)
+    assert settings.hook_secrets[""].current(300).bearer == (BEARER.encode(),)
     contents["/run/secrets"] = "the-secret-after-the-rotation"
-    assert settings.hook_secrets.current(600).bearer == (b"the-secret-after-the-rotation",)
+    assert settings.hook_secrets[""].current(600).bearer == (b"the-secret-after-the-rotation",)
 
 
 def test_a_secret_can_be_read_again_at_once() -> None:

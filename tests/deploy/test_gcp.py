@@ -295,7 +295,7 @@ def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cl
     files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER, "/secrets/hook-secrets-auth0/value": BEARER}
     loaded = load(environment, files.__getitem__)
     assert loaded.allowed_regions == {"CH", "DE"}
-    assert loaded.hook_secrets_auth0
+    assert "auth0" in loaded.hook_secrets
     [deploy] = [call for call in cloud.calls() if "run deploy" in call]
     assert _flags(deploy).items() >= {"network": "mitto-phone-hook", "vpc-egress": "all-traffic", "max-instances": "10"}.items()
     mounted = {mount.partition("=")[0] for mount in _flags(deploy)["set-secrets"].split(",")}
@@ -430,7 +430,7 @@ def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
     assert (done.returncode, done.stderr) == (0, EVERYWHERE)
     files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER, "/workspace/prices.csv": prices.read_text()}
     loaded = load(cloud.environment(), files.__getitem__)
-    assert (loaded.store_url, loaded.limits.prices) == ("redis://10.0.0.5", {"": 100_000})
+    assert (loaded.store_url, loaded.quotas.prices) == ("redis://10.0.0.5", {"": 100_000})
     assert {"./prices.csv", "./requirements.txt"} <= set((cloud.folder / "calls.source").read_text(encoding="utf-8").split())
     [deploy] = [call for call in cloud.calls() if "run deploy" in call]
     assert _flags(deploy)["max-instances"] == "10"

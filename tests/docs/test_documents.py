@@ -62,11 +62,11 @@ def _make(target: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_the_example_of_an_environment_lists_every_setting_as_it_is() -> None:
-    assert documents.ENV_EXAMPLE.read_text(encoding="utf-8") == documents.env_example(), "run: python tests/support/documents.py"
+    assert documents.ENV_EXAMPLE.read_text(encoding="utf-8") == documents.env_example(), "run: make docs"
 
 
 def test_the_readme_lists_every_setting_as_it_is() -> None:
-    assert documents.readme() == README, "run: python tests/support/documents.py"
+    assert documents.readme() == README, "run: make docs"
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED])

@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from mitto_phone_hook.config.limit_rules import DEFAULTS, money
+from mitto_phone_hook.config.limit_rules import windows as read_limits
 from mitto_phone_hook.config.settings import SettingsError, load
 from mitto_phone_hook.domain.outcome import Refused
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.enforcement import Policy
-from mitto_phone_hook.policy.limits import DEFAULTS, read_limits, read_money
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.protocols import Window
 from mitto_phone_hook.storage.redis_client import RedisClient
@@ -33,7 +34,7 @@ async def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_m
         async with contextlib.aclosing(
             RedisClient(f"redis://127.0.0.1:{server.port}", fail, timeout_seconds=30, queue_seconds=30)
         ) as client:
-            limits = load(ENVIRONMENT | {"LIMITS": "total=off"}).limits
+            limits = load(ENVIRONMENT | {"LIMITS": "total=off"}).quotas
             counters = RedisCounterStore(client, is_closed_on_failure=False)
             rules = Policy(DestinationPolicy(frozenset(), ()), limits, counters, lambda _: None, is_observing=False)
             latest = asyncio.get_running_loop().time() + 0.3
@@ -85,7 +86,7 @@ def test_the_rule_that_is_wrong_is_named_by_its_place() -> None:
 
 @pytest.mark.parametrize(("text", "micro"), [("1", 1_000_000), ("0.075", 75_000), ("12.5", 12_500_000)])
 def test_money_is_read_in_millionths(text: str, micro: int) -> None:
-    assert read_money(text) == micro
+    assert money(text) == micro
 
 
 def _body(code: int, recipient: str = "+12025550110", **context: Any) -> bytes:
@@ -201,7 +202,7 @@ async def test_money_is_spent_by_the_segment(tmp_path: Path) -> None:
 
 def policy(emit: Emit, clock: Callable[[], float] = lambda: 0.0, **settings: str) -> Policy:
     """Give a policy whose windows never pass."""
-    limits = load(ENVIRONMENT | settings).limits
+    limits = load(ENVIRONMENT | settings).quotas
     return Policy(DestinationPolicy(frozenset(), ()), limits, MemoryCounterStore(lambda: 0.0), emit, is_observing=False, clock=clock)
 
 
@@ -250,7 +251,7 @@ def test_a_wrong_policy_setting_stops_the_start(settings: dict[str, str], proble
 @pytest.mark.parametrize("rows", ["\ufeffregion,price\nUS,0.5\n*,1\n", "001,0.5\nus,0.5\n\n*,1", "Region,Price\r\nUS,0.5\r\n*,1\r\n"])
 def test_a_price_list_may_come_from_a_spreadsheet(rows: str) -> None:
     settings = load({"MITTO_API_KEY": "key", "HOOK_SECRETS": SECRET, "PRICES_FILE": "prices.csv"}, lambda _: rows)
-    assert {"US": 500_000, "": 1_000_000}.items() <= settings.limits.prices.items()
+    assert {"US": 500_000, "": 1_000_000}.items() <= settings.quotas.prices.items()
 
 
 @pytest.mark.parametrize("rows", ["US,0.5", "XX,1\n*,1", "US,cheap\n*,1", "US\n*,1", "*,1\nregion,price"])

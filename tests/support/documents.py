@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mitto_phone_hook.config.table import TABLE, Setting
+from mitto_phone_hook.config.settings import Variable, variables
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -17,16 +17,16 @@ def env_example() -> str:
         "# For docker run --env-file, or as a list for a secret manager; not for a shell, which would cut values at spaces.\n"
         "# Copy to .env and fill in; never commit that file. A line that is commented out shows the default.\n"
     )
-    return head + "".join(map(_example, TABLE))
+    return head + "".join(map(_example, variables()))
 
 
 def readme() -> str:
     """Give the README with its table of settings as it should be."""
-    rows = "".join(f"| `{setting.name}` | {_default(setting)} | {setting.meaning} |\n" for setting in TABLE)
+    rows = "".join(f"| `{setting.name}` | {_default(setting)} | {setting.meaning} |\n" for setting in variables())
     return _BETWEEN_MARKS.sub(rf"\g<1>| Variable | Default | Meaning |\n|---|---|---|\n{rows}\2", README.read_text(encoding="utf-8"))
 
 
-def _example(setting: Setting) -> str:
+def _example(setting: Variable) -> str:
     lines = ["", f"# {setting.meaning[0].upper()}{setting.meaning[1:]}."]
     if setting.is_secret:
         need = "Required, here or" if setting.is_required else "Optional, here or"
@@ -35,7 +35,7 @@ def _example(setting: Setting) -> str:
     return "\n".join([*lines, value if setting.is_required else f"# {value}", ""])
 
 
-def _default(setting: Setting) -> str:
+def _default(setting: Variable) -> str:
     if setting.is_required:
         return "required"
     return f"`{setting.default}`" if setting.default else "none"

@@ -33,7 +33,8 @@ class Stage:
     def __init__(self, mitto: Any = None, **settings: str) -> None:
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
-        self.stores = Stores(MemoryIdempotencyStore(600), MemoryCounterStore())
+        self.store = MemoryIdempotencyStore(600)
+        self.stores = Stores(self.store, MemoryCounterStore(), b"key of the tests")
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         loaded = load(ENVIRONMENT | settings)
         self.hook = Hook(

@@ -95,6 +95,7 @@ def _check_store(settings: Settings, environment: Mapping[str, str], terminal: T
         # The package is only there when it is asked for.
         from mitto_phone_hook.cli import store  # noqa: PLC0415 - as said
 
+        terminal.show(settings_report.state_key_line(settings))
         terminal.pending("redis")
         terminal.show_all(store.lines(settings.store_url, when_it_fails=settings_report.when_the_store_fails(settings)))
 
@@ -138,8 +139,7 @@ def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[
         return
     parts = urlsplit(url)
     path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
-    own_secrets = "hook_secrets_auth0" if path == "/hooks/auth0" else None
-    active = (getattr(settings, own_secrets) if own_secrets else None) or settings.hook_secrets
+    active = settings.secrets_of(ROUTES[path].secrets)
     health_url = urlunsplit(parts._replace(path=parts.path.removesuffix(path) + HEALTH_PATH))
     timeout = httpx.Timeout(PATIENCE_SECONDS, connect=_CONNECT_SECONDS)
     # A proxy of the environment is for the world, not for this machine.

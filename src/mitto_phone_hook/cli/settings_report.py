@@ -6,7 +6,6 @@ from decimal import Decimal
 from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.config.rules import CLOSED, MEMORY, OBSERVE
 from mitto_phone_hook.config.settings import Settings
-from mitto_phone_hook.config.table import TABLE
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
@@ -48,9 +47,9 @@ def stray_lines(environment: Mapping[str, str]) -> Iterator[Line]:
 def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     """Give what is set, in the order in which a message meets it."""
     yield Line(Mark.RIGHT, "Mitto API key", f"set{_source('MITTO_API_KEY', environment)}")
-    yield from _secrets_lines("hook secrets", settings.hook_secrets.current(0), _source("HOOK_SECRETS", environment))
-    if settings.hook_secrets_auth0:
-        yield from _secrets_lines("auth0's secrets", settings.hook_secrets_auth0.current(0), _source("HOOK_SECRETS_AUTH0", environment))
+    for platform, secrets in settings.hook_secrets.items():
+        topic, variable = (f"{platform}'s secrets", f"HOOK_SECRETS_{platform.upper()}") if platform else ("hook secrets", "HOOK_SECRETS")
+        yield from _secrets_lines(topic, secrets.current(0), _source(variable, environment))
     yield _sender_line(settings.mitto_sender_id)
     if settings.mitto_test:
         yield Line(Mark.LOOK, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
@@ -60,8 +59,8 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     where = settings.default_region
     yield Line(Mark.RIGHT, "default region", where or "none: numbers without a country code are refused")
     yield _policy_line(settings.policy_mode)
-    yield _limits_line(settings.limits)
-    yield _budget_line(settings.limits)
+    yield _limits_line(settings.quotas)
+    yield _budget_line(settings.quotas)
     yield _deadline_line(settings)
     if settings.log_level not in ("DEBUG", "INFO"):
         text = f"{settings.log_level}: messages that were accepted leave no line"
@@ -79,6 +78,14 @@ def store_line(settings: Settings, environment: Mapping[str, str]) -> Line | Non
     text = "each instance remembers its own messages and limits: exact with one instance"
     several = "with several, a repeated call may send a second SMS, and the true limits are a multiple"
     return Line(Mark.LOOK, "memory", text, "where there can be several, share it: STORE_URL=redis://...", [several])
+
+
+def state_key_line(settings: Settings) -> Line:
+    """Say what keys the hashes in Redis, and when they are forgotten."""
+    if settings.state_secret:
+        return Line(Mark.RIGHT, "state key", "from STATE_SECRET: a new API key or new hook secrets forget nothing")
+    text = "from MITTO_API_KEY: a new key forgets which messages were sent and how many"
+    return Line(Mark.RIGHT, "state key", text, more=["STATE_SECRET would keep both: mitto-phone-hook secret --bearer makes one"])
 
 
 def when_the_store_fails(settings: Settings) -> str:
@@ -107,7 +114,7 @@ def _secrets_lines(topic: str, secrets: HookSecrets, source: str) -> Iterator[Li
 
 
 def _sender_line(sender_id: str) -> Line:
-    if sender_id == next(setting.default for setting in TABLE if setting.name == "MITTO_SENDER_ID"):
+    if sender_id == Settings.model_fields["mitto_sender_id"].default:
         return Line(Mark.LOOK, "sender ID", f"{sender_id}, the default", "set MITTO_SENDER_ID to the one that Mitto registered for you")
     return Line(Mark.RIGHT, "sender ID", sender_id)
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
+from pydantic import ValidationInfo
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
+from mitto_phone_hook.domain.phone_number import E164
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
-from mitto_phone_hook.policy.limits import read_money
 
 _VISIBLE_ASCII = re.compile("[!-~]+")
 _SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{1,9})[A-Za-z0-9]|[0-9]{3,14}")
-_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 _NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
-_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
@@ -84,8 +84,23 @@ def hook_secrets(text: str) -> HookSecrets:
             raise ValueError(f"every bearer secret must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
         else:
             bearer.append(secret.encode())
-    is_key_first = text.lstrip().startswith(("whsec_", "v1,whsec_"))
-    return HookSecrets(tuple(bearer), tuple(keys), first=(keys if is_key_first else bearer)[0])
+    return HookSecrets(tuple(bearer), tuple(keys))
+
+
+def platform(name: str, info: ValidationInfo) -> str:
+    """Read the end of ``HOOK_SECRETS_<PLATFORM>``: secrets for a platform without a route protect nothing, so they stop the start."""
+    known = (info.context or {})["platforms"]
+    if name and name.lower() not in known:
+        routes = ", ".join(f"HOOK_SECRETS_{one.upper()}" for one in known)
+        raise ValueError(f"names a platform that has no route here: take it out, there are {routes}")
+    return name.lower()
+
+
+def state_secret(text: str) -> str:
+    """Read a secret of our own."""
+    if len(text) < _MIN_BEARER_LENGTH or not _VISIBLE_ASCII.fullmatch(text):
+        raise ValueError(f"must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
+    return text
 
 
 def _looks_like_a_secret(text: str) -> bool:
@@ -127,7 +142,7 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     """Give the reader of a time between two bounds."""
 
     def parse(text: str) -> float:
-        if not _DECIMAL.fullmatch(text) or not low <= float(text) <= high:
+        if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
             raise ValueError(f"must be seconds from {low:g} to {high:g}")
         return float(text)
 
@@ -187,7 +202,7 @@ def numbers(text: str) -> tuple[str, ...]:
 
 def whole_numbers(text: str) -> tuple[str, ...]:
     """Read E.164 numbers, none of them only a beginning."""
-    if not all(map(_E164.fullmatch, numbers(text))):
+    if not all(map(E164.fullmatch, numbers(text))):
         raise ValueError("must be complete E.164 numbers, such as +41791234567, separated by commas")
     return numbers(text)
 
@@ -208,31 +223,3 @@ def word(*words: str) -> Callable[[str], str]:
         return text.lower()
 
     return parse
-
-
-def prices(text: str) -> dict[str, int]:
-    """Read prices of a segment, in millionths: lines ``region,price``, with ``*`` for all other regions (key ``""``)."""
-    read: dict[str, int] = {}
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        region, _, price = (part.strip() for part in line.partition(","))
-        if not line.strip() or (number == 1 and region.lower() == "region"):
-            continue
-        is_known = region.isascii() and region.upper() in SUPPORTED_REGIONS | {INTERNATIONAL_NETWORKS}
-        if region != ANY_REGION and not is_known:
-            raise ValueError(
-                f"must have lines such as CH,0.05 (region, comma, price) and one *,0.10; line {number} has no ISO 3166 region and no *"
-            )
-        read["" if region == ANY_REGION else region.upper()] = read_money(price)
-    if "" not in read:
-        raise ValueError("needs a line for all other regions: *,price")
-    return read
-
-
-def budget(text: str) -> int | None:
-    """Read an amount of money, in millionths, or none."""
-    return read_money(text) if text else None
-
-
-def as_is(text: str) -> str:
-    """Take a text as it is."""
-    return text

@@ -9,5 +9,3 @@ class HookSecrets:
 
     bearer: tuple[bytes, ...] = ()
     signing_keys: tuple[bytes, ...] = ()
-    first: bytes = b""
-    """The secret named first, from which other keys are derived."""

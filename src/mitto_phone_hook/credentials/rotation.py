@@ -15,7 +15,7 @@ SOONEST_SECONDS = 5
 PATIENCE_SECONDS = 1.0
 """For one such reading: a mount that is slower is read on, but holds no strangers' calls."""
 
-Elsewhere = Callable[[Callable[[], object]], object]
+RunInBackground = Callable[[Callable[[], object]], object]
 """Runs work somewhere, now or later: at once by default, in a thread in production."""
 
 
@@ -31,18 +31,18 @@ class RotatingSecret(Generic[T]):
         self,
         value: T,
         read: Callable[[], T] | None = None,
-        in_background: Elsewhere = lambda work: work(),
+        run_in_background: RunInBackground = lambda work: work(),
         on_unavailable: Callable[[], None] = lambda: None,
     ) -> None:
         """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes.
 
-        ``elsewhere`` runs the regular reading: a mounted file may be a call over the network, for which no message
-        should wait. Until it is done the value is the last one. ``complain`` is called, in any thread, when the file is
+        ``run_in_background`` runs the regular reading: a mounted file may be a call over the network, for which no message
+        should wait. Until it is done the value is the last one. ``on_unavailable`` is called, in any thread, when the file is
         unreadable or wrong, and again after ``REREAD_SECONDS`` at the soonest.
         """
         self._value = value
         self._read = read
-        self._in_background = in_background
+        self._run_in_background = run_in_background
         self._on_unavailable = on_unavailable
         self._quiet_until: float | None = None
         self._read_at: float | None = None
@@ -57,7 +57,7 @@ class RotatingSecret(Generic[T]):
             self._read_at = now
         elif self._read is not None and not self._is_being_read and now - self._read_at >= REREAD_SECONDS:
             self._read_at = now
-            self._in_background(lambda: self.reread(now))
+            self._run_in_background(lambda: self.reread(now))
         return self._value
 
     async def look_for_refused(self, now: float, until: float) -> bool:

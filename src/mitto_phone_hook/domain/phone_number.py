@@ -13,10 +13,12 @@ from mitto_phone_hook.domain.numbering_plan import HANDSETS, NumberKind, calling
 # libphonenumber reads letters, direction marks and foreign digits; none of that may reach it.
 _WRITTEN = re.compile(r"[+0-9 ().\-/]{1,40}")
 _SEPARATORS = str.maketrans("", "", " ().-/")
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NATIONAL = re.compile(r"[0-9]{4,15}")
 # Ten digits are too easily a national number (US) whose head is another country's calling code (20, Egypt).
 _MIN_DIGITS_WITHOUT_PLUS = 11
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+"""A complete number with its country code (ITU-T E.164); the shortest in use, Niue's, has seven digits."""
 
 NOT_A_NUMBER = "not_a_number"
 NOT_ASSIGNED = "no_such_number"
@@ -65,7 +67,7 @@ def _readings(digits: str, region: str | None) -> Iterator[Number | None]:
 
 
 def _valid(digits: str, region: str | None) -> Number | None:
-    if region is None and not _E164.fullmatch(digits):
+    if region is None and not E164.fullmatch(digits):
         return None
     try:
         code, national = (_plain(digits[1:]) if region is None else None) or _parsed(digits, region)

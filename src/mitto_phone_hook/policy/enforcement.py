@@ -44,20 +44,20 @@ class Policy:
             why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
             self._refuse(Refused(outcome, why), outcome, would_refuse)
 
-    def reserve(self, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float = math.inf) -> "QuotaReservation":
+    def reserve(self, message: PhoneMessage, key: bytes, would_refuse: list[str], latest: float = math.inf) -> "QuotaReservation":
         """Open the bill of a message, on which nothing is counted yet.
 
-        ``secret`` keys the hashes, ``would_refuse`` takes what observe mode only notes. Counting waits for its turn until the
+        ``key`` keys the hashes, ``would_refuse`` takes what observe mode only notes. Counting waits for its turn until the
         event loop's clock shows ``latest``.
         """
-        return QuotaReservation(self, message, secret, would_refuse, latest)
+        return QuotaReservation(self, message, key, would_refuse, latest)
 
     async def acquire(
-        self, message: PhoneMessage, segments: int, secret: bytes, would_refuse: list[str], latest: float = math.inf
+        self, message: PhoneMessage, segments: int, key: bytes, would_refuse: list[str], latest: float = math.inf
     ) -> Acquired | None:
         """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
         try:
-            acquired = await self._counters.acquire(self._limits.charges(message, segments, secret), latest)
+            acquired = await self._counters.acquire(self._limits.charges(message, segments, key), latest)
         except Refused as refusal:
             self._refuse(refusal, refusal.result.why or refusal.result.outcome, would_refuse)
             return None
@@ -99,11 +99,11 @@ class Policy:
 class QuotaReservation:
     """What one message has been counted for."""
 
-    def __init__(self, policy: Policy, message: PhoneMessage, secret: bytes, would_refuse: list[str], latest: float) -> None:
+    def __init__(self, policy: Policy, message: PhoneMessage, key: bytes, would_refuse: list[str], latest: float) -> None:
         """Count nothing yet; see ``Policy.bill``."""
         self._policy = policy
         self._message = message
-        self._secret = secret
+        self._key = key
         self._would_refuse = would_refuse
         self._latest = latest
         self._taken: Acquired | None = None
@@ -112,7 +112,7 @@ class QuotaReservation:
         """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
         if self._taken is not None:
             await self.settle(possibly_sent=False, latest=self._latest)
-        self._taken = await self._policy.acquire(self._message, segments, self._secret, self._would_refuse, self._latest)
+        self._taken = await self._policy.acquire(self._message, segments, self._key, self._would_refuse, self._latest)
 
     async def settle(self, *, possibly_sent: bool, latest: float = math.inf) -> None:
         """Let the count stand, or take it back: certainly nothing was sent."""
