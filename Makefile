@@ -21,10 +21,11 @@ run: ready ## Leave the function and the fake Mitto running, to try your own cal
 test: ready ## Run the tests, but for those that build deployments
 	@$(BIN)/python -m pytest -m "not deployment"
 
-check: ready ## Lint, types, all tests with coverage
+check: ready ## Lint, types, doors between the rooms, all tests with coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest --cov --cov-report=term
 
 format: ready ## Format the code and mend what can be mended
