@@ -1,7 +1,7 @@
-"""Auth0: the events of both Actions, and all that its sample Actions and its passwordless SMS gateway send.
+"""Auth0: the events of both Actions; its sample Actions and its passwordless SMS gateway send the native payload.
 
 Source: Auth0's documentation of the Actions ``send-phone-message`` and ``custom-phone-provider`` and of the passwordless SMS
-gateway, and its sample Actions. The samples and the gateway send the native payload.
+gateway, and its sample Actions.
 """
 
 import base64
@@ -23,7 +23,7 @@ _TOKEN = re.compile(rb"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
 
 
 class _Event(Payload):
-    """What the events of both Actions have in the same places."""
+    """The fields that have the same places in the events of both Actions."""
 
     OBJECTS = ("client", "request", "tenant", "user")
 
@@ -64,7 +64,7 @@ class ProviderEvent(_Event):
 
 
 def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
-    """Tell whether the value is a JSON Web Token signed with a secret (RFC 7519, HS256), the only thing the gateway can send."""
+    """Whether the value is a JSON Web Token signed with a secret (RFC 7519, HS256). The gateway can send nothing else."""
     found = _TOKEN.fullmatch(bearer)
     if found is None:
         return False
@@ -74,7 +74,7 @@ def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
 
 
 def _is_expired(claims: bytes, now: float) -> bool:
-    """Read ``exp`` of claims that the right secret has signed. A token without it is as good as the secret itself."""
+    """Whether ``exp`` has passed, in claims whose signature is right. A token without ``exp`` never expires."""
     try:
         expiry = from_json(base64.urlsafe_b64decode(claims + b"=="), allow_inf_nan=False).get("exp", now)
     except (ValueError, AttributeError):
@@ -86,5 +86,5 @@ PLATFORM = Platform(
     authenticate=partial(authenticate, is_token=_is_token),
     read=reader(ProviderEvent, MfaEvent, HookCall, FlatCall),
     respond=respond,
-    timeout_seconds=20,  # for a run of a trigger, by Auth0's documentation of Actions
+    timeout_seconds=20,  # for one run of a trigger: Auth0's documentation of Actions
 )
