@@ -9,7 +9,7 @@ class FlatCall(Payload):
     """Flat fields, as JSON or as a form: Auth0's sample Actions and passwordless gateway, and callers that choose the names."""
 
     SOURCE = "flat"
-    OBJECTS = ("req",)
+    OBJECTS = frozenset({"req"})
 
     recipient: field.WrittenNumber = at("recipient", "to", "phoneNumber")
     text: field.MessageText = at("text", "body")
@@ -30,7 +30,7 @@ class HookCall(FlatCall):
 
     SOURCE = "auth0_hook"
     MARKER = "context"
-    OBJECTS = ("req", "context", "context.client", "context.request", "context.tenant", "context.user")
+    OBJECTS = FlatCall.OBJECTS | {"context", "context.client", "context.request", "context.tenant", "context.user"}
 
     channel: field.MessageChannel = at("context.message_type", "message_type", default=Channel.SMS)
     code: field.Code | None = at("context.code", "code", default=None)

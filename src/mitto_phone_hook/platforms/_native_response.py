@@ -27,7 +27,9 @@ RESPONSES = {
     Outcome.UNAUTHORIZED: Row(401, "Send a bearer secret of this path, or a Standard Webhooks signature made with its whsec_ key."),
     Outcome.INVALID_JSON: Row(400, "The body is not valid JSON or not a valid form, or it is incomplete."),
     Outcome.INVALID_REQUEST: Row(422, "A field is missing, has the wrong type, or has characters that an SMS must not have."),
-    Outcome.INVALID_RECIPIENT: Row(422, "The recipient is not a valid phone number: write it with + and country code, or set DEFAULT_REGION."),
+    Outcome.INVALID_RECIPIENT: Row(
+        422, "The recipient is not a valid phone number: write it with + and country code, or set DEFAULT_REGION."
+    ),
     Outcome.VOICE_UNSUPPORTED: Row(422, "The caller asked for a phone call, but Mitto's SMS API cannot call. Offer text messages only."),
     Outcome.BLOCKED_COUNTRY: Row(422, "The recipient's country is not in ALLOWED_REGIONS."),
     Outcome.BLOCKED_NUMBER_TYPE: Row(422, "The recipient is not a mobile number, but a landline, premium-rate or similar number."),

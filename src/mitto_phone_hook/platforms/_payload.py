@@ -33,7 +33,7 @@ class Payload(BaseModel):
     """Name of the payload in the log."""
     MARKER: ClassVar[str | None] = None
     """The key that only this payload has; ``None`` accepts every payload."""
-    OBJECTS: ClassVar[tuple[str, ...]] = ()
+    OBJECTS: ClassVar[frozenset[str]] = frozenset()
     """Dotted paths where a value other than an object is refused."""
 
     recipient: str
@@ -123,9 +123,10 @@ def _read_json(body: bytes) -> object:
 
 
 def _read_form(body: bytes) -> object:
+    if body.lstrip().startswith(b"{"):
+        # JSON: curl says "form" when nobody tells it otherwise.
+        raise Refused(Outcome.INVALID_JSON, "not_a_form")
     try:
-        if body.lstrip().startswith(b"{"):
-            raise ValueError  # JSON: curl says "form" where nobody tells it otherwise
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS))
     except ValueError:
         raise Refused(Outcome.INVALID_JSON, "not_a_form") from None

@@ -25,7 +25,7 @@ _TOKEN = re.compile(rb"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
 class _Event(Payload):
     """The fields that have the same places in the events of both Actions."""
 
-    OBJECTS = ("client", "request", "tenant", "user")
+    OBJECTS = frozenset({"client", "request", "tenant", "user"})
 
     client_id: field.Description = at("client.client_id", default=None)
     organization: field.Description = at("organization.id", default=None)
@@ -38,7 +38,7 @@ class MfaEvent(_Event):
 
     SOURCE = "auth0_event_mfa"
     MARKER = "message_options"
-    OBJECTS = (*_Event.OBJECTS, "message_options")
+    OBJECTS = _Event.OBJECTS | {"message_options"}
 
     recipient: field.WrittenNumber = at("message_options.recipient")
     text: field.MessageText = at("message_options.text")
@@ -53,7 +53,7 @@ class ProviderEvent(_Event):
 
     SOURCE = "auth0_event_provider"
     MARKER = "notification"
-    OBJECTS = (*_Event.OBJECTS, "notification")
+    OBJECTS = _Event.OBJECTS | {"notification"}
 
     recipient: field.WrittenNumber = at("notification.recipient")
     text: field.MessageText = at("notification.as_text")
