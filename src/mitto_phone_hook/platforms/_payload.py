@@ -52,7 +52,7 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
         if not isinstance(raw, dict):
             raise Refused(Outcome.INVALID_REQUEST, "not_an_object")
         for model in models:
-            if model.MARKER is None or raw.get(model.MARKER) not in _EMPTY:
+            if model.MARKER is None or raw.get(model.MARKER) is not None:
                 break
         values, wrong = _find(model, raw)
         try:
@@ -75,22 +75,22 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
 
 
 def _find(model: type[Payload], raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Give the values of the filled fields, and the paths where something stands in the place of an object."""
+    """Give the filled fields by name, and the paths where an object is expected but something else was sent."""
     paths, fields = _layout(model)
     objects: dict[str, dict[str, Any]] = {"": raw}
     wrong = []
     for path, outer, key in paths:
         value = objects[outer].get(key)
         objects[path] = value if isinstance(value, dict) else {}
-        if objects[path] is not value and value not in _EMPTY and path in model.OBJECTS:
+        if objects[path] is not value and path in model.OBJECTS and (value not in _EMPTY or path == model.MARKER):
             wrong.append(path)
-    # Pydantic itself would take the first alias that is present, even an empty one.
+    # A later place overwrites an earlier one. Pydantic itself would take the first alias that is present, even an empty one.
     return {name: value for name, outer, key in fields if (value := objects[outer].get(key)) is not None and value != ""}, wrong
 
 
 @cache
 def _layout(model: type[Payload]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
-    """Give path, outer path and key of each object, outer ones first; and name, outer path and key of each place, last choice first."""
+    """List the objects (path, outer path, key; outer ones first) and the places of fields (name, outer path, key; last choice first)."""
     fields = [(name, *place.rpartition(".")[::2]) for name in model.model_fields for place in reversed(_places(model, name))]
     paths = {*model.OBJECTS, *(outer for _, outer, _ in fields)}
     paths |= {path[:index] for path in paths for index, character in enumerate(path) if character == "."}
