@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mitto_phone_hook.sms.gsm7 import SEPTETS, is_gsm7
 
 _LAST_LINE_OF_WEBOTP = re.compile(r"(?:\A|\n)@\S+ #\S+(?: @\S+)?\Z")
-_BMP_END = 0xFFFF
 
 
 class Encoding(StrEnum):
@@ -99,4 +98,4 @@ def _count(text: str, encoding: Encoding) -> Encoded:
 
 
 def _utf16_units(character: str) -> int:
-    return 2 if ord(character) > _BMP_END else 1
+    return 2 if character > "\uffff" else 1
