@@ -15,8 +15,8 @@ from mitto_phone_hook.storage.protocols import Window
 RULE_DESCRIPTIONS = {
     "recipient": "to one number",
     "prefix": "to one block of numbers",
-    "ip": "for one user's IP address",
-    "region": "to one unnamed country",
+    "ip": "for one IP address",
+    "region": "to one unlisted country",
     "total": "in total, in segments",
 }
 """What each rule in ``LIMITS`` counts."""
@@ -26,7 +26,7 @@ ACTION_TIMEOUT_SECONDS = 9.0
 
 DOES_NOT_START = "the function does not start with these settings; README.md explains each of them"
 
-_RULE_COLUMNS = 25
+_RULE_COLUMNS = max(map(len, RULE_DESCRIPTIONS.values())) + 2
 _FEW_CHARACTERS = 8
 
 
@@ -154,10 +154,8 @@ def _budget_line(limits: Limits) -> Line:
         rows = [f"{region or 'in total':<{_RULE_COLUMNS}}{_windows(windows, money)}" for region, windows in sorted(limits.budgets.items())]
         return Line(Mark.OK, "budgets", rows[0], more=rows[1:])
     if limits.windows.get("total"):
-        return Line(Mark.OK, "budgets", "none in money; the limit on all segments limits the cost")
-    return Line(
-        Mark.WARNING, "budgets", "none, and no limit on all segments: nothing limits the cost", "set total in LIMITS, or set a budget"
-    )
+        return Line(Mark.OK, "budgets", "none in money; total in LIMITS limits the cost")
+    return Line(Mark.WARNING, "budgets", "none, and no total in LIMITS: nothing limits the cost", "set total in LIMITS, or set a budget")
 
 
 def _deadline_line(settings: Settings) -> Line:
