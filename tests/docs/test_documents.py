@@ -120,7 +120,7 @@ def test_the_demo_shows_reply_and_handset_and_ends_well() -> None:
     assert printed.count("Mitto SMS") == 1
     assert "Here is your one time password: 999111" in printed
     assert "401" in printed
-    assert "All as it should be" in printed
+    assert "Everything works" in printed
 
 
 def test_the_demo_ends_well_where_the_terminal_knows_only_ascii() -> None:
