@@ -28,6 +28,7 @@ from support.processes import (
     function,
     function_environment,
 )
+from support.upstream import make_certificate, serving_tls
 
 BATTERY = json.loads((Path(__file__).parents[1] / "data" / "battery.json").read_text(encoding="utf-8"))
 SETTINGS = BATTERY["defaults"]["environment"] | {"HOOK_SECRETS": HOOK_SECRETS}

@@ -35,5 +35,5 @@ def in_use() -> list[str]:
 
 def _version(path: str) -> str:
     printed = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
-    [version] = re.findall(r"\d+\.\d+\.\d+", printed)
-    return str(version)
+    version: str = re.findall(r"\d+\.\d+\.\d+", printed)[0]
+    return version

@@ -5,6 +5,7 @@ import net from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import test, { describe } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { ACCEPTED, ACTIONS, allOutputs, assertDiscreet, json, loadAction, run, sampleEvent, SIGNING_SECRET, startRawServer, startServer, verdictOf } from "./support.mjs";
 
