@@ -27,7 +27,7 @@ from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.telemetry.library_logs import take_over_library_logs
-from mitto_phone_hook.telemetry.log_lines import emitter, standard_output
+from mitto_phone_hook.telemetry.log_lines import Emit, emitter, standard_output
 
 
 def _refuse_to_start(*problems: str) -> NoReturn:
@@ -55,7 +55,7 @@ try:
 except OSError:
     _refuse_to_start("SSL_CERT_FILE or SSL_CERT_DIR names no readable certificates; correct it or leave it out")
 _OUTPUT = standard_output()
-_EMIT = emitter(_SETTINGS.log_level, _OUTPUT)
+_EMIT: Emit = emitter(_SETTINGS.log_level, _OUTPUT)
 
 _REGIONS, _STORE = ",".join(sorted(_SETTINGS.allowed_regions)), _SETTINGS.store_url.partition(":")[0]
 _EMIT({"severity": "INFO", "event": "started", "regions": _REGIONS or "*", "policy": _SETTINGS.policy_mode, "store": _STORE})
@@ -116,10 +116,8 @@ def _stores() -> Stores:
     # The package redis is optional.
     from mitto_phone_hook.storage import redis_client, redis_counters, redis_idempotency  # noqa: PLC0415 - as said
 
-    def on_unavailable() -> None:
-        _EMIT({"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"})
-
-    client = redis_client.RedisClient(_SETTINGS.store_url, on_unavailable, queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
+    problem = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
+    client = redis_client.RedisClient(_SETTINGS.store_url, lambda: _EMIT(problem), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
     counters = redis_counters.RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     key = state_key(_SETTINGS.state_secret, _SETTINGS.mitto_api_key.current(time.monotonic()))
     return Stores(redis_idempotency.RedisIdempotencyStore(client, _SETTINGS.duplicate_window_seconds), counters, key)

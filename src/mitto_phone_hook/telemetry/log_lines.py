@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TextIO
 
 from pydantic_core import to_json
 
@@ -41,11 +41,7 @@ FIELDS = (
 Emit = Callable[[Mapping[str, object]], None]
 
 
-class Output(Protocol):
-    """What takes lines: ``LineOutput``, or any text file."""
-
-    def write(self, line: str, /) -> object:
-        """Take a line with its line break."""
+Output = LineOutput | TextIO
 
 
 def standard_output() -> LineOutput:
