@@ -5,17 +5,20 @@ SHELL := bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What was installed: what the function runs with, and with it the programs and packages that develop and test it.
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
+.DELETE_ON_ERROR:
 
-.PHONY: ready help demo run test check format chaos attack bench counts soak docs bundle lock clean
+.PHONY: ready runtime help demo run test check format chaos attack bench counts soak docs bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ready ## Run one message through the whole system on this machine: hook call in, SMS out
+demo: runtime ## Run one message through the whole system on this machine: hook call in, SMS out
 	@$(BIN)/python -m mitto_phone_hook.sandbox.demo
 
-run: ready ## Keep the function and the fake Mitto running, for your own calls
+run: runtime ## Keep the function and the fake Mitto running, for your own calls
 	@$(BIN)/python -m mitto_phone_hook.sandbox.demo --stay
 
 test: ready ## Run all tests except those that build deployments
@@ -60,21 +63,42 @@ lock: ready ## Update the exact versions and hashes in deploy/requirements*.txt
 clean: ## Delete everything that the other targets made
 	@rm -rf $(VENV) $(VENV).log build benchmarks/.cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# The file .ready says that a set-up was completed; this line checks that it still works.
+# A stamp file says that a set-up was completed once; this line checks that it still works.
 ready: $(READY)
-	@$(BIN)/python -c 'import functions_framework, mitto_phone_hook, pytest' 2>/dev/null \
-	|| { echo "The environment in .venv is broken; run make clean, then the same command again." >&2; exit 1; }
+	@$(works)
 
-$(READY): pyproject.toml
+runtime: $(RUNTIME)
+	@$(works)
+
+$(READY): $(VENV)/pyvenv.cfg
+	@$(call install,dev)
+	@touch $(RUNTIME) $@
+
+$(RUNTIME): $(VENV)/pyvenv.cfg
+	@$(call install,redis)
+	@touch $@
+
+$(VENV)/pyvenv.cfg: pyproject.toml
 	@python=""; \
 	for candidate in "$${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	  if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; install it, or give its path: PYTHON=/path/to/python3 make ..." >&2; exit 1; fi; \
-	echo "Setting up .venv with $$("$$python" --version) (once, up to a minute) ..."; \
+	echo "Setting up .venv with $$("$$python" --version) ..."; \
 	if ! "$$python" -m venv --clear $(VENV) >$(VENV).log 2>&1; then \
 	  cat $(VENV).log >&2; echo "Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
-	if ! $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' 2>$(VENV).log \
-	  | awk '$$1 == "Collecting" {sub(/[^A-Za-z0-9._-].*/, "", $$2); printf "  %s\n", $$2; fflush()} /^Installing collected/ {print "  installing ..."; fflush()}'; then \
-	  grep -v '^WARNING' $(VENV).log >&2; echo "The packages could not be installed; see above, then run the same command again." >&2; exit 1; fi; \
-	rm -f $(VENV).log; touch $@
+	rm -f $(VENV).log
+
+define works
+$(BIN)/python -c 'import functions_framework, mitto_phone_hook' 2>/dev/null \
+|| { echo "The environment in .venv is broken; run make clean, then the same command again." >&2; exit 1; }
+endef
+
+# $(call install,EXTRA): the project with an extra of pyproject.toml.
+define install
+echo "Installing the project and its extra '$(1)' (once, up to a minute) ..."; \
+if ! $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[$(1)]' 2>$(VENV).log \
+  | awk '$$1 == "Collecting" {sub(/[^A-Za-z0-9._-].*/, "", $$2); printf "  %s\n", $$2; fflush()} /^Installing collected/ {print "  installing ..."; fflush()}'; then \
+  grep -v '^WARNING' $(VENV).log >&2; echo "The packages could not be installed; see above, then run the same command again." >&2; exit 1; fi; \
+rm -f $(VENV).log
+endef

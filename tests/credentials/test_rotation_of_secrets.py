@@ -140,22 +140,22 @@ async def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_i
         return "new"
 
     mounted, until = RotatingSecret("old", read), asyncio.get_running_loop().time() + 10
-    refused = [asyncio.create_task(mounted.look_for_refused(0, until)) for _ in range(3)]
+    refused = [asyncio.create_task(mounted.refresh_for_refused(0, until)) for _ in range(3)]
     await asyncio.sleep(0)
     assert mounted.current(0) == "old"
     may_read.set()
     assert await asyncio.gather(*refused) == [True] * 3
     assert (mounted.current(0), readings) == ("new", ["new"])
-    assert not await mounted.look_for_refused(SOONEST_SECONDS - 1, until)
-    assert await mounted.look_for_refused(SOONEST_SECONDS, until)
+    assert not await mounted.refresh_for_refused(SOONEST_SECONDS - 1, until)
+    assert await mounted.refresh_for_refused(SOONEST_SECONDS, until)
 
 
 async def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> None:
     may_read = threading.Event()
     mounted, now = RotatingSecret("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
-    patient = asyncio.create_task(mounted.look_for_refused(0, now + 10))
+    patient = asyncio.create_task(mounted.refresh_for_refused(0, now + 10))
     await asyncio.sleep(0)
-    assert await mounted.look_for_refused(0, now)
+    assert await mounted.refresh_for_refused(0, now)
     may_read.set()
     assert await patient
     assert mounted.current(0) == "new"
@@ -166,7 +166,7 @@ async def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
     mounted = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
     try:
         async with asyncio.timeout(8):
-            assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 60)
+            assert await mounted.refresh_for_refused(0, asyncio.get_running_loop().time() + 60)
         assert mounted.current(0) == "old"
     finally:
         may_read.set()
@@ -177,8 +177,8 @@ async def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
     mounted = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
     try:
         until = asyncio.get_running_loop().time() + 0.01
-        assert await mounted.look_for_refused(0, until)
+        assert await mounted.refresh_for_refused(0, until)
         assert mounted.current(0) == "old"
-        assert not await mounted.look_for_refused(PATIENCE_SECONDS, until)
+        assert not await mounted.refresh_for_refused(PATIENCE_SECONDS, until)
     finally:
         may_read.set()

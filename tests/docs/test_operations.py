@@ -12,7 +12,8 @@ from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms.auth0 import MfaEvent, ProviderEvent
 from mitto_phone_hook.policy.limits import NAMES, is_budget
 from mitto_phone_hook.telemetry.log_lines import FIELDS, SEVERITIES
-from support.processes import ROOT, need
+from support.processes import ROOT
+from support.programs import path_with_jq
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SOURCE = "\n".join(
@@ -93,7 +94,7 @@ def test_the_sections_that_the_command_names_exist() -> None:
 
 
 def test_the_commands_for_jq_read_a_log(tmp_path: Path) -> None:
-    need("jq", "jq")
+    path = path_with_jq(tmp_path)
     log = (
         '{"severity":"INFO","event":"accepted","region":"CH","upstream_ms":12.5}\n'
         '{"severity":"INFO","event":"accepted","region":"CH","duplicate":true}\n'
@@ -103,7 +104,9 @@ def test_the_commands_for_jq_read_a_log(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text(log, encoding="ascii")
     commands = re.findall(r"^jq .*$", PAGE, re.MULTILINE)
     printed = [
-        subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True).stdout
+        subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=20, check=True
+        ).stdout
         for command in commands
     ]
     assert [" ".join(text.split()) for text in printed] == [
