@@ -424,7 +424,7 @@ def test_what_is_rarely_intended_is_a_warning_and_is_deployed(settings: str, opt
     assert said in done.stderr
 
 
-def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
+def test_your_own_redis_and_prices_are_used_by_the_bundle(cloud: Cloud) -> None:
     settings, prices = cloud.folder / "settings.env", cloud.folder / "mine.csv"
     settings.write_text("STORE_URL=redis://10.0.0.5\r\nBUDGET_PER_DAY=100\r\n", encoding="utf-8-sig")
     prices.write_text("region,price\n*,0.1\n", encoding="utf-8")
@@ -642,8 +642,8 @@ def test_script_and_terraform_deploy_the_same_service(cloud: Cloud, parsed: dict
     assert build["function_target"] == flags["function"]
     assert ",".join(f"{name}={value}" for name, value in build["environment_variables"].items()) == flags["set-build-env-vars"]
     numbers = {"periodSeconds": "period_seconds", "timeoutSeconds": "timeout_seconds", "failureThreshold": "failure_threshold"}
-    told = dict(part.split("=") for part in flags["startup-probe"].split(","))
-    assert told == {"httpGet.path": probe["http_get"][0]["path"]} | {flag: str(probe[name]) for flag, name in numbers.items()}
+    probe_flags = dict(part.split("=") for part in flags["startup-probe"].split(","))
+    assert probe_flags == {"httpGet.path": probe["http_get"][0]["path"]} | {flag: str(probe[name]) for flag, name in numbers.items()}
 
 
 def test_terraform_counts_a_redis_of_ones_own_as_the_script_does(parsed: dict[Path, list[Block]]) -> None:
