@@ -72,9 +72,9 @@ def _as_curl_does(command: str) -> httpx.Response:
     parser.add_argument("-d")
     program, *words = shlex.split(command.replace("\\\n", " "))
     assert program == "curl"
-    told = parser.parse_args(words)
-    headers = dict(header.split(": ", 1) for header in told.H)
-    return httpx.post(told.url, content=told.d, headers=headers, timeout=20, trust_env=False)
+    options = parser.parse_args(words)
+    headers = dict(header.split(": ", 1) for header in options.H)
+    return httpx.post(options.url, content=options.d, headers=headers, timeout=20, trust_env=False)
 
 
 def test_the_example_of_an_environment_lists_every_setting_as_it_is() -> None:

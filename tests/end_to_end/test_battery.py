@@ -178,7 +178,7 @@ def _faulty(stage: Stage, fault: dict[str, Any], folder: Path) -> Iterator[Proce
 
 
 @pytest.mark.parametrize("case", BATTERY["upstream_faults"], ids=lambda case: f"{case['id']}-{case['name']}")
-def test_a_fault_of_mitto_is_told_as_what_it_is(case: dict[str, Any], stage: Stage, tmp_path: Path) -> None:
+def test_a_fault_of_mitto_gets_the_right_outcome(case: dict[str, Any], stage: Stage, tmp_path: Path) -> None:
     expect = case["expect"]
     stage.mitto.clear()
     with _faulty(stage, case["fault"], tmp_path) as process:

@@ -88,7 +88,7 @@ def test_only_what_was_certainly_not_sent_is_tried_again_by_auth0(fault: str, ve
     assert (seen["verdict"], seen["code"]) == (verdict, code)
 
 
-def test_a_wrong_secret_is_told_to_the_tenant_log_without_any_secret(stage: Stage) -> None:
+def test_a_wrong_secret_is_in_the_tenant_log_without_the_secret(stage: Stage) -> None:
     seen = _run(stage, "send-phone-message", "900001", secret="a-wrong-secret-of-the-tests-1")
     assert (seen["verdict"], seen["code"]) == ("throw", "unauthorized")
     assert not stage.mitto.inbox()
