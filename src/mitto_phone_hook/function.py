@@ -74,7 +74,7 @@ async def send_phone_message(request: Request) -> Response:
     """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
     headers = {name.lower(): value.strip() for name, value in request.scope["headers"]}
     call = Call(request.method, request.scope["path"], headers, _chunks(request))
-    response = await _hook().answer(call)
+    response = await _hook().respond(call)
     return Response(response.body, response.status, response.headers)
 
 
