@@ -109,7 +109,7 @@ def outage(started: float, answers_again: float) -> Outage:
 
 @dataclass
 class Findings:
-    """What came of it; everything is told from the callers' side and from Mitto's inbox."""
+    """The result, seen from the callers and from Mitto's inbox."""
 
     sms: Mapping[int, int]
     """Number of SMS by code."""

@@ -117,7 +117,7 @@ class Hook:
         try:
             return platform.authenticate(call.headers, body, secrets.current(now), self.wall_clock())
         except Refused:
-            if not await secrets.look_for_refused(now, until):
+            if not await secrets.refresh_for_refused(now, until):
                 raise
         return platform.authenticate(call.headers, body, secrets.current(now), self.wall_clock())
 

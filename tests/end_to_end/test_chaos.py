@@ -86,7 +86,7 @@ def test_the_checker_sees_what_must_not_be(sms: int, calls: Sequence[Call], wron
     assert found(sms, *calls) == wrong
 
 
-def test_two_sms_while_the_machine_stalled_are_told_apart() -> None:
+def test_two_sms_while_the_machine_stalled_are_recognised() -> None:
     findings = Findings({0: 2}, [call(1, 2), call(3, 4, pid=OTHER)], [OUTAGE], stalls=[Outage(2.1, 2.9)])
     assert not findings.doubled_while_up
     assert findings.doubled_while_stalled == {0}

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.storage.deferred_writes import MAX_DEFERRED, WRITES_AT_ONCE
 from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, MAX_CONNECTIONS, PAUSE_SECONDS, RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
-from mitto_phone_hook.storage.redis_idempotency import MAX_UNSETTLED, REPORTED_AT_ONCE, RedisIdempotencyStore
+from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process, redis_server
 from support.stage import PassingLoop
 from support.stores import KEYS, charge, crowd, fail, with_patience, without_patience
@@ -69,7 +70,7 @@ async def test_of_too_many_results_that_redis_missed_the_oldest_is_given_up(redi
         store, oldest, newest = RedisIdempotencyStore(client, 600), next(KEYS), next(KEYS)
         for key in (oldest, newest):
             assert await store.claim(key, Entry("pending", "r1")) is None
-        missed = [oldest, *(f"missed-{number}" for number in range(MAX_UNSETTLED - 1)), newest]
+        missed = [oldest, *(f"missed-{number}" for number in range(MAX_DEFERRED - 1)), newest]
         await in_a_crowd(client, *(store.settle(key, "r1", None) for key in missed))
         assert await store.claim(newest, Entry("pending", "r2")) is None
         kept = await store.claim(oldest, Entry("pending", "r2"))
@@ -81,7 +82,7 @@ def test_of_many_results_that_redis_missed_it_is_told_the_newest_first(redis: Pr
     async def run() -> None:
         has_failed = asyncio.Event()
         async with without_patience(redis, has_failed.set) as client, without_patience(redis) as other:
-            store, missed = RedisIdempotencyStore(client, 600), [next(KEYS) for _ in range(REPORTED_AT_ONCE + 1)]
+            store, missed = RedisIdempotencyStore(client, 600), [next(KEYS) for _ in range(WRITES_AT_ONCE + 1)]
             # What Redis cannot replace ends the telling with the oldest, whenever that comes.
             await client.eval("redis.call('RPUSH', KEYS[1], 'no entry')", [KEY_PREFIX + missed[0]], [])
             await in_a_crowd(client, *(store.settle(key, "r1", Entry("accepted", "r1", "m1", 1)) for key in missed))

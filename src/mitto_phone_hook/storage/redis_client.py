@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey that ledger and limits share: never in the way of a message.
+"""The connection to Redis or Valkey that duplicates and limits share: never in the way of a message.
 
 A Redis that is down, hanging or read-only must not lock users out: it costs one short time-out, then it is left
 alone for a moment, and the operator hears of it.
@@ -28,7 +28,7 @@ LINE_SECONDS = 1.0
 MAX_CONNECTIONS = 16
 """Further operations wait in line: opening hundreds at once would miss the time-out and pass for a Redis that is down."""
 
-KEY_PREFIX = "{mitto-phone-hook:1}:"
+KEY_PREFIX = "{mitto-phone-hook:2}:"
 """In braces what a cluster keeps together: one message's windows are counted in one step."""
 
 
@@ -49,12 +49,12 @@ class PoolTimeout(NotAsked):
 
 
 class RedisClient:
-    """The connection that ledger and limits share: one time-out for an operation, one complaint a minute."""
+    """The connection that duplicates and limits share: one time-out for an operation, one report a minute."""
 
     def __init__(
         self, url: str, on_unavailable: Callable[[], None], *, timeout_seconds: float = TIMEOUT_SECONDS, queue_seconds: float = LINE_SECONDS
     ) -> None:
-        """Connect on first use. ``complain`` is called when Redis fails, at most once in ``REPORT_SECONDS``.
+        """Connect on first use. ``on_unavailable`` is called when Redis fails, at most once in ``REPORT_SECONDS``.
 
         An operation waits for its turn for ``queue_seconds`` and then takes ``timeout_seconds`` at most.
         """
@@ -67,6 +67,7 @@ class RedisClient:
             decode_responses=True,
             protocol=2,  # 3 costs every new connection a round trip more and gives nothing here
         )
+        self._scripts: dict[str, Any] = {}
         self._queue = asyncio.Semaphore(MAX_CONNECTIONS)
         self._on_unavailable = on_unavailable
         self._timeout_seconds = timeout_seconds
@@ -103,11 +104,11 @@ class RedisClient:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 try:
-                    return await self._redis.eval(script, len(keys), *keys, *arguments)
+                    return await self._run(script, keys, arguments)
                 except redis.ConnectionError:
                     if not may_repeat:
                         raise
-                    return await self._redis.eval(script, len(keys), *keys, *arguments)
+                    return await self._run(script, keys, arguments)
         except (redis.RedisError, OSError, TimeoutError) as fault:
             if isinstance(fault, redis.ResponseError):
                 # A server that was demoted, and can only be read, keeps its connections; a new one leads to whoever took its place.
@@ -117,6 +118,11 @@ class RedisClient:
                 self._quiet_until = now + REPORT_SECONDS
                 self._on_unavailable()
             raise Unavailable from None
+
+    async def _run(self, script: str, keys: Keys, arguments: Arguments) -> Any:  # noqa: ANN401 - the same
+        if script not in self._scripts:
+            self._scripts[script] = self._redis.register_script(script)
+        return await self._scripts[script](keys, arguments)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -1,12 +1,10 @@
 """The limits' windows shared between instances, in Redis: all of a message's windows in one round trip."""
 
-import asyncio
-import contextlib
 import math
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.storage.deferred_writes import DeferredWrites
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.protocols import Acquired, Charge, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, NotAsked, PoolTimeout, RedisClient, Unavailable
@@ -60,9 +58,6 @@ end
 return 1
 """
 
-MAX_UNRELEASED = 10_000
-"""Counts of messages that did not leave and that Redis could not be told; then the oldest stay counted."""
-
 
 class RedisCounterStore:
     """``CounterStore`` in Redis with ``MemoryCounterStore`` in front, which alone go on when Redis does not answer."""
@@ -72,8 +67,7 @@ class RedisCounterStore:
         self._client = client
         self._local = MemoryCounterStore()
         self._is_closed_on_failure = is_closed_on_failure
-        self._unreleased: deque[Acquired] = deque(maxlen=MAX_UNRELEASED)
-        self._releasing: asyncio.Task[None] | None = None
+        self._unreleased = DeferredWrites[int, Acquired](self._release)
 
     async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:
         """See ``CounterStore``. What this process has counted is a part of what Redis has, so it never refuses too much.
@@ -95,8 +89,6 @@ class RedisCounterStore:
                 return own
             await self._local.release(own)
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS)) from None
-        if self._unreleased and (self._releasing is None or self._releasing.done()):
-            self._releasing = asyncio.create_task(self._release_all())
         if worst:
             await self._local.release(own)
             charge = charges[worst - 1]
@@ -109,25 +101,22 @@ class RedisCounterStore:
             await self._local.release(acquired)
             return
         await self._local.release(acquired.local)
-        try:
-            await self._release(acquired, latest)
-        except NotAsked:
-            self._unreleased.append(acquired)
+        # Nobody else holds this object while it waits, so its id is a key.
+        self._unreleased.put(id(acquired), acquired)
+        if not await self._unreleased.make(id(acquired), latest=latest):
+            self._unreleased.retry_later()
 
-    async def _release(self, acquired: Acquired, latest: float = math.inf) -> None:
+    async def _release(self, waiting: Mapping[int, Acquired], latest: float) -> bool:
         """Ask Redis once: if it was asked and did not answer, nobody knows whether it did it."""
-        arguments = [number for charge in acquired.charges for number in (charge.stamp(acquired.at_ms), charge.amount)]
+        released = [(one.at_ms, charge) for one in waiting.values() for charge in one.charges]
+        arguments = [number for at_ms, charge in released for number in (charge.stamp(at_ms), charge.amount)]
         try:
-            await self._client.eval(_RELEASE, _keys(acquired.charges), arguments, latest=latest, may_repeat=False)
-        except Unavailable as fault:
-            if isinstance(fault, NotAsked):
-                raise
-
-    async def _release_all(self) -> None:
-        with contextlib.suppress(NotAsked):
-            while self._unreleased:
-                await self._release(self._unreleased[0])
-                self._unreleased.popleft()
+            await self._client.eval(_RELEASE, _keys([charge for _, charge in released]), arguments, latest=latest, may_repeat=False)
+        except NotAsked:
+            return False
+        except Unavailable:
+            return True
+        return True
 
 
 def _keys(charges: Sequence[Charge]) -> list[str]:

@@ -1,17 +1,14 @@
-"""The ledger shared between instances, in Redis: one round trip an operation."""
+"""Duplicates, shared between instances in Redis: one round trip an operation."""
 
-import asyncio
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.storage.deferred_writes import DeferredWrites
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import Entry
-from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, PoolTimeout, RedisClient, Unavailable
-
-MAX_UNSETTLED = 10_000
-"""Results that Redis could not be told; then the oldest are given up."""
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PoolTimeout, RedisClient, Unavailable
 
 MAX_OWNERS = 20
 """Calls of one message whose end Redis could not be told; then the first are forgotten."""
@@ -19,15 +16,12 @@ MAX_OWNERS = 20
 MARGIN_SECONDS = 1.0
 """So long before its time what was seen elsewhere is no longer believed: Redis' clock is not ours."""
 
-REPORTED_AT_ONCE = 100
-"""Results that one round trip tells Redis when it is back."""
-
 # KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms, and so is a result of the same
 # owner's: a claim that was long on its way must not make an SMS that has left one that is on its way.
 _CLAIM = """
 local kept = redis.call('GET', KEYS[1])
 local held = kept and cjson.decode(kept)
-if held and (held[2] ~= ARGV[1] or held[1] ~= 'pending') then
+if held and (held.owner ~= ARGV[1] or held.state ~= 'pending') then
   return {kept, tonumber(ARGV[3]) - redis.call('PTTL', KEYS[1])}
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -41,7 +35,7 @@ for i, key in ipairs(KEYS) do
   local owners, entry = ARGV[2*i], ARGV[2*i+1]
   local kept = redis.call('GET', key)
   local held = kept and cjson.decode(kept)
-  if not held or string.find(' ' .. owners .. ' ', ' ' .. held[2] .. ' ', 1, true) or (entry ~= '' and held[1] == 'pending') then
+  if not held or string.find(' ' .. owners .. ' ', ' ' .. held.owner .. ' ', 1, true) or (entry ~= '' and held.state == 'pending') then
     if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[1]) end
   end
 end
@@ -50,16 +44,15 @@ return 1
 
 
 class RedisIdempotencyStore:
-    """A ``IdempotencyStore`` in Redis with a ``MemoryIdempotencyStore`` in front, which alone goes on when Redis does not answer."""
+    """A ``IdempotencyStore`` in Redis with a ``MemoryIdempotencyStore`` in front, which goes on alone when Redis does not answer."""
 
     def __init__(self, client: RedisClient, window_seconds: float) -> None:
         """Keep entries for ``window_seconds``."""
         self._client = client
         self._local = MemoryIdempotencyStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
-        self._unsettled: dict[str, tuple[tuple[str, ...], Entry | None]] = {}
-        """What Redis has not heard, by key: the calls that have ended, and the result of the last of them."""
-        self._reporter: asyncio.Task[None] | None = None
+        self._unsettled = DeferredWrites[str, tuple[tuple[str, ...], Entry | None]](self._write)
+        """By key: the calls that have ended, and the result of the last of them."""
         self._other_instances = MemoryIdempotencyStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
@@ -68,9 +61,8 @@ class RedisIdempotencyStore:
         known = await self._local.claim(key, entry)
         if known is not None:
             return known
-        if key in self._unsettled:
-            # Else Redis would still say that the message is on its way, in the name of a call that has ended.
-            await self._report([key], latest)
+        # Else Redis would still say that the message is on its way, in the name of a call that has ended.
+        await self._unsettled.make(key, latest=latest)
         try:
             kept = await self._client.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms], latest=latest)
         except PoolTimeout:
@@ -86,7 +78,7 @@ class RedisIdempotencyStore:
         if not kept:
             return await self._remembered(key, entry)
         await self._local.settle(key, entry.owner, None)
-        other = Entry(*json.loads(kept[0]))._replace(age_seconds=kept[1] / 1000)
+        other = Entry(**json.loads(kept[0]), age_seconds=kept[1] / 1000)
         await self._other_instances.forget(key)
         await self._other_instances.claim(key, other)
         return other
@@ -109,36 +101,20 @@ class RedisIdempotencyStore:
         """See ``IdempotencyStore``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
         await self._local.settle(key, owner, entry)
         # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
-        earlier, left = self._unsettled.get(key, ((), None))
-        self._unsettled[key] = (((*earlier, owner) if left is None else (owner,))[-MAX_OWNERS:], entry)
-        if len(self._unsettled) > MAX_UNSETTLED:
-            self._unsettled.pop(next(iter(self._unsettled)))
-        if not await self._report([key]) and (self._reporter is None or self._reporter.done()):
-            self._reporter = asyncio.create_task(self._report_all())
+        earlier, left = self._unsettled.get(key) or ((), None)
+        self._unsettled.put(key, (((*earlier, owner) if left is None else (owner,))[-MAX_OWNERS:], entry))
+        if not await self._unsettled.make(key):
+            self._unsettled.retry_later()
 
-    async def _report(self, keys: Sequence[str], latest: float = math.inf) -> bool:
-        """Tell Redis results that it has not heard; whether it has now."""
-        results = {key: self._unsettled[key] for key in keys}
-        reported = [word for owners, entry in results.values() for word in (" ".join(owners), _written(entry) if entry else "")]
+    async def _write(self, results: Mapping[str, tuple[tuple[str, ...], Entry | None]], latest: float) -> bool:
+        arguments = [text for owners, entry in results.values() for text in (" ".join(owners), _written(entry) if entry else "")]
         try:
-            await self._client.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *reported], latest=latest)
+            await self._client.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *arguments], latest=latest)
         except Unavailable:
             return False
-        for key, result in results.items():
-            if self._unsettled.get(key) == result:
-                del self._unsettled[key]
         return True
-
-    async def _report_all(self) -> None:
-        """Tell Redis everything as soon as it answers again, the newest first: these are repeated most."""
-        while self._unsettled:
-            await asyncio.sleep(PAUSE_SECONDS)
-            newest_first = list(self._unsettled)[::-1]
-            for start in range(0, len(newest_first), REPORTED_AT_ONCE):
-                keys = [key for key in newest_first[start : start + REPORTED_AT_ONCE] if key in self._unsettled]
-                if keys and not await self._report(keys):
-                    break
 
 
 def _written(entry: Entry) -> str:
-    return json.dumps(entry[:-1], separators=(",", ":"))
+    # What is not there is left out: Lua would read a null as something.
+    return json.dumps({name: value for name, value in entry._asdict().items() if name != "age_seconds" and value is not None})

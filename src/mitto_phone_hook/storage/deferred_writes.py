@@ -1,0 +1,63 @@
+"""Writes that Redis could not be asked for: they are made as soon as it answers again."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Generic, TypeVar
+
+from mitto_phone_hook.storage.redis_client import PAUSE_SECONDS
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+MAX_DEFERRED = 10_000
+"""Then the oldest are given up."""
+
+WRITES_AT_ONCE = 100
+"""Writes of one round trip when Redis is back."""
+
+
+class DeferredWrites(Generic[K, V]):
+    """The writes that Redis has not made, by key. The newest are made first: their messages are repeated most."""
+
+    def __init__(self, write: Callable[[Mapping[K, V], float], Awaitable[bool]]) -> None:
+        """Begin with none. ``write`` makes some of them in one round trip and tells whether they need no other try.
+
+        It waits for its turn until the event loop's clock shows its second argument.
+        """
+        self._write = write
+        self._waiting: dict[K, V] = {}
+        self._retry: asyncio.Task[None] | None = None
+
+    def get(self, key: K) -> V | None:
+        """Give what waits under a key."""
+        return self._waiting.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a write, in place of an older one under the same key."""
+        self._waiting[key] = value
+        if len(self._waiting) > MAX_DEFERRED:
+            self._waiting.pop(next(iter(self._waiting)))
+
+    async def make(self, *keys: K, latest: float = math.inf) -> bool:
+        """Try these writes once. What has changed meanwhile goes on waiting."""
+        writes = {key: self._waiting[key] for key in keys if key in self._waiting}
+        is_done = not writes or await self._write(writes, latest)
+        if is_done:
+            for key, value in writes.items():
+                if self._waiting.get(key) == value:
+                    del self._waiting[key]
+        return is_done
+
+    def retry_later(self) -> None:
+        """Make all of them in the background, again and again until none is left."""
+        if self._retry is None or self._retry.done():
+            self._retry = asyncio.create_task(self._make_all())
+
+    async def _make_all(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(PAUSE_SECONDS)
+            newest_first = list(self._waiting)[::-1]
+            for start in range(0, len(newest_first), WRITES_AT_ONCE):
+                if not await self.make(*newest_first[start : start + WRITES_AT_ONCE]):
+                    break
