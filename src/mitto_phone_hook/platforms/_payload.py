@@ -85,10 +85,10 @@ def _find(model: type[Payload], raw: dict[str, Any]) -> tuple[dict[str, Any], li
     for path, outer, key in paths:
         value = objects[outer].get(key)
         objects[path] = value if isinstance(value, dict) else {}
-        if objects[path] is not value and path in model.OBJECTS and (value not in _EMPTY or path == model.MARKER):
+        if value is not None and value is not objects[path] and path in model.OBJECTS and (value != "" or path == model.MARKER):
             wrong.append(path)
     # A later place overwrites an earlier one. Pydantic itself would take the first alias that is present, even an empty one.
-    return {name: value for name, outer, key in fields if (value := objects[outer].get(key)) is not None and value != ""}, wrong
+    return {name: objects[outer][key] for name, outer, key in fields if key in objects[outer] and objects[outer][key] not in _EMPTY}, wrong
 
 
 @cache
