@@ -76,7 +76,7 @@ def whole() -> Callable[[int], Awaitable[object]]:
     )
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
     bodies = [body(number) for number in range(MESSAGES)]
-    return lambda number: hook.answer(Call("POST", "/", headers, _pieces(bodies[number])))
+    return lambda number: hook.respond(Call("POST", "/", headers, _pieces(bodies[number])))
 
 
 def checks() -> Callable[[int], Awaitable[object]]:

@@ -45,7 +45,7 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
         yield body()[10:]
 
     with contextlib.closing(PassingLoop()) as loop:
-        reply = loop.run_until_complete(stage.hook.answer(Call("POST", "/", AUTHORIZED, slow())))
+        reply = loop.run_until_complete(stage.hook.respond(Call("POST", "/", AUTHORIZED, slow())))
     assert json.loads(reply.body)["error"]["code"] == "upstream_unavailable"
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
@@ -103,7 +103,7 @@ async def test_a_message_can_be_found_only_with_the_key_of_the_state() -> None:
 
 async def test_nobody_waits_for_the_line_of_the_log() -> None:
     stage = Stage()
-    assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+    assert (await stage.hook.respond(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
     assert stage.lines == []
     await asyncio.sleep(0)
     assert [line["event"] for line in stage.lines] == ["accepted"]
@@ -209,7 +209,7 @@ async def test_a_caller_that_hangs_up_in_its_body_sends_nothing() -> None:
         raise ConnectionError
 
     stage = Stage()
-    reply = await stage.hook.answer(Call("POST", "/", AUTHORIZED, hang_up()))
+    reply = await stage.hook.respond(Call("POST", "/", AUTHORIZED, hang_up()))
     await asyncio.sleep(0)  # the log line follows the response
     assert reply.status == 400
     assert stage.lines[0]["why"] == "incomplete_body"
@@ -284,7 +284,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
         os.mkfifo(file)
         wrong = {b"authorization": b"Bearer wrong-secret-of-the-tests-0001"}
         async with asyncio.timeout(5):
-            statuses = [(await hook.answer(Call("POST", "/", wrong, pieces(body())))).status for _ in range(2)]
+            statuses = [(await hook.respond(Call("POST", "/", wrong, pieces(body())))).status for _ in range(2)]
         # Whoever still reads it comes to an end.
         os.close(os.open(file, os.O_WRONLY))
         return statuses

@@ -144,9 +144,7 @@ class Settings(BaseModel):
         limit_rules.DEFAULTS, "how many messages (`total`: segments) may be sent; a name replaces its default; `off` for one or for all"
     )
     limits_fail: Annotated[str, _read(rules.word("open", rules.CLOSED))] = _setting("open", "`closed`: nothing is sent while Redis fails")
-    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting(
-        "", "E.164 numbers without limits (destination rules apply)"
-    )
+    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting("", "E.164 numbers without limits; destination rules hold")
     budget_per_hour: dict[_Region, _Money] = _setting(
         None, "money that may be spent in any hour, at the prices in PRICES_FILE; `BUDGET_PER_HOUR_CH`: in one region", is_family=True
     )
@@ -247,8 +245,11 @@ def load(
         return _Source(read, bool(path), run_in_background, lambda: on_unavailable(name))
 
     values: dict[str, Any] = {}
+    given = {name for name, text in environment.items() if text}
+    given_or_in_file = {name.removesuffix("_FILE") for name in given}
     for variable in variables():
-        sources = {key: source(name, variable) for key, name in _names(variable, environment).items()}
+        names = _names(variable, given_or_in_file if variable.is_secret else given)
+        sources = {key: source(name, variable) for key, name in names.items()}
         if sources:
             values[variable.name.lower()] = sources if variable.is_family else sources[""]
     try:
@@ -257,9 +258,8 @@ def load(
         raise SettingsError(_problems(error)) from None
 
 
-def _names(variable: Variable, environment: Mapping[str, str]) -> dict[str, str]:
+def _names(variable: Variable, given: set[str]) -> dict[str, str]:
     """Give the names to look at: the variable's own and those of its special cases, each by its special part."""
-    given = {name.removesuffix("_FILE") if variable.is_secret else name for name, text in environment.items() if text}
     names = [variable.name] if variable.is_required or variable.default is not None or variable.name in given else []
     if variable.is_family:
         names += sorted(name for name in given if name.startswith(f"{variable.name}_"))

@@ -77,9 +77,9 @@ class Exchange(httpx.AsyncByteStream):
                 self._parser.feed_data(data)
             except (httptools.HttpParserUpgrade, httptools.HttpParserError):
                 self.is_reusable = False
-                self.fail(httpx.RemoteProtocolError("not HTTP"))
+                self._fail(httpx.RemoteProtocolError("not HTTP"))
             if self._overhead > MAX_OVERHEAD_BYTES:
-                self.fail(httpx.RemoteProtocolError("endless headers"))
+                self._fail(httpx.RemoteProtocolError("endless headers"))
             if self.is_complete or self._fault is not None:
                 # Parser and exchange refer to each other. Only a garbage collection would find them, and under load one a
                 # second would hold up all calls.
@@ -93,10 +93,9 @@ class Exchange(httpx.AsyncByteStream):
             self.is_complete = True
             self._wake()
         else:
-            self.fail(httpx.ReadError("connection ended"))
+            self._fail(httpx.ReadError("connection ended"))
 
-    def fail(self, fault: httpx.TransportError) -> None:
-        """End the response, unless it is complete."""
+    def _fail(self, fault: httpx.TransportError) -> None:
         if not self.is_complete and self._fault is None:
             self._fault = fault
             self._wake()

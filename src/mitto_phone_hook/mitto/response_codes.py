@@ -38,7 +38,7 @@ STATUSES = {
 
 _SUCCESS_CLASS = 2
 _REJECTING_CLASSES = (3, 4)
-_MAX_KNOWN_CODE = 999
+_SHORT_CODES = range(1000)
 _MAX_MESSAGE_ID = 64
 _NOT_IN_AN_ID = re.compile("[^A-Za-z0-9._:-]")
 
@@ -74,10 +74,12 @@ def read_result(status: int, body: bytes | None, retry_after: str) -> MittoResul
     outcome = _outcome(status, code)
     if outcome is Outcome.ACCEPTED:
         return MittoResult(outcome, "accepted", message_id=_message_id(fields.get("id")))
+    is_by_status = code is None or status in STATUSES
+    has_retry_after = outcome is Outcome.UPSTREAM_UNAVAILABLE and re.fullmatch("[0-9]{1,6}", retry_after)
     return MittoResult(
         outcome,
-        _why(status, code),
-        retry_after_seconds=_whole_seconds(retry_after) if outcome is Outcome.UPSTREAM_UNAVAILABLE else None,
+        f"http_{status}" if is_by_status else f"mitto_code_{code if code in _SHORT_CODES else 'other'}",
+        retry_after_seconds=int(retry_after) if has_retry_after else None,
         is_key_refused=outcome is Outcome.UPSTREAM_AUTH and status in STATUSES,
         is_character_set_refused=outcome is Outcome.UPSTREAM_REJECTED and code in CHARACTER_SET_CODES,
     )
@@ -93,16 +95,6 @@ def _outcome(status: int, code: int | None) -> Outcome:
     return by_code or (Outcome.UPSTREAM_REJECTED if status // 100 in _REJECTING_CLASSES else Outcome.OUTCOME_UNKNOWN)
 
 
-def _why(status: int, code: int | None) -> str:
-    if code is None or status in STATUSES:
-        return f"http_{status}"
-    return f"mitto_code_{code}" if 0 <= code <= _MAX_KNOWN_CODE else "mitto_code_other"
-
-
 def _message_id(raw: object) -> str | None:
     """Keep only the part of Mitto's id that is safe in a log line."""
     return _NOT_IN_AN_ID.sub("", raw)[:_MAX_MESSAGE_ID] or None if isinstance(raw, str) else None
-
-
-def _whole_seconds(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,6}", text) else None

@@ -93,23 +93,19 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         return None
 
     async def _connect(self, timeout_seconds: float | None) -> Connection:
+        loop, server_hostname = asyncio.get_running_loop(), self._host if self._tls else None
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await self._open()
+                tcp = await aiohappyeyeballs.start_connection(await self._addresses(), happy_eyeballs_delay=OTHER_FAMILY_SECONDS)
+                try:
+                    return (await loop.create_connection(Connection, sock=tcp, ssl=self._tls, server_hostname=server_hostname))[1]
+                except BaseException:
+                    tcp.close()
+                    raise
         except TimeoutError as fault:
             raise httpx.ConnectTimeout("") from fault
         except OSError as fault:  # a refused certificate is one, too
             raise httpx.ConnectError("") from fault
-
-    async def _open(self) -> Connection:
-        tcp = await aiohappyeyeballs.start_connection(await self._addresses(), happy_eyeballs_delay=OTHER_FAMILY_SECONDS)
-        server_hostname = self._host if self._tls else None
-        loop = asyncio.get_running_loop()
-        try:
-            return (await loop.create_connection(Connection, sock=tcp, ssl=self._tls, server_hostname=server_hostname))[1]
-        except BaseException:
-            tcp.close()
-            raise
 
     async def _addresses(self) -> Addresses:
         """Look up the server once for all callers of about the same time: lookups have only a few threads."""
