@@ -114,8 +114,8 @@ class Replay:
         loaded = load({**ENVIRONMENT, **settings}, read_file=lambda _: PRICES_CSV)
         return Hook(
             loaded,
-            lambda: mitto_over(httpx.MockTransport(self._mitto), loaded),
-            lambda: Stores(MemoryIdempotencyStore(600, self._clock), MemoryCounterStore(self._clock), b"key of the tests"),
+            mitto_over(httpx.MockTransport(self._mitto), loaded),
+            Stores(MemoryIdempotencyStore(600, self._clock), MemoryCounterStore(self._clock), b"key of the tests"),
             self._log,
             wall_clock=lambda: self._began + self._now,
         )

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple
 
 from mitto_phone_hook.config.rules import OBSERVE
@@ -40,11 +40,11 @@ class Stores(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Hook:
-    """Responds to hook calls. It starts nothing before the first call, because the server may fork until then."""
+    """Responds to hook calls. Everything outside is an argument: settings, Mitto, stores, log, platforms, clock."""
 
     settings: Settings
-    make_mitto: Callable[[], Mitto]
-    make_stores: Callable[[], Stores]
+    mitto: Mitto
+    stores: Stores
     emit: Emit
     """Writes a log line."""
     _: KW_ONLY
@@ -56,12 +56,15 @@ class Hook:
     """Unix seconds."""
 
     def __post_init__(self) -> None:
-        """Prepare what is the same for all calls."""
-        settings = self.settings
+        """Prepare what all calls share."""
+        settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
         self._defaults = Defaults(settings.default_region)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
+        self._idempotency = IdempotencyGuard(stores.store, deadline_seconds=settings.deadline_seconds)
+        is_observing = settings.policy_mode == OBSERVE
+        self._policy = Policy(settings.destination, settings.quotas, stores.counters, self.emit, is_observing=is_observing)
 
     async def respond(self, call: Call) -> Response:
         """Respond to one HTTP request. Raises nothing. Writes one log line, except for a health check."""
@@ -101,9 +104,9 @@ class Hook:
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
         _refuse_if_late(latest)
-        reservation = self._policy.reserve(message, self._stores.key, record.would_refuse, latest)
+        reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)
-        once = await self._idempotency.once(key_of(message, self._stores.key), record.request_id, until, send_sms)
+        once = await self._idempotency.once(key_of(message, self.stores.key), record.request_id, until, send_sms)
         result, record.claim_seconds, record.wait_seconds, record.settle_seconds = once
         return result
 
@@ -125,7 +128,7 @@ class Hook:
         await reservation.count(sms.encoded.segments)
         record.count_seconds = time.perf_counter() - started
         sent = await send(
-            self._mitto,
+            self.mitto,
             sms,
             reference=record.request_id,
             until=until,
@@ -141,23 +144,6 @@ class Hook:
 
     def _platform(self, name: str) -> Platform:
         return self.platforms.get(name) or load_platform(name)
-
-    @cached_property
-    def _idempotency(self) -> IdempotencyGuard:
-        return IdempotencyGuard(self._stores.store, deadline_seconds=self.settings.deadline_seconds)
-
-    @cached_property
-    def _policy(self) -> Policy:
-        settings, is_observing = self.settings, self.settings.policy_mode == OBSERVE
-        return Policy(settings.destination, settings.quotas, self._stores.counters, self.emit, is_observing=is_observing)
-
-    @cached_property
-    def _stores(self) -> Stores:
-        return self.make_stores()
-
-    @cached_property
-    def _mitto(self) -> Mitto:
-        return self.make_mitto()
 
 
 def _refuse_if_late(latest: float) -> None:

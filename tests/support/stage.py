@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -36,13 +37,11 @@ class Stage:
         self.store = MemoryIdempotencyStore(600)
         self.stores = Stores(self.store, MemoryCounterStore(), b"key of the tests")
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
-        loaded = load(ENVIRONMENT | settings)
-        self.hook = Hook(
-            loaded,
-            lambda: mitto_over(httpx.MockTransport(self._receive), loaded),
-            lambda: self.stores,
-            self.lines.append,
-        )
+        self._settings = load(ENVIRONMENT | settings)
+
+    @cached_property
+    def hook(self) -> Hook:
+        return Hook(self._settings, mitto_over(httpx.MockTransport(self._receive), self._settings), self.stores, self.lines.append)
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
