@@ -127,7 +127,7 @@ def _read_json(body: bytes) -> object:
 
 def _read_form(body: bytes) -> object:
     if body.lstrip().startswith(b"{"):
-        # JSON: curl says "form" when nobody tells it otherwise.
+        # This is JSON: curl announces a form by default.
         raise Refused(Outcome.INVALID_JSON, "not_a_form")
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS))
