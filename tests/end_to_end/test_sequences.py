@@ -165,6 +165,9 @@ def test_the_same_code_may_leave_again_after_the_window(tmp_path: Path, *, is_sh
             "CONNECT_TIMEOUT_SECONDS": "0.4",
         }
         with function(tmp_path / "function.txt", **settings | {"DUPLICATE_WINDOW_SECONDS": "3"}) as process:
+            # The first call also connects to Redis and to Mitto: on a busy machine that outlasts so short a deadline.
+            process.post(message())
+            mitto.clear()
             body = message()
             replies = [process.post(body)[1]]
             end = time.monotonic() + 6
