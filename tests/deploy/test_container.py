@@ -60,7 +60,8 @@ def _json(text: str) -> list[str]:
 
 
 USER = int(_texts(FINAL, "USER")[0].partition(":")[0])
-IS_ROOT = os.getuid() == 0
+# Every Debian has these programs; an environment with only Python, make and git has not, and then runs as it is.
+IS_ROOT = os.getuid() == 0 and all(map(shutil.which, ("setpriv", "unshare", "mount")))
 """Only root can run the function as the image's user."""
 ROOTS = tuple(text.split()[-1] for text in _texts(FINAL, "COPY"))
 """Folders that the image gets from the build; every other path of the Dockerfile exists in the base image."""
@@ -157,8 +158,7 @@ def _environment(rootfs: Path) -> dict[str, str]:
 @functools.cache
 def _can_mount() -> bool:
     probe = ["unshare", "--mount", "mount", "--make-rprivate", "/"]
-    # Debian always has the program; where there is nothing else than Python, make and git, it is not found.
-    return IS_ROOT and shutil.which("unshare") is not None and subprocess.run(probe, check=False).returncode == 0
+    return IS_ROOT and subprocess.run(probe, check=False).returncode == 0
 
 
 def _confined(rootfs: Path, command: list[str]) -> list[str]:
@@ -170,7 +170,7 @@ def _confined(rootfs: Path, command: list[str]) -> list[str]:
     read_only = 'mount --make-rprivate / && mount -o remount,bind,ro / && exec "$@"'
     program = shutil.which(command[0], path=_environment(rootfs)["PATH"])
     assert program
-    words = [*as_nobody, program, *command[1:]] if IS_ROOT and shutil.which("setpriv") else [program, *command[1:]]
+    words = [*as_nobody, program, *command[1:]] if IS_ROOT else [program, *command[1:]]
     return ["unshare", "--mount", "/bin/sh", "-c", read_only, "sh", *words] if _can_mount() else words
 
 
