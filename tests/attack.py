@@ -115,7 +115,12 @@ class Replay:
         return Hook(
             loaded,
             lambda: mitto_over(httpx.MockTransport(self._mitto), loaded),
-            lambda: Stores(MemoryIdempotencyStore(600, self._clock), MemoryCounterStore(self._clock), b"key of the tests"),
+            lambda: Stores(
+                MemoryIdempotencyStore(600, self._clock),
+                MemoryIdempotencyStore(600, self._clock),
+                MemoryCounterStore(self._clock),
+                b"key of the tests",
+            ),
             self._log,
             wall_clock=lambda: self._began + self._now,
         )

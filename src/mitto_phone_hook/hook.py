@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from mitto_phone_hook.config.rules import OBSERVE
 from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.delivery.attempts import send
 from mitto_phone_hook.delivery.finalizer import Finalizer
-from mitto_phone_hook.delivery.idempotency import IdempotencyGuard, key_of
+from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, IdempotencyGuard, fingerprint_of, key_of, key_of_call
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
 from mitto_phone_hook.mitto.client import Mitto
@@ -30,9 +30,10 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 class Stores(NamedTuple):
-    """Where duplicates and limits are kept, and the key of the hashes under which they are found again."""
+    """Where messages, calls and limits are kept, and the key of the hashes under which they are found again."""
 
-    store: IdempotencyStore
+    messages: IdempotencyStore
+    calls: IdempotencyStore
     counters: CounterStore
     key: bytes
 
@@ -106,10 +107,31 @@ class Hook:
         _refuse_if_late(until, reserve)
         key = self._stores.key
         reservation = self._policy.reserve(message, key, record.would_refuse, until - reserve)
-        send_once = partial(self._send_once, sms, reservation, record, until, reserve)
-        turn = await self._idempotency.once(key_of(message, key), record.request_id, until, send_once)
-        record.claim_seconds, record.wait_seconds, record.settle_seconds = turn.claim_seconds, turn.wait_seconds, turn.settle_seconds
-        return turn.result
+        send = partial(self._send_once, sms, reservation, record, until, reserve)
+        send_message = partial(self._once, self._messages, key_of(message, key), record, until, send)
+        call_id = call.headers.get(b"webhook-id") if signed_at is not None else None
+        if call_id is None:
+            return await send_message()
+        call_key, fingerprint = key_of_call(route.path, call_id.decode("latin-1"), key), fingerprint_of(body, key)
+        return await self._once(self._calls, call_key, record, until, send_message, fingerprint=fingerprint)
+
+    async def _once(  # noqa: PLR0913 - what the guard needs, and the record
+        self,
+        guard: IdempotencyGuard,
+        key: str,
+        record: CallRecord,
+        until: float,
+        send: Callable[[], Awaitable[Result]],
+        *,
+        fingerprint: str | None = None,
+    ) -> Result:
+        """Send unless the same has been sent a moment ago, and note how long the store took."""
+        done = await guard.once(key, record.request_id, until, send, fingerprint)
+        record.claim_seconds = (record.claim_seconds or 0) + done.claim_seconds
+        record.wait_seconds = (record.wait_seconds or 0) + done.wait_seconds
+        if done.settle_seconds is not None:
+            record.settle_seconds = (record.settle_seconds or 0) + done.settle_seconds
+        return done.result
 
     async def _send_once(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, reserve: float) -> Result:
         """Count the message, hand it to Mitto, and keep the count only if the message may have left."""
@@ -150,8 +172,15 @@ class Hook:
         return self._platforms.get(name) or load_platform(name)
 
     @cached_property
-    def _idempotency(self) -> IdempotencyGuard:
-        return IdempotencyGuard(self._stores.store, deadline_seconds=self._settings.deadline_seconds)
+    def _messages(self) -> IdempotencyGuard:
+        settings = self._settings
+        return IdempotencyGuard(
+            self._stores.messages, deadline_seconds=settings.deadline_seconds, repeat_seconds=settings.resend_after_seconds
+        )
+
+    @cached_property
+    def _calls(self) -> IdempotencyGuard:
+        return IdempotencyGuard(self._stores.calls, deadline_seconds=self._settings.deadline_seconds, repeat_seconds=CALL_SECONDS)
 
     @cached_property
     def _policy(self) -> Policy:

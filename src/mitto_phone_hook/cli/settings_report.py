@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.config.rules import CLOSED, MEMORY, OBSERVE
-from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.config.settings import Settings, renamed
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
@@ -26,6 +26,7 @@ ACTION_GIVES_UP_SECONDS = 9.0
 
 DOES_NOT_START = "the function does not start like this; README.md explains every setting"
 
+_LONGEST_RESEND_SECONDS = 60
 _RULE_COLUMNS = 25
 _FEW_CHARACTERS = 8
 
@@ -40,6 +41,8 @@ def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> I
 
 def stray_lines(environment: Mapping[str, str]) -> Iterator[Line]:
     """Give the variables that look like a setting and are none."""
+    for variable, successor in renamed(environment).items():
+        yield Line(Mark.LOOK, variable, "is the name of the version before", f"set {successor} in its place")
     for variable, step in unknown(environment).items():
         yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", step)
 
@@ -65,7 +68,7 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     if settings.log_level not in ("DEBUG", "INFO"):
         text = f"{settings.log_level}: messages that were accepted leave no line"
         yield Line(Mark.LOOK, "log", text, "LOG_LEVEL=INFO, or dashboards and alerts see half of it")
-    yield Line(Mark.RIGHT, "repeated calls", f"the same message is sent once in {_time(settings.duplicate_window_seconds)}")
+    yield _repeats_line(settings)
 
 
 def store_line(settings: Settings, environment: Mapping[str, str]) -> Line | None:
@@ -155,6 +158,20 @@ def _budget_line(limits: Limits) -> Line:
     if limits.windows.get("total"):
         return Line(Mark.RIGHT, "budgets", "none in money; the limit on all segments caps the bill")
     return Line(Mark.LOOK, "budgets", "none, and no limit on all segments: nothing caps the bill", "set total in LIMITS, or a budget")
+
+
+def _repeats_line(settings: Settings) -> Line:
+    seconds = settings.resend_after_seconds
+    if not seconds:
+        return Line(
+            Mark.LOOK, "repeats", "each is sent: RESEND_AFTER_SECONDS=0", "leave it unset, or a caller that repeats itself sends two SMS"
+        )
+    text = f"the same message again in less than {_time(seconds)} is not sent a second time"
+    if seconds > _LONGEST_RESEND_SECONDS:
+        return Line(
+            Mark.LOOK, "repeats", text, f"users who ask again wait so long: RESEND_AFTER_SECONDS={_LONGEST_RESEND_SECONDS} is enough"
+        )
+    return Line(Mark.RIGHT, "repeats", text)
 
 
 def _deadline_line(settings: Settings) -> Line:

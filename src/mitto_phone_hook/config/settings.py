@@ -13,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from mitto_phone_hook.config import limit_rules, rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
-from mitto_phone_hook.delivery.idempotency import GRACE_SECONDS
 from mitto_phone_hook.platforms import NAMES
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import BUDGETS, Limits
@@ -23,6 +22,10 @@ T = TypeVar("T")
 
 MAX_DEADLINE_SECONDS = 25
 """The server below gives calls 30 s to end when it is told to stop, then kills them without an answer."""
+
+
+RENAMED = {"DUPLICATE_WINDOW_SECONDS": "RESEND_AFTER_SECONDS"}
+"""Settings of the version before, and those that took their places. They are still understood, with a warning."""
 
 
 class SettingsError(Exception):
@@ -141,8 +144,10 @@ class Settings(BaseModel):
     code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting(
         "300", "how long a code is good for, in seconds, where the call has no `expires_at`"
     )
-    duplicate_window_seconds: Annotated[int, _read(rules.whole(1, 86400))] = _setting(
-        "600", "the same code and text for the same recipient are sent once in this time; a signed call can be replayed for 600"
+    resend_after_seconds: Annotated[int, _read(rules.whole(0, 86400))] = _setting(
+        "30",
+        "the same code and text for the same recipient again in less than this gets the first result and no SMS; later the user has asked "
+        "again, and it is sent and counted; `0` sends each",
     )
     store_url: Annotated[str, _read(rules.store_url)] = _setting(
         rules.MEMORY,
@@ -199,13 +204,6 @@ class Settings(BaseModel):
     def _connects_before_the_deadline(cls, seconds: float, info: ValidationInfo) -> float:
         if seconds >= info.data.get("deadline_seconds", seconds + 1):
             raise ValueError("must be less than DEADLINE_SECONDS")
-        return seconds
-
-    @field_validator("duplicate_window_seconds")
-    @classmethod
-    def _remembers_longer_than_a_call_lives(cls, seconds: int, info: ValidationInfo) -> int:
-        if seconds <= info.data.get("deadline_seconds", 0) + GRACE_SECONDS:
-            raise ValueError(f"must be more than DEADLINE_SECONDS plus {GRACE_SECONDS:g}")
         return seconds
 
     @field_validator("prices_file")
@@ -270,6 +268,11 @@ def variables() -> list[Variable]:
     ]
 
 
+def renamed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Find settings of the version before, each with the one that took its place."""
+    return {old: new for old, new in RENAMED.items() if environment.get(old)}
+
+
 def load(
     environment: Mapping[str, str],
     read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
@@ -296,6 +299,7 @@ def load(
             return _Given(problem=f"cannot be read from the file that {name}_FILE names")
         return _Given(text, "", lambda: read_file(path).strip(), run_in_background, lambda: on_unavailable(name))
 
+    environment = {**{new: environment[old] for old, new in renamed(environment).items() if not environment.get(new)}, **environment}
     values: dict[str, Any] = {}
     for variable in variables():
         value: Any = given(variable.name, is_secret=variable.is_secret)
