@@ -25,7 +25,7 @@ others but wide.
 SHORT_WINDOWS = {
     "DEADLINE_SECONDS": "2",
     "CODE_LIFETIME_SECONDS": "30",
-    "DUPLICATE_WINDOW_SECONDS": "10",
+    "RESEND_AFTER_SECONDS": "10",
     "LIMITS": "recipient=100/10second; prefix=100/10second; ip=100/10second; total=9000000/10second",
 }
 """In place of the others: what has to be remembered is soon as much as it will ever be, and what grows on is a leak."""

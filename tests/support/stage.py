@@ -5,7 +5,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -39,7 +39,7 @@ ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALL
 class Stage:
     """A hook with everything outside it in plain sight."""
 
-    def __init__(self, mitto: Any = None, clock: Callable[[], float] = time.monotonic, **settings: Any) -> None:
+    def __init__(self, mitto: Any = None, clock: Any = time.monotonic, **settings: Any) -> None:
         self._clock = clock
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
