@@ -51,6 +51,7 @@ FIELDS = (
     "would_refuse",
     "limit",
     "setting",
+    "use",
     "regions",
     "policy",
     "store",
