@@ -1,80 +1,104 @@
-# Every target does its own set-up: a virtual environment in .venv, packages by name from the package index.
+# Every target sets itself up: a virtual environment in .venv, with packages from the package index.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What was installed: what the function runs with, and with it the programs and packages that develop and test it.
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
+.DELETE_ON_ERROR:
 
-.PHONY: ready help demo run test check format chaos attack bench counts soak docs bundle lock clean
+.PHONY: ready runtime help demo run test check format chaos attack bench counts soak docs bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ready ## See the whole way once: hook call in, SMS out, on this machine only
+demo: runtime ## Run one message through the whole system on this machine: hook call in, SMS out
 	@$(BIN)/python -m mitto_phone_hook.sandbox.demo
 
-run: ready ## Leave the function and the fake Mitto running, to try your own calls
+run: runtime ## Keep the function and the fake Mitto running, for your own calls
 	@$(BIN)/python -m mitto_phone_hook.sandbox.demo --stay
 
-test: ready ## Run the tests, but for those that build deployments
+test: ready ## Run all tests except those that build deployments
 	@$(BIN)/python -m pytest -m "not deployment"
 
-check: ready ## Lint, types, doors between the rooms, all tests with coverage
+check: ready ## Check format, lint, types and imports between rooms; run all tests with coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest --cov --cov-report=term
 
-format: ready ## Format the code and mend what can be mended
+format: ready ## Format the code and fix what can be fixed automatically
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-chaos: ready ## 2,000 codes, repeated at random, while everything around breaks (60 s)
+chaos: ready ## Send 2,000 codes, with random repeats, while everything around fails (60 s)
 	@$(BIN)/python tests/chaos.py
 
-attack: ready ## SMS pumping replayed with protection off, observing and on
+attack: ready ## Replay SMS pumping with protection off, in observe mode, and on
 	@$(BIN)/python tests/attack.py
 
-bench: ready ## Measure this function side by side with what people would use instead (18 min)
+bench: ready ## Compare this function with the alternatives (18 min)
 	@$(BIN)/python -m benchmarks.costs
 	@$(BIN)/python -m benchmarks
 
-counts: ready ## Check what no noise of a machine can move: connections opened, calls answered, descriptors (15 s)
+counts: ready ## Check counts that do not depend on speed: connections, responses, file descriptors (15 s)
 	@$(BIN)/python -m benchmarks.counts
 
-soak: ready ## Steady load with faults for 10 minutes; whatever grows is a failure
+soak: ready ## Run a steady load with faults for 10 minutes; anything that grows is a failure
 	@$(BIN)/python -m benchmarks.soak
 
-docs: ready ## Write .env.example and the README's table of settings anew
+docs: ready ## Write .env.example and the README's table of settings again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
-bundle: ready ## Stage what a cloud needs in build/bundle
+bundle: ready ## Make the bundle for a deployment in build/bundle
 	@$(BIN)/python deploy/bundle.py
 
-lock: ready ## Renew the exact versions and hashes in deploy/requirements*.txt
+lock: ready ## Update the exact versions and hashes in deploy/requirements*.txt
 	@$(BIN)/python deploy/bundle.py --lock
 
-clean: ## Remove everything that the other targets made
+clean: ## Delete everything that the other targets made
 	@rm -rf $(VENV) $(VENV).log build benchmarks/.cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-# The stamp says that a set-up was finished once; this, that it still works.
+# A stamp file says that a set-up was completed once; this line checks that it still works.
 ready: $(READY)
-	@$(BIN)/python -c 'import functions_framework, mitto_phone_hook, pytest' 2>/dev/null \
-	|| { echo "The environment in .venv is broken; make clean takes it away, then run the same command again." >&2; exit 1; }
+	@$(works)
 
-$(READY): pyproject.toml
+runtime: $(RUNTIME)
+	@$(works)
+
+$(READY): $(VENV)/pyvenv.cfg
+	@$(call install,dev)
+	@touch $(RUNTIME) $@
+
+$(RUNTIME): $(VENV)/pyvenv.cfg
+	@$(call install,redis)
+	@touch $@
+
+$(VENV)/pyvenv.cfg: pyproject.toml
 	@python=""; \
 	for candidate in "$${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	  if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
 	done; \
-	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; install it, or say where it is: PYTHON=/path/to/python3 make ..." >&2; exit 1; fi; \
-	echo "Setting up .venv with $$("$$python" --version) (once, up to a minute) ..."; \
+	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; install it, or give its path: PYTHON=/path/to/python3 make ..." >&2; exit 1; fi; \
+	echo "Setting up .venv with $$("$$python" --version) ..."; \
 	if ! "$$python" -m venv --clear $(VENV) >$(VENV).log 2>&1; then \
 	  cat $(VENV).log >&2; echo "Python cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
-	if ! $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' 2>$(VENV).log \
-	  | awk '$$1 == "Collecting" {sub(/[^A-Za-z0-9._-].*/, "", $$2); printf "  %s\n", $$2; fflush()} /^Installing collected/ {print "  installing ..."; fflush()}'; then \
-	  grep -v '^WARNING' $(VENV).log >&2; echo "The packages could not be installed; see above, then run the same command again." >&2; exit 1; fi; \
-	rm -f $(VENV).log; touch $@
+	rm -f $(VENV).log
+
+define works
+$(BIN)/python -c 'import functions_framework, mitto_phone_hook' 2>/dev/null \
+|| { echo "The environment in .venv is broken; run make clean, then the same command again." >&2; exit 1; }
+endef
+
+# $(call install,EXTRA): the project with an extra of pyproject.toml.
+define install
+echo "Installing the project and its extra '$(1)' (once, up to a minute) ..."; \
+if ! $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[$(1)]' 2>$(VENV).log \
+  | awk '$$1 == "Collecting" {sub(/[^A-Za-z0-9._-].*/, "", $$2); printf "  %s\n", $$2; fflush()} /^Installing collected/ {print "  installing ..."; fflush()}'; then \
+  grep -v '^WARNING' $(VENV).log >&2; echo "The packages could not be installed; see above, then run the same command again." >&2; exit 1; fi; \
+rm -f $(VENV).log
+endef

@@ -1,1 +1,1 @@
-"""The function measured side by side with what people would use instead: ``python -m benchmarks``."""
+"""Compares the function with the alternatives: ``python -m benchmarks``."""

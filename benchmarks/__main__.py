@@ -1,4 +1,4 @@
-"""Measure this function side by side with its peers: ``python -m benchmarks [--quick]``."""
+"""Compare this function with its alternatives (peers): ``python -m benchmarks [--quick]``."""
 
 # ruff: noqa: T201 - a command prints
 
@@ -26,7 +26,7 @@ _RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the rounds, print and write what they found; return the exit status: 0, or 2 where nothing could be measured."""
+    """Run the rounds, print and write the results. Returns the exit status: 0, or 2 if nothing could be measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds, for development; written to benchmarks/.cache/quick")
     options = parser.parse_args(arguments)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         install_production()
         install_node_packages()
         compile_bytecode()
-        # Whatever this process does itself, it must not do on the server's core.
+        # This process must not run on the server's core.
         os.sched_setaffinity(0, {load_core})
         started, busy = time.monotonic(), load_average()
         results = _measure(lengths, server_core, load_core)
@@ -78,7 +78,7 @@ def _measure(lengths: Lengths, server_core: int, load_core: int) -> Results:
 
 
 def _order(lengths: Lengths, number: int) -> list[Contestant]:
-    """Begin every round with another contestant, so that no drift of the machine favours one."""
+    """Start every round with another contestant, so that a slow drift of the machine favours none."""
     taking_part = [one for one in ALL if one.is_main or lengths is FULL]
     shift = (number - 1) % len(taking_part)
     return taking_part[shift:] + taking_part[:shift]
@@ -99,4 +99,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit(130)  # as a shell reports it; everything started has been ended on the way here
+        sys.exit(130)  # as a shell reports it; all started processes have ended

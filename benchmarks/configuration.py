@@ -1,4 +1,4 @@
-"""What can be turned: the function's settings, the lengths of a run, its load."""
+"""The parameters: the function's settings, the lengths of a run, its load."""
 
 import base64
 from dataclasses import dataclass
@@ -14,12 +14,11 @@ FUNCTION_SETTINGS = {
     "BLOCKED_NUMBERS": "+18765550123,+4419",
     "LIMITS": "total=9000000/hour,9000000/day",
 }
-"""Our function's environment, everything else at its default: destinations, ledger and limits in memory, log.
+"""Our function's environment. All other settings have their defaults: destinations, idempotency, limits in memory, log.
 
-wrk's calls are signed; those that the benchmark makes itself bring the bearer secret. Budgets in money are off, as they
-are by default, and no call goes to a country that the settings do not name. ``load.lua`` stays inside the limits per
-number, block of numbers and address; the one on the total would end a run after seconds, so it is counted like all
-others but wide.
+wrk's calls are signed. The benchmark's own calls send the bearer secret. Budgets in money are off, as by default, and no
+call goes to a country that the settings do not name. ``load.lua`` stays within the limits per number, block of numbers
+and IP address. The default of the total limit would end a run after seconds, so it is counted, but very high.
 """
 
 SHORT_WINDOWS = {
@@ -28,14 +27,14 @@ SHORT_WINDOWS = {
     "RESEND_AFTER_SECONDS": "10",
     "LIMITS": "recipient=100/10second; prefix=100/10second; ip=100/10second; total=9000000/10second",
 }
-"""In place of the others: what has to be remembered is soon as much as it will ever be, and what grows on is a leak."""
+"""Replaces some of these settings: the data in memory soon reaches its maximum, so further growth is a leak."""
 
 PAYLOAD = {
     "recipient": "+41 76 000 00 01",
     "text": "Your verification code is: 000001",
     "context": {"message_type": "sms", "action": "second-factor-authentication", "language": "en", "code": "000001", "ip": "10.255.0.1"},
 }
-"""The first call of every server, which tells that it is up."""
+"""The first call to every server. It shows that the server is up."""
 
 HEADERS = {"Authorization": f"Bearer {BEARER}", "Content-Type": "application/json"}
 
@@ -55,9 +54,9 @@ class Lengths:
     one_seconds: int
     load_seconds: int
     memory_steps: tuple[int, ...]
-    """Numbers of requests after which memory is measured; the figures use the first, second and last."""
+    """Memory is measured after each of these numbers of requests. The figures use the first, second and last."""
     short_steps: tuple[int, int]
-    """The same with ``SHORT_WINDOWS``: both lie behind the time in which they fill."""
+    """The same with ``SHORT_WINDOWS``. At both numbers the windows are already full."""
     import_runs: int
 
 

@@ -1,4 +1,4 @@
-"""Who takes part: the function, its peers and the floors, and how each is started."""
+"""The contestants: the function, its peers and the floors, and how each is started."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ PYTHON = PRODUCTION / "bin" / "python"
 _PEERS = Path(__file__).parent / "peers"
 
 Command = Callable[[int, str], list[str]]
-"""From port and upstream to a command line."""
+"""Makes a command line from a port and an upstream."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Contestant:
     folder: Path = ROOT
     has_tls: bool = True
     is_main: bool = True
-    """Takes part in quick runs, and with most calls in flight."""
+    """Whether it takes part in quick runs, and in the load with the most calls in flight."""
 
     def environment(self, upstream: str, authority: Path | None = None) -> dict[str, str]:
-        """Give the environment with Mitto's address and, for TLS, whom to trust."""
+        """Return the environment with Mitto's URL and, for TLS, the certificate authority."""
         trust = {"SSL_CERT_FILE": str(authority), "NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
         return inherited_environment() | dict(self.settings) | {"MITTO_BASE_URL": upstream} | trust
 
@@ -82,6 +82,6 @@ ALL = (OURS, KEPT, BARE, HTTPCORE, RELAY, NEW, SYNC, ASYNC, NGINX)
 """In the order of the tables."""
 
 DIRECT = "direct"
-"""The name under which the load without any server between is recorded."""
+"""The name of the load that goes directly to the stub, without a server."""
 
 TITLES = {one.name: one.title for one in (*ALL, SHORT)} | {DIRECT: "the stub itself, nothing between"}

@@ -1,7 +1,7 @@
-"""What ledger and checks cost one message, in this process and in round trips to Redis: ``python -m benchmarks.costs``.
+"""What idempotency and checks cost per message, in CPU time and in round trips to Redis: ``python -m benchmarks.costs``.
 
-Processor time, the least of seven runs, so that other work on the machine counts as little as possible. A whole
-message is the hook itself with an answer of Mitto's at hand: without HTTP server and network, so shares are upper bounds.
+CPU time is the least of seven runs, to reduce the effect of other work on the machine. A whole message is the hook
+itself with a prepared response of Mitto. HTTP server and network are not included, so the shares are upper bounds.
 """
 
 import asyncio
@@ -28,9 +28,9 @@ from mitto_phone_hook.policy.limits import Limits
 from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
-from support.messages import mitto_over, parse
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from support.messages import mitto_over, parse
 from support.processes import fake_mitto, function, redis_server
 
 RUNS, MESSAGES, REDIS_MESSAGES = 7, 2000, 1000
@@ -40,7 +40,7 @@ SETTINGS = {"ALLOWED_REGIONS": "CH", "LIMITS": "ip=9999999/hour; total=9999999/h
 
 
 def body(number: int) -> bytes:
-    """Give a message to a number of its own, which few others share the first digits with."""
+    """Return a message to a number of its own. Few other numbers have the same first digits."""
     context = {"code": f"{number:06d}", "message_type": "sms", "ip": "203.0.113.7", "client": {"client_id": "x"}}
     return json.dumps(
         {"recipient": f"+4179{number % 1000:03d}{number // 1000:04d}", "text": f"Your code is {number:06d}", "context": context}
@@ -48,7 +48,7 @@ def body(number: int) -> bytes:
 
 
 def microseconds(work: Callable[[], Callable[[int], Awaitable[object]]]) -> float:
-    """Give the processor time of one message; ``work`` makes what handles it anew for every run."""
+    """Return the CPU time of one message. ``work`` makes a new handler for every run."""
 
     async def run() -> float:
         handle = work()
@@ -65,7 +65,7 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 def whole() -> Callable[[int], Awaitable[object]]:
-    """Handle messages by the whole hook."""
+    """Return a handler that runs the whole hook."""
     settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
     hook = Hook(
@@ -76,11 +76,11 @@ def whole() -> Callable[[int], Awaitable[object]]:
     )
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
     bodies = [body(number) for number in range(MESSAGES)]
-    return lambda number: hook.answer(Call("POST", "/", headers, _pieces(bodies[number])))
+    return lambda number: hook.respond(Call("POST", "/", headers, _pieces(bodies[number])))
 
 
 def checks() -> Callable[[int], Awaitable[object]]:
-    """Handle messages by all checks: the number, its destination, limits."""
+    """Return a handler that runs all checks: number, destination, limits."""
     limits = Limits(limit_rules.windows(SETTINGS["LIMITS"]), {}, {}, frozenset({"CH"}), frozenset())
     policy = Policy(DestinationPolicy(frozenset({"CH"}), ()), limits, MemoryCounterStore(), lambda _: None, is_observing=False)
     messages = [parse(body(number), b"", None) for number in range(MESSAGES)]
@@ -95,18 +95,18 @@ def checks() -> Callable[[int], Awaitable[object]]:
 
 
 def guard() -> Callable[[int], Awaitable[object]]:
-    """Handle messages by the ledger alone; who sends is at hand."""
-    book = IdempotencyGuard(MemoryIdempotencyStore(600), deadline_seconds=8)
+    """Return a handler that runs only idempotency, with a prepared result."""
+    guarded = IdempotencyGuard(MemoryIdempotencyStore(600), deadline_seconds=8)
     messages = [parse(body(number), b"", None) for number in range(MESSAGES)]
 
     async def send() -> Result:
         return Result(Outcome.ACCEPTED, message_id="m", segments=1)
 
-    return lambda number: book.once(key_of(messages[number], b"secret"), f"r{number}", float("inf"), send)
+    return lambda number: guarded.once(key_of(messages[number], b"secret"), f"r{number}", float("inf"), send)
 
 
 class RedisCost(NamedTuple):
-    """What one message costs a Redis: scripts run, and microseconds of its processor."""
+    """What one message costs in Redis: number of scripts, and microseconds of CPU time."""
 
     scripts: float
     microseconds: float
@@ -115,8 +115,8 @@ class RedisCost(NamedTuple):
 def redis_cost() -> RedisCost:
     """Measure what a real Redis does for one message through the real function."""
     with TemporaryDirectory() as name, redis_server(Path(name)) as redis, fake_mitto(Path(name) / "mitto.txt") as mitto:
-        places = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "STORE_URL": f"redis://127.0.0.1:{redis.port}"}
-        with function(Path(name) / "function.txt", **SETTINGS | places) as process:
+        urls = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "STORE_URL": f"redis://127.0.0.1:{redis.port}"}
+        with function(Path(name) / "function.txt", **SETTINGS | urls) as process:
             process.post(json.loads(body(0)))
             before = _redis_work(redis.port)
             for number in range(1, REDIS_MESSAGES + 1):
@@ -129,26 +129,26 @@ def _redis_work(port: int) -> RedisCost:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"INFO all\r\n")
         length = int((await reader.readline())[1:])
-        answer = (await reader.readexactly(length)).decode()
+        response = (await reader.readexactly(length)).decode()
         writer.close()
-        return answer
+        return response
 
-    answer = asyncio.run(ask())
-    scripts = sum(map(int, re.findall(r"^cmdstat_eval:calls=([0-9]+)", answer, re.MULTILINE)))
-    seconds = sum(map(float, re.findall(r"^used_cpu_(?:sys|user):([0-9.]+)", answer, re.MULTILINE)))
+    response = asyncio.run(ask())
+    scripts = sum(map(int, re.findall(r"^cmdstat_eval(?:sha)?:calls=([0-9]+)", response, re.MULTILINE)))
+    seconds = sum(map(float, re.findall(r"^used_cpu_(?:sys|user):([0-9.]+)", response, re.MULTILINE)))
     return RedisCost(scripts, seconds * 1e6)
 
 
 def main() -> int:
-    """Print the costs; 1 when a goal is missed."""
-    message, check, book, redis = microseconds(whole), microseconds(checks), microseconds(guard), redis_cost()
-    share = book / message
+    """Print the costs. Returns the exit status: 1 if a goal is missed."""
+    message, check, guarded, redis = microseconds(whole), microseconds(checks), microseconds(guard), redis_cost()
+    share = guarded / message
     rows = [
         ("a whole message, without server and network", f"{message:.0f} us", ""),
         ("all checks: number, destination, limits", f"{check:.0f} us", "met" if check < CHECKS_GOAL_US else "MISSED"),
-        ("ledger: key, claim, settle", f"{book:.0f} us, {share:.1%}", "met" if share < IDEMPOTENCY_GOAL else "MISSED"),
+        ("idempotency: key, claim, settle", f"{guarded:.0f} us, {share:.1%}", "met" if share < IDEMPOTENCY_GOAL else "MISSED"),
         ("round trips to Redis: claim, count, settle", f"{redis.scripts:.2f}", "met" if redis.scripts == 3 else "MISSED"),  # noqa: PLR2004 - named beside it
-        ("processor time of Redis", f"{redis.microseconds:.0f} us", ""),
+        ("CPU time of Redis", f"{redis.microseconds:.0f} us", ""),
     ]
     for name, figure, verdict in rows:
         sys.stdout.write(f"{name:<46}{figure:>16}  {verdict}\n")

@@ -1,6 +1,6 @@
-"""Counts that no noise of a machine can move: ``python -m benchmarks.counts``, for continuous integration.
+"""Counts that do not depend on the speed of the machine: ``python -m benchmarks.counts``, for continuous integration.
 
-All calls at once are answered, warm calls open no connection to Mitto, and what is idle for too long is closed.
+Simultaneous calls all get a response, warm calls open no connection to Mitto, and idle connections are closed.
 """
 
 # ruff: noqa: T201 - a command prints
@@ -25,7 +25,7 @@ _FEW_DESCRIPTORS = 2
 
 
 def main() -> int:
-    """Count; return the exit status: 0, 1 if a count is wrong, 2 if nothing could be counted."""
+    """Count. Returns the exit status: 0, 1 if a count is wrong, 2 if nothing could be counted."""
     available = sorted(os.sched_getaffinity(0))
     server_core, load_core = available[0], available[-1]
     port = free_port()
@@ -42,10 +42,10 @@ def main() -> int:
 
 
 def _count(server: Server, stub: DelayStub, load: Generator) -> list[tuple[str, str, str, bool]]:
-    # gunicorn opens some of its own shortly after it is up.
+    # gunicorn opens some descriptors of its own shortly after its start.
     time.sleep(_SLACK_SECONDS)
     before = descriptors(server.pid)
-    # So long that all of them are in flight at the same time, however slow the machine.
+    # Long enough to have all of them in flight at the same time, even on a slow machine.
     stub.set_delay(LONG_DELAY_MS)
     fresh = load.burst(server.port, MANY_IN_FLIGHT)
     opened, requests = stub.counts()
@@ -55,13 +55,13 @@ def _count(server: Server, stub: DelayStub, load: Generator) -> list[tuple[str, 
     calls = _WARM_BURSTS * MANY_IN_FLIGHT
     reopened, reached = (after - earlier for after, earlier in zip(stub.counts(), (opened, requests), strict=True))
     time.sleep(KEEPALIVE_SECONDS + _SLACK_SECONDS)
-    # The pool looks for what has been idle too long when it is used.
+    # The pool closes idle connections only when it is used.
     wait_for_200(server, "POST", "/", as_json(PAYLOAD | {"text": "Your verification code is: 000002"}), HEADERS)
     time.sleep(_SLACK_SECONDS)
     left = descriptors(server.pid) - before
     return [
-        ("calls at once, fresh pool, answered", str(fresh.answered), str(MANY_IN_FLIGHT), fresh.answered == MANY_IN_FLIGHT),
-        ("calls at once, warm pool, answered", str(answered), str(calls), answered == calls),
+        ("calls at once, fresh pool, responses", str(fresh.answered), str(MANY_IN_FLIGHT), fresh.answered == MANY_IN_FLIGHT),
+        ("calls at once, warm pool, responses", str(answered), str(calls), answered == calls),
         ("messages that reached the upstream for them", str(reached), str(calls), reached == calls),
         ("connections opened for them", str(reopened), "0", reopened == 0),
         ("descriptors left when all is idle again", f"{left:+d}", f"at most +{_FEW_DESCRIPTORS}", left <= _FEW_DESCRIPTORS),

@@ -1,7 +1,7 @@
-"""A Mitto that answers after a chosen time, and counts.
+"""A stub of Mitto that responds after a delay, and counts.
 
 ``python -m benchmarks.delay_stub PORT CONTROL_PORT``. A line of digits on the control port sets the delay in
-milliseconds; every line is answered with the counters as JSON. nginx without a module of its own cannot wait.
+milliseconds. Every line gets the counters as JSON. nginx cannot wait without an extra module.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.wire import Messages, answer
+from benchmarks.wire import Messages, response
 
-ANSWER = answer(
+RESPONSE = response(
     b'{"id":"3f2b7c1e-5d4a-4c0b-9a52-0f6f1f8f6a10","timestamp":"2025-01-01T00:00:00.0000000Z","to":"41790000000",'
     b'"responseCode":0,"responseText":"SMS sent","textLength":34,"messageParts":1}'
 )
@@ -23,7 +23,7 @@ ANSWER = answer(
 
 @dataclass
 class Counts:
-    """What has happened since the start; ``most_in_flight`` since the delay was last set."""
+    """Counts since the start; ``most_in_flight`` since the delay was last set."""
 
     connections: int = 0
     requests: int = 0
@@ -44,20 +44,20 @@ class Stub(asyncio.Protocol):
         self.counts.connections += 1
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete, when its time has come."""
+        """Respond to every complete request after the delay."""
         for _ in self._messages.feed(data):
             counts = self.counts
             counts.requests += 1
             counts.in_flight += 1
             counts.most_in_flight = max(counts.most_in_flight, counts.in_flight)
             if self.delay_seconds:
-                asyncio.get_running_loop().call_later(self.delay_seconds, self._answer)
+                asyncio.get_running_loop().call_later(self.delay_seconds, self._respond)
             else:
-                self._answer()
+                self._respond()
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         self.counts.in_flight -= 1
-        self._transport.write(ANSWER)
+        self._transport.write(RESPONSE)
 
 
 async def _control(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,12 +9,12 @@ from benchmarks.results import Results, Spread, ratios, spread
 
 _US, _THEM = OURS.name, KEPT.name
 _FLAT = 1.10
-"""Memory that has grown by less than this from the first step to the last is flat; a leak of 100 bytes a request would show."""
+"""Memory is flat if its growth from the first step to the last stays below this. A leak of 100 bytes per request is visible."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One figure that has to be at most, or at least, so much; ``ratios`` gives it round by round."""
+    """One figure and its maximum or minimum. ``ratios`` returns its value in each round."""
 
     title: str
     limit: float
@@ -22,7 +22,7 @@ class Goal:
     ratios: Callable[[Results], dict[int, float]]
     form: str = ".2f"
     ceiling: Callable[[Results], dict[int, float]] | None = None
-    """What the load reaches without any server between: nobody can do better."""
+    """The value of the load that goes directly to the stub. No server can be better."""
 
     def judge(self, results: Results) -> "Judgement":
         """Compare the median over the rounds with the limit."""
@@ -40,13 +40,13 @@ class Goal:
 
     @property
     def sentence(self) -> str:
-        """The limit in words."""
+        """The limit as text."""
         return f"{'<=' if self.is_at_most else '>='} {self.limit:g}"
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was measured for a goal, and whether that meets it."""
+    """What was measured for a goal, and whether the goal is met."""
 
     goal: Goal
     measured: Spread | None
@@ -85,14 +85,14 @@ def _price(results: Results) -> dict[int, float]:
 
 
 def _price_on_httpcore(results: Results) -> dict[int, float]:
-    """Give the share that the same extra work has of a request that is sent by httpcore."""
+    """Return the share of the same extra work in a request that httpcore sends."""
     ours, bare, other = (results.by_round(name, "cpu_ms") for name in (_US, BARE.name, HTTPCORE.name))
     rounds = ours.keys() & bare.keys() & other.keys()
     return {number: (extra := ours[number] - bare[number]) / (other[number] + extra) for number in sorted(rounds)}
 
 
 def goals(lengths: Lengths) -> tuple[Goal, ...]:
-    """Give all goals; those about memory speak of the numbers of requests in ``lengths``."""
+    """Return all goals. Goals about memory use the numbers of requests in ``lengths``."""
     first, middle, last = lengths.memory_steps
     earlier, later = lengths.short_steps
     most, least = True, False

@@ -1,7 +1,7 @@
 """What each import costs: ``python -m benchmarks.imports``.
 
-The function is started under functions-framework with ``-X importtime`` and answers one message. All modules that this
-imported are counted package by package: those before it was up, and those of the first message.
+The function starts under functions-framework with ``-X importtime`` and handles one message. All imported modules are
+counted by package: those imported at the start, and those imported by the first message.
 """
 
 # ruff: noqa: T201 - a command prints
@@ -31,19 +31,19 @@ _LEAST_MS = 1.0
 
 @dataclass
 class Cost:
-    """What one package takes, in milliseconds."""
+    """The import time of one package, in milliseconds."""
 
     modules: int = 0
     own_ms: float = 0.0
     """Its own modules."""
     whole_ms: float = 0.0
-    """With what was imported because of it and not before: what its absence would save at most."""
+    """With the modules that it imported first: the most that its removal could save."""
     late_ms: float = 0.0
-    """Of its own modules, those that only the first message needed."""
+    """The part of its own modules that only the first message imported."""
 
 
 def costs(early: list[str], late: list[str]) -> dict[str, Cost]:
-    """Sum up the lines of ``-X importtime`` by package; a line stands after those of the modules that it imported."""
+    """Sum up the lines of ``-X importtime`` by package. A module's line comes after those of the modules that it imported."""
     found: defaultdict[str, Cost] = defaultdict(Cost)
     for lines, is_late in ((early, False), (late, True)):
         above: list[tuple[int, str]] = []
@@ -70,7 +70,7 @@ def report(runs: int, core: int) -> str:
     rows = [_row(name, medians[name], f"{medians[name].whole_ms:.1f}") for name in shown]
     rows += [_row("(less than 1 ms each)", _total(rest)), _row("(all)", _total(list(medians.values())))]
     head = ["package", "modules", "own ms", "with its imports, ms", "first message, own ms"]
-    title = f"## Imports, from the start to the first answer (median of {runs}; counting them makes them slower)"
+    title = f"## Imports, from the start to the first response (median of {runs}; the measurement makes them slower)"
     return f"{title}\n\n{table(head, rows)}\n"
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks need beside the project's own environment, in ``.cache``: a deployment's packages, Node's, a place to draw."""
+"""What the benchmarks install into ``.cache``: the packages of a deployment, of Node, and for the charts."""
 
 import os
 import shutil
@@ -16,10 +16,10 @@ _OLDEST = (3, 11)
 
 
 def install_production() -> None:
-    """Install what is deployed, and nothing else, for the best interpreter at hand, once. Raises ``RunError``.
+    """Install exactly what is deployed, once, for the best available interpreter. Raises ``RunError``.
 
-    ``BENCH_PYTHON`` names another. The system's is built with all optimisations, as those of clouds and images are; one
-    that was built by hand may lack them, which makes everything a fifth slower.
+    ``BENCH_PYTHON`` selects another interpreter. The system's Python has all optimisations, like the Python of clouds and
+    images. A Python that was built by hand may lack them, which makes everything a fifth slower.
     """
     lock, done = ROOT / "deploy" / "requirements.txt", PRODUCTION / "made-of"
     interpreter = os.environ.get("BENCH_PYTHON") or (_SYSTEM_PYTHON if _is_recent(_SYSTEM_PYTHON) else sys.executable)
@@ -53,7 +53,7 @@ def install_node_packages() -> None:
 
 
 def drawing_python() -> Path:
-    """Give an interpreter that has matplotlib, made on first use. Raises ``RunError``."""
+    """Return an interpreter with matplotlib. It is installed on first use. Raises ``RunError``."""
     requirements, done = _HERE / "requirements.txt", CACHE / "venv" / "requirements.txt"
     python = CACHE / "venv" / "bin" / "python"
     if not (done.exists() and done.read_bytes() == requirements.read_bytes()):
@@ -64,5 +64,5 @@ def drawing_python() -> Path:
 
 
 def compile_bytecode() -> None:
-    """Make sure that no start is measured with stale bytecode."""
+    """Compile all bytecode, so that every measured start has valid bytecode."""
     run_tool([str(PYTHON), "-m", "compileall", "-q", str(ROOT / "src"), str(_HERE / "peers")], timeout=_SECONDS)

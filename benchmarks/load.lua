@@ -1,7 +1,7 @@
--- Every request is a call of its own: its number, code, text and address occur once in a run of the function, so that
--- neither a ledger nor a limit per number, block of numbers or address ever answers in the place of Mitto.
--- Every call is signed as Standard Webhooks says, by the libcrypto with which wrk speaks TLS.
--- Usage: wrk -s load.lua URL -- FIRST KEY [MOST], with the signing key in hexadecimal digits; after MOST answers it begins no call.
+-- Every call is unique: its number, code, text and IP address occur once in a run of the function. So neither
+-- idempotency nor a limit per number, block of numbers or address ever responds instead of Mitto.
+-- Every call is signed by Standard Webhooks, with the libcrypto that wrk uses for TLS.
+-- Usage: wrk -s load.lua URL -- FIRST KEY [MOST], with the signing key in hexadecimal digits; after MOST responses it starts no more calls.
 
 local ffi = require("ffi")
 ffi.cdef[[
@@ -13,7 +13,7 @@ int EVP_EncodeBlock(char *out, const unsigned char *data, int length);
 local number, key, most, answers = 0, "", 0, 0
 local digest, encoded = ffi.new("unsigned char[32]"), ffi.new("char[48]")
 
--- The digits that count fastest stand in the block of a number, not at its end.
+-- The digits that change fastest are in the middle of the number, not at its end.
 local recipients = {
   function(n) return string.format("+417%d%03d%04d", 5 + math.floor(n / 1000) % 5, n % 1000, math.floor(n / 5000) % 10000) end,
   function(n) return string.format("+49151%04d%04d", n % 10000, math.floor(n / 10000) % 10000) end,

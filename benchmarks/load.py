@@ -1,4 +1,4 @@
-"""Load: wrk for a steady one, and many calls at exactly one moment."""
+"""Load: a steady load by wrk, and many calls at the same moment."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ _GAP = 10_000
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw."""
+    """The results of wrk."""
 
     requests: int
     seconds: float
@@ -27,21 +27,21 @@ class Load:
 
     @property
     def rps(self) -> float:
-        """Requests answered per second."""
+        """Responses per second."""
         return self.requests / self.seconds
 
     @property
     def fault(self) -> str | None:
-        """Why nothing of this counts; ``None`` when every call was answered with 2xx."""
+        """Why this load does not count. ``None``: every call got a 2xx response."""
         if self.requests == 0:
-            return "no answer at all"
+            return "no response at all"
         if self.socket_errors or self.status_errors:
-            return f"{self.status_errors} answers were no 2xx, {self.socket_errors} socket errors"
+            return f"{self.status_errors} responses were not 2xx, {self.socket_errors} socket errors"
         return None
 
 
 class Generator:
-    """Makes load from one core; the calls are numbered through the whole run."""
+    """Makes load from one core. The calls are numbered through the whole run."""
 
     def __init__(self, core: int) -> None:
         """Take the core."""
@@ -49,7 +49,7 @@ class Generator:
         self._number = 0
 
     def wrk(self, port: int, *, in_flight: int, seconds: int, path: str = "/", most: int = 0) -> Load:
-        """Keep ``in_flight`` calls under way for some seconds, and begin none when ``most`` of them are answered."""
+        """Keep ``in_flight`` calls in flight for some seconds. Start no more calls after ``most`` responses."""
         command = ["taskset", "-c", str(self._core), "wrk", "-t", "1", "-c", str(in_flight), "-d", f"{seconds}s", "--timeout", "15s"]
         command += ["-s", str(_SCRIPT), f"http://{HOST}:{port}{path}", "--", str(self._number), SIGNING_KEY.hex(), str(most)]
         output = run_tool(command, timeout=seconds + _GRACE_SECONDS)
@@ -65,7 +65,7 @@ class Generator:
         )
 
     def burst(self, port: int, calls: int) -> "Burst":
-        """Send many calls at once over connections that are open already, and wait for all answers."""
+        """Send many calls at once over open connections, and wait for all responses."""
         first = self._number
         self._number += calls
         return asyncio.run(_burst(port, range(first, first + calls)))
@@ -73,7 +73,7 @@ class Generator:
 
 @dataclass(frozen=True)
 class Burst:
-    """How many of the calls were answered with 200, and when the last answer came."""
+    """How many calls got a 200 response, and when the last response came."""
 
     calls: int
     answered: int
@@ -81,12 +81,12 @@ class Burst:
 
     @property
     def fault(self) -> str | None:
-        """Why the time does not count."""
-        return None if self.answered == self.calls else f"{self.calls - self.answered} of {self.calls} were not answered with 200"
+        """Why the time does not count. ``None``: it counts."""
+        return None if self.answered == self.calls else f"{self.calls - self.answered} of {self.calls} got no 200 response"
 
 
 def call_number(number: int) -> bytes:
-    """Give the bytes of a call of its own, apart from those that wrk makes."""
+    """Return the bytes of a unique call, different from those of wrk."""
     recipient = f"+417{5 + number // 1000 % 5}{number % 1000:03d}{number // 5000 % 10000:04d}"
     code = f"{number % 1_000_000:06d}"
     context = PAYLOAD["context"]
@@ -104,7 +104,7 @@ async def _burst(port: int, numbers: range) -> Burst:
     started = time.perf_counter()
     for number, (_, writer) in zip(numbers, connections, strict=True):
         writer.write(call_number(number))
-    ends = await asyncio.gather(*(_answered_at(reader) for reader, _ in connections))
+    ends = await asyncio.gather(*(_response_time(reader) for reader, _ in connections))
     for _, writer in connections:
         writer.close()
     await asyncio.gather(*(writer.wait_closed() for _, writer in connections), return_exceptions=True)
@@ -112,7 +112,7 @@ async def _burst(port: int, numbers: range) -> Burst:
     return Burst(len(numbers), len(good), max(good, default=started) - started)
 
 
-async def _answered_at(reader: asyncio.StreamReader) -> float | None:
+async def _response_time(reader: asyncio.StreamReader) -> float | None:
     try:
         async with asyncio.timeout(_GRACE_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""The machine: which cores, what a tree of processes has used and holds."""
+"""The machine: its cores, and the CPU time, memory and descriptors of a process tree."""
 
 import os
 import platform
@@ -14,18 +14,18 @@ PROGRAMS = {
     "npm": "npm",
     "openssl": "openssl",
 }
-"""What a run needs, and the Debian package that has it."""
+"""The programs that a run needs, and their Debian packages."""
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _STAT_PARENT, _STAT_UTIME, _STAT_STIME = 1, 11, 12  # of the fields after the program's name
 
 
 class MachineError(Exception):
-    """The benchmarks cannot run on this machine; the sentence says what is missing."""
+    """The benchmarks cannot run on this machine. The text says what is missing."""
 
 
 def cores() -> tuple[int, int]:
-    """Give the core of the server and that of load and upstream. Raises ``MachineError``."""
+    """Return the server's core, and the core of load and upstream. Raises ``MachineError``."""
     available = sorted(os.sched_getaffinity(0))
     if len(available) < 2:  # noqa: PLR2004 - the server must have one to itself
         raise MachineError("Two cores are needed: one for the server, one for the load and the upstream.")
@@ -33,14 +33,14 @@ def cores() -> tuple[int, int]:
 
 
 def check_programs() -> None:
-    """Raise ``MachineError`` naming the programs that are missing."""
+    """Raise ``MachineError`` with the names of missing programs."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if missing:
         raise MachineError(f"Programs are missing; on Debian and Ubuntu: apt install {' '.join(missing)}")
 
 
 def description(python: Path) -> dict[str, str]:
-    """Say on what the figures were measured; ``python`` is the interpreter of the servers."""
+    """Describe the machine of the figures. ``python`` is the interpreter of the servers."""
     info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), platform.machine())
     return {
@@ -56,12 +56,12 @@ def _first_line(command: list[str]) -> str:
 
 
 def load_average() -> float:
-    """Give the mean number of processes that wanted to run in the last minute."""
+    """Return the load average of the last minute."""
     return os.getloadavg()[0]
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all its descendants."""
+    """Return a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
@@ -73,13 +73,13 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Give the CPU time that the tree of processes has used, in user and system mode."""
+    """Return the CPU time of the process tree, in user and system mode."""
     stats = filter(None, map(_stat, tree(pid)))
     return sum(int(fields[_STAT_UTIME]) + int(fields[_STAT_STIME]) for fields in stats) / _TICKS_A_SECOND
 
 
 def memory_mib(pid: int) -> float:
-    """Give the memory of the tree of processes, shared pages divided among those that share them (PSS)."""
+    """Return the memory of the process tree (PSS: shared pages are divided among the processes that share them)."""
     kib = 0
     for one in tree(pid):
         for line in Path(f"/proc/{one}/smaps_rollup").read_text(encoding="utf-8").splitlines():
@@ -89,7 +89,7 @@ def memory_mib(pid: int) -> float:
 
 
 def descriptors(pid: int) -> int:
-    """Give the number of open file descriptors of the tree of processes."""
+    """Return the number of open file descriptors of the process tree."""
     return sum(len(list(Path(f"/proc/{one}/fd").iterdir())) for one in tree(pid))
 
 

@@ -1,8 +1,8 @@
-"""nginx as the stub upstream that answers at once, with and without TLS, and as the floor that only passes on."""
+"""nginx as the stub upstream that responds at once, with and without TLS, and as the floor that only relays."""
 
 from pathlib import Path
 
-# One process in the foreground that writes nowhere but into its own folder.
+# One process in the foreground that writes only into its own folder.
 _COMMON = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -39,12 +39,12 @@ _RELAY = """
 
 
 def write_stub(folder: Path, port: int, tls_port: int) -> list[str]:
-    """Write the configuration of the stub; give its command. ``folder`` must hold ``server.pem`` and ``server.key``."""
+    """Write the configuration of the stub and return its command. ``folder`` must contain ``server.pem`` and ``server.key``."""
     return _write(folder, _STUB.format(port=port, tls_port=tls_port, folder=folder))
 
 
 def write_relay(folder: Path, port: int, upstream: str, api_key: str) -> list[str]:
-    """Write the configuration of a relay to ``upstream`` (host and port); give its command."""
+    """Write the configuration of a relay to ``upstream`` (host and port) and return its command."""
     return _write(folder, _RELAY.format(port=port, upstream=upstream, api_key=api_key))
 
 

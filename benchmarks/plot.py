@@ -1,6 +1,6 @@
 """Draw ``results.json``: ``python plot.py results.json`` writes ``benchmarks.png`` and ``benchmarks.svg`` beside it.
 
-Runs in an environment of its own, which has matplotlib; see ``install.py``.
+It runs in its own environment, which has matplotlib; see ``install.py``.
 """
 
 import json
@@ -28,7 +28,7 @@ LABELS = {
     "nginx": "floor: nginx",
 }
 MEMORY_LABELS = {"ours": "this function", "node_kept": "(b) Node", "ours_short": "this function,\nwindows of 10 s"}
-# Title of the panel, word for the better direction, number of the table and of its column, whether the axis is logarithmic.
+# Title of the panel, which direction is better, index of the table and of its column, whether the axis is logarithmic.
 PANELS = (
     ("Added latency p50, 1 connection (ms)", "less is better", 0, 2, False),
     ("Added latency p99, 1 connection (ms)", "less is better", 0, 3, False),
@@ -41,7 +41,7 @@ PANELS = (
 
 
 def draw(document: dict[str, Any], folder: Path) -> None:
-    """Draw panels of bars with whiskers from the least to the greatest, and memory over the number of requests."""
+    """Draw panels of bars with whiskers from minimum to maximum, and memory over the number of requests."""
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"})
     figure, axes = plt.subplots(4, 2, figsize=(11, 15), layout="constrained")
     tables = list(document["tables"].values())
@@ -69,7 +69,7 @@ def _panel(axis: Any, values: dict[str, dict[str, float]], *, is_log: bool) -> N
         median, low, high = (values[name][part] for part in ("median", "low", "high"))
         colour = COLOURS.get(name, OTHERS)
         if is_log:
-            # The length of a bar would mean nothing here.
+            # On a logarithmic axis the length of a bar means nothing.
             axis.plot(median, place, "o", color=colour, markersize=11)
         else:
             axis.barh(place, median, color=colour, height=0.68)

@@ -1,4 +1,4 @@
-"""What a run found, in words: tables for the terminal and ``results.md``, everything in ``results.json``."""
+"""The report of a run: tables for the terminal and ``results.md``, all data in ``results.json``."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from benchmarks.tables import table
 
 
 class Column(NamedTuple):
-    """One figure of a table: its title, how it is written and its values by round."""
+    """One column of a table: its title, its format and its values by round."""
 
     title: str
     form: str
@@ -29,7 +29,7 @@ def _added(title: str, figure: str) -> Column:
 
 
 def tables_of(lengths: Lengths) -> Mapping[str, tuple[Column, ...]]:
-    """Give the tables by title; every contestant is a row."""
+    """Return the tables by title. Every contestant is a row."""
     middle = lengths.memory_steps[1]
     return {
         "Latency at one connection, upstream 0 ms (milliseconds; added: without the stub's own time)": (
@@ -54,7 +54,7 @@ def tables_of(lengths: Lengths) -> Mapping[str, tuple[Column, ...]]:
 
 
 def as_markdown(results: Results, lengths: Lengths, about: Mapping[str, str]) -> str:
-    """Write the whole report."""
+    """Return the whole report as Markdown."""
     parts = ["# Benchmarks", _about(about), "## Goals", _goal_table(results, lengths), "## Figures"]
     parts.append(
         f"Median over the rounds ({lengths.rounds}), in brackets the least and the greatest. Absolute figures hold for this machine only."
@@ -72,7 +72,7 @@ def as_markdown(results: Results, lengths: Lengths, about: Mapping[str, str]) ->
 
 
 def write(folder: Path, results: Results, lengths: Lengths, about: Mapping[str, str]) -> Path:
-    """Write ``results.md`` and ``results.json``; give the path of the latter."""
+    """Write ``results.md`` and ``results.json``. Returns the path of ``results.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(as_markdown(results, lengths, about), encoding="utf-8")
     judged = [_judged(judgement) for judgement in judgements(results, lengths)]

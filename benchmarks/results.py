@@ -1,4 +1,4 @@
-"""Everything that was measured, and what follows from it by pairing values of the same round."""
+"""All measurements, and figures that combine values of the same round."""
 
 import statistics
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from benchmarks.contestants import DIRECT
 
 
 class Measurement(NamedTuple):
-    """One value of one figure of one contestant in one round; with a fault it counts nowhere."""
+    """One value of one figure of one contestant in one round. With a fault it does not count."""
 
     round_number: int
     contestant: str
@@ -19,7 +19,7 @@ class Measurement(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Median, least and greatest of some values."""
+    """Median, minimum and maximum of some values."""
 
     median: float
     low: float
@@ -33,11 +33,11 @@ class Results:
     measurements: list[Measurement] = field(default_factory=list)
 
     def add(self, round_number: int, contestant: str, fault: str | None = None, **values: float) -> None:
-        """Record the figures of one load; all of them stand or fall together."""
+        """Record the figures of one load. A fault applies to all of them."""
         self.measurements += [Measurement(round_number, contestant, name, value, fault) for name, value in values.items()]
 
     def by_round(self, contestant: str, figure: str) -> dict[int, float]:
-        """Give the valid values of a figure by round."""
+        """Return the valid values of a figure by round."""
         return {m.round_number: m.value for m in self.measurements if (m.contestant, m.figure, m.fault) == (contestant, figure, None)}
 
     def paired(self, one: tuple[str, str], other: tuple[str, str], combine: Callable[[float, float], float]) -> dict[int, float]:
@@ -46,17 +46,17 @@ class Results:
         return {number: combine(first[number], second[number]) for number in first if number in second}
 
     def added(self, contestant: str, figure: str) -> dict[int, float]:
-        """Give a latency without what the upstream alone takes in the same round (its median)."""
+        """Return a latency minus the median latency of the upstream alone in the same round."""
         return self.paired((contestant, figure), (DIRECT, "p50_ms"), lambda whole, upstream: whole - upstream)
 
     def faults(self) -> list[Measurement]:
-        """Give what does not count, one entry a load."""
+        """Return what does not count, one entry per load."""
         seen = {(m.round_number, m.contestant, m.fault): m for m in self.measurements if m.fault}
         return list(seen.values())
 
 
 def spread(values: dict[int, float]) -> Spread | None:
-    """Give median and spread over the rounds; ``None`` when there is no valid value."""
+    """Return median and spread over the rounds. ``None``: there is no valid value."""
     if not values:
         return None
     return Spread(statistics.median(values.values()), min(values.values()), max(values.values()))

@@ -1,4 +1,4 @@
-"""What happens in one round: every contestant is started, warmed, loaded and ended, one after the other."""
+"""One round: every contestant is started, warmed up, loaded and stopped, one after the other."""
 
 import contextlib
 import math
@@ -21,7 +21,7 @@ _LONGEST_MEMORY_SLICE_SECONDS = 60
 
 @dataclass
 class Bench:
-    """All that a round needs, and where its measurements go."""
+    """What a round needs, and where its measurements go."""
 
     server_core: int
     load: Generator
@@ -32,32 +32,32 @@ class Bench:
     round_number: int = 0
 
     def measure(self, contestant: Contestant) -> None:
-        """Measure everything that is measured of every contestant."""
+        """Measure the figures of every contestant."""
         self._against_instant(contestant)
         self._against_delayed(contestant)
         if contestant in (OURS, KEPT) and self.round_number <= self.lengths.tls_rounds:
             self._against_tls(contestant)
 
     def measure_direct(self) -> None:
-        """Measure the upstreams with nothing between: what latency and throughput cannot be better than."""
+        """Measure the upstreams directly: no contestant can have a better latency or throughput."""
         one = self.load.wrk(_port(self.instant.url), in_flight=1, seconds=self.lengths.one_seconds, path="/sms.json")
         self.results.add(self.round_number, DIRECT, one.fault, p50_ms=one.p50_ms, p99_ms=one.p99_ms)
         self.delayed.set_delay(DELAY_MS)
         for in_flight, figure in ((IN_FLIGHT, "rps_delayed"), (MANY_IN_FLIGHT, "rps_delayed_many")):
-            for seconds in (1, self.lengths.load_seconds):  # warm first, as every contestant
+            for seconds in (1, self.lengths.load_seconds):  # warm up first, like every contestant
                 load = self.load.wrk(_port(self.delayed.url), in_flight=in_flight, seconds=seconds, path="/sms.json")
             held = self.delayed.most_in_flight()
             fault = load.fault or (None if held >= in_flight else f"the stub held only {held} of {in_flight}")
             self.results.add(self.round_number, DIRECT, fault, **{figure: load.rps, f"{figure}_p50_ms": load.p50_ms})
 
     def measure_memory(self, contestant: Contestant, steps: tuple[int, ...]) -> None:
-        """Measure the memory of a fresh server after so many requests."""
+        """Measure the memory of a new server after each number of requests."""
         with self._started(contestant, self.instant.url) as server:
             requests, speed, fault = 0, 0.0, None
             for step in steps:
                 in_flight = min(IN_FLIGHT, step // 100)
                 while requests < step and not fault:
-                    # wrk sends no more than it is told, but ends only when its time is over.
+                    # wrk sends no more than this, but stops only when its time is over.
                     seconds = min(math.ceil((step - requests) / speed), _LONGEST_MEMORY_SLICE_SECONDS) if speed else 1
                     load = self.load.wrk(server.port, in_flight=in_flight, seconds=seconds, most=step - requests)
                     requests, speed, fault = requests + load.requests, in_flight * 1000 / max(load.p50_ms, 0.001), load.fault
@@ -69,7 +69,7 @@ class Bench:
     def _against_instant(self, contestant: Contestant) -> None:
         name, lengths = contestant.name, self.lengths
         with self._started(contestant, self.instant.url):
-            pass  # What no contestant has used for minutes the system may have dropped; a first start reads it from the disk.
+            pass  # The system may have dropped files that were not used for minutes. A first start reads them from the disk.
         with self._started(contestant, self.instant.url) as server:
             self.results.add(self.round_number, name, start_ms=server.started_in_seconds * 1000)
             self._warm(server, lengths.warm_seconds)
@@ -79,7 +79,7 @@ class Bench:
             fault = many.fault or opened.fault(many)
             values = {"rps_instant": many.rps, "cpu_ms": used * 1000 / max(many.requests, 1), "opened_many": opened.per(many)}
             self.results.add(self.round_number, name, fault, **values)
-            # The first calls after many at once still meet what those have left.
+            # The first calls after a burst still notice its effects.
             self.load.wrk(server.port, in_flight=1, seconds=1)
             opened = _Opened(self.instant)
             one = self.load.wrk(server.port, in_flight=1, seconds=lengths.one_seconds)
@@ -104,14 +104,14 @@ class Bench:
     def _warm(self, server: Server, seconds: int) -> None:
         """Warm up for a load whose connections to the upstream are counted.
 
-        The calls at once in the end are more than the load has in flight: how many of these meet at the upstream changes
-        from moment to moment, and a connection opened because they are more than ever before is no warm call's.
+        The final burst has more calls than the load has in flight. Otherwise the load itself could reach a new maximum of
+        calls at the upstream, and open a connection for it although it is warm.
         """
         self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=seconds)
         self.load.burst(server.port, MANY_IN_FLIGHT)
 
     def _bursts(self, server: Server) -> None:
-        """Send many at once to a pool that has one connection, then to one that has them all; compare one caller before and after."""
+        """Send a burst to a pool with one connection, then to a pool with all connections. Compare one caller before and after."""
         add, seconds = self.results.add, self.lengths.one_seconds
         self.delayed.set_delay(0)
         self.load.wrk(server.port, in_flight=1, seconds=1)
@@ -148,7 +148,7 @@ class Bench:
 
 
 class _Opened:
-    """Counts what reached an upstream from now on."""
+    """Counts what reaches an upstream from now on."""
 
     def __init__(self, upstream: Upstream) -> None:
         time.sleep(_SETTLE_SECONDS)
@@ -156,11 +156,11 @@ class _Opened:
         self._before = upstream.counts()
 
     def per(self, load: Load) -> float:
-        """Give the connections opened per request."""
+        """Return the number of opened connections per request."""
         return (self._upstream.counts().connections - self._before.connections) / max(load.requests, 1)
 
     def fault(self, load: Load) -> str | None:
-        """Say so when fewer messages reached Mitto than were answered with 200: something else must have answered them."""
+        """Return a fault if fewer messages reached Mitto than got a 200 response: something else must have sent it."""
         reached = self._upstream.counts().requests - self._before.requests
         return None if reached >= load.requests else f"only {reached} of {load.requests} calls reached the upstream"
 

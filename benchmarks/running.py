@@ -25,11 +25,11 @@ _DRAIN_PAUSE_SECONDS = 0.01
 
 
 class RunError(Exception):
-    """Something that was started does not do what it should; the sentence says what."""
+    """A started program failed. The text says how."""
 
 
 def free_port() -> int:
-    """Give a loopback port that nobody listens on right now."""
+    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -37,10 +37,10 @@ def free_port() -> int:
 
 
 class Output:
-    """A pipe that is read as a log collector would: always, in large bites, so that no writer waits."""
+    """A pipe that is always read, in large pieces, like by a log collector, so that no writer waits."""
 
     def __init__(self, descriptor: int) -> None:
-        """Read in a thread of its own until the last writer is gone."""
+        """Read in its own thread until the last writer has closed."""
         self.lines = 0
         self.bytes = 0
         self._last: deque[bytes] = deque(maxlen=4)
@@ -50,7 +50,7 @@ class Output:
 
     @property
     def last(self) -> str:
-        """Give what came last."""
+        """Return the last output."""
         return b"".join(self._last).decode(errors="replace")[-4000:]
 
     def wait(self) -> None:
@@ -110,17 +110,17 @@ def running(command: Sequence[str], port: int, core: int, environment: Mapping[s
 
 
 def wait_for_200(server: Server, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-    """Ask until the answer is 200. Raises ``RunError`` with what the server has printed."""
+    """Send the request until the response is 200. Raises ``RunError`` with the output of the server."""
     started = time.monotonic()
-    seen = "no answer"
+    last_seen = "no response"
     while time.monotonic() - started < _START_SECONDS and server.popen.poll() is None:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            status, answer = server.call(method, path, body, headers)
+            status, response = server.call(method, path, body, headers)
             if status == http.HTTPStatus.OK:
                 return
-            seen = f"{status} {answer.decode(errors='replace')[:300]}"
+            last_seen = f"{status} {response.decode(errors='replace')[:300]}"
         time.sleep(_POLL_SECONDS)
-    raise RunError(f"{server.popen.args!r} did not start: {seen}\n{server.output.last}")
+    raise RunError(f"{server.popen.args!r} did not start: {last_seen}\n{server.output.last}")
 
 
 def wait_for_port(server: Server) -> None:
@@ -134,12 +134,12 @@ def wait_for_port(server: Server) -> None:
 
 
 def inherited_environment() -> dict[str, str]:
-    """Give of our own environment what every program needs, and nothing that could change how it runs."""
+    """Return the part of our environment that every program needs, without variables that could change how it runs."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
 def run_tool(command: Sequence[str], *, timeout: float, folder: Path = ROOT) -> str:
-    """Run a program to its end; give its output. Raises ``RunError`` with what it printed."""
+    """Run a program to its end and return its output. Raises ``RunError`` with its output."""
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=timeout, check=True)  # noqa: S603 - our own commands
     except subprocess.TimeoutExpired as error:
@@ -150,12 +150,12 @@ def run_tool(command: Sequence[str], *, timeout: float, folder: Path = ROOT) -> 
 
 
 def as_json(value: object) -> bytes:
-    """Write compact JSON."""
+    """Return compact JSON."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:
-    """End the process and what it has started, politely first."""
+    """Stop the process and its children: SIGTERM first, then SIGKILL."""
     family = tree(popen.pid)
     popen.terminate()
     try:

@@ -1,6 +1,6 @@
 """Steady load for a long time with every fault of the fake Mitto: ``python -m benchmarks.soak [--seconds N]``.
 
-At the end memory, descriptors, latency and log are compared with the beginning; growth beyond the bounds is a failure.
+At the end it compares memory, descriptors, latency and log with the start. Growth above the limits is a failure.
 """
 
 # ruff: noqa: T201 - a command prints
@@ -32,7 +32,7 @@ MEMORY_GROWTH_MIB = 10.0
 DESCRIPTOR_GROWTH = 16
 LATENCY_DRIFT = 1.5
 LATENCY_SLACK_MS = 1.0
-"""A drift of less than this is the machine's."""
+"""A smaller drift is caused by the machine."""
 LOG_BYTES_A_CALL = 1024
 
 _TENTHS = 10
@@ -43,7 +43,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 @dataclass
 class Tenth:
-    """What was seen in a tenth of the time."""
+    """What was measured in a tenth of the time."""
 
     good_ms: list[float] = field(default_factory=list)
     memory_mib: list[float] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Tenth:
 
 
 class Soak:
-    """One soak: its load, its faults and what it has seen."""
+    """One soak test: its load, its faults and its measurements."""
 
     def __init__(self, function: Server, mitto: Server, seconds: int) -> None:
         """Take the running servers."""
@@ -62,7 +62,7 @@ class Soak:
         self._seconds = seconds
 
     async def run(self) -> None:
-        """Keep it up for the whole time, then wait for the last answers."""
+        """Run the load for the whole time, then wait for the last responses."""
         self._started = time.monotonic()
         helpers = [asyncio.create_task(self._make_faults()), asyncio.create_task(self._watch())]
         async with asyncio.TaskGroup() as calls:
@@ -107,7 +107,7 @@ class Soak:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Soak; return the exit status: 0, 1 if something grew or went wrong, 2 if it could not start."""
+    """Run the soak test. Returns the exit status: 0, 1 if something grew or failed, 2 if it could not start."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=int, default=600, help="how long (default: %(default)s)")
     seconds = max(parser.parse_args(arguments).seconds, _LEAST_SECONDS)
@@ -125,7 +125,7 @@ def _soak(seconds: int, server_core: int, load_core: int) -> int:
     fake = [sys.executable, "-m", "mitto_phone_hook.sandbox", "--port", str(mitto_port), "--api-key", API_KEY, "--quiet"]
     url = f"http://{HOST}:{mitto_port}"
     environment = OURS.environment(url) | FUNCTION_SETTINGS | SHORT_WINDOWS
-    print(f"{seconds} s, {CALLS_A_SECOND} calls and {FAULTS_A_SECOND} faults a second, {len(FAULTS)} faults in turn ...", flush=True)
+    print(f"{seconds} s, {CALLS_A_SECOND} calls and {FAULTS_A_SECOND} faults per second, {len(FAULTS)} faults in turn ...", flush=True)
     with (
         running(fake, mitto_port, load_core, inherited_environment()) as mitto,
         running(OURS.command(port, url), port, server_core, environment) as function,
@@ -134,10 +134,10 @@ def _soak(seconds: int, server_core: int, load_core: int) -> int:
         wait_for_200(function, "POST", "/", as_json(PAYLOAD), HEADERS)
         soak = Soak(function, mitto, seconds)
         asyncio.run(soak.run())
-    # The output is read to its end only now.
+    # Only now is the whole output read.
     findings = list(_findings(soak, function))
     print(table(["what", "first", "last", "bound", "verdict"], [[*row, "ok" if is_good else "FAILED"] for *row, is_good in findings]))
-    print(f"answers: {', '.join(f'{count} x {status}' for status, count in sorted(soak.statuses.items()))}")
+    print(f"responses: {', '.join(f'{count} x {status}' for status, count in sorted(soak.statuses.items()))}")
     return 0 if all(is_good for *_, is_good in findings) else 1
 
 
@@ -146,7 +146,7 @@ def _findings(soak: Soak, function: Server) -> Iterator[tuple[str, str, str, str
     first, last = soak.tenths[1], soak.tenths[-1]
     calls = sum(soak.statuses.values())
     if not all((first.good_ms, first.memory_mib, last.good_ms, last.memory_mib)):
-        yield "calls answered with 200 in both", str(len(first.good_ms)), str(len(last.good_ms)), "some", False
+        yield "calls with a 200 response in both", str(len(first.good_ms)), str(len(last.good_ms)), "some", False
         return
     before, after = statistics.median(first.memory_mib), statistics.median(last.memory_mib)
     is_flat = after - before <= MEMORY_GROWTH_MIB
@@ -157,13 +157,13 @@ def _findings(soak: Soak, function: Server) -> Iterator[tuple[str, str, str, str
     is_steady = after <= max(before * LATENCY_DRIFT, before + LATENCY_SLACK_MS)
     yield "p50 of good calls, ms", f"{before:.2f}", f"{after:.2f}", f"x {LATENCY_DRIFT:g}", is_steady
     size = function.output.bytes / calls
-    yield "log bytes a call", "", f"{size:.0f}", f"{LOG_BYTES_A_CALL}", size <= LOG_BYTES_A_CALL
-    # Two more: the line about the start, and the call that told that it is up. Library warnings and the like would be more.
+    yield "log bytes per call", "", f"{size:.0f}", f"{LOG_BYTES_A_CALL}", size <= LOG_BYTES_A_CALL
+    # Two more lines are expected: the start, and the first call. Others, such as library warnings, are a surplus.
     surplus = function.output.lines - calls - 2
-    yield "log lines beyond one a call", "", str(surplus), "0", surplus == 0
+    yield "log lines above one per call", "", str(surplus), "0", surplus == 0
     lost = sum(count for status, count in soak.statuses.items() if not status.isdecimal())
-    yield "calls without an answer", "", str(lost), "0", lost == 0
-    yield "answers 500 (a bug)", "", str(soak.statuses["500"]), "0", soak.statuses["500"] == 0
+    yield "calls without a response", "", str(lost), "0", lost == 0
+    yield "500 responses (a bug)", "", str(soak.statuses["500"]), "0", soak.statuses["500"] == 0
 
 
 async def _status(number: int, port: int) -> str:

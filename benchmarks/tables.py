@@ -6,7 +6,7 @@ Row = Sequence[str]
 
 
 def table(head: Row, rows: Sequence[Row], *, left_columns: int = 1) -> str:
-    """Write a Markdown table whose columns are aligned in the source, too; all but the first columns to the right."""
+    """Return a Markdown table with aligned columns: the first column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     rule = ["-" * width if column < left_columns else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     return "\n".join(_line(row, widths, left_columns) for row in (head, rule, *rows))

@@ -1,4 +1,4 @@
-"""The two stubs in Mitto's place: nginx answers at once, the asyncio stub after a chosen time. Both count."""
+"""The two stubs of Mitto: nginx responds at once, the asyncio stub after a delay. Both count."""
 
 import contextlib
 import http.client
@@ -15,25 +15,25 @@ from benchmarks.running import HOST, free_port, inherited_environment, run_tool,
 
 
 class Counts(NamedTuple):
-    """What has reached a stub since it started."""
+    """What has reached a stub since its start."""
 
     connections: int
     requests: int
 
 
 class Upstream(Protocol):
-    """Something that answers as Mitto does."""
+    """A server that responds like Mitto."""
 
     @property
     def url(self) -> str:
         """The base URL."""
 
     def counts(self) -> Counts:
-        """Give the counters."""
+        """Return the counters."""
 
 
 class NginxStub:
-    """Answers at once; ``counts`` is asked over one connection that stays open, so asking opens none."""
+    """Responds at once. ``counts`` uses one connection that stays open, so that reading the counters opens none."""
 
     def __init__(self, port: int, tls_port: int, authority: Path) -> None:
         """Take the ports and the certificate to trust."""
@@ -45,7 +45,7 @@ class NginxStub:
         self._probes = 0
 
     def counts(self) -> Counts:
-        """Give the counters without what this method does to them."""
+        """Return the counters without the effect of this method."""
         self._probe.request("GET", "/status")
         page = self._probe.getresponse().read().decode()
         self._probes += 1
@@ -63,7 +63,7 @@ class TlsSide:
 
 
 class DelayStub:
-    """Answers after ``set_delay`` milliseconds; at the start at once."""
+    """Responds after the delay of ``set_delay`` in milliseconds; without it at once."""
 
     def __init__(self, port: int, control: socket.socket) -> None:
         """Take the open control connection."""
@@ -71,16 +71,16 @@ class DelayStub:
         self._control = control.makefile("rwb")
 
     def set_delay(self, milliseconds: int) -> None:
-        """Choose the delay of all requests from now on."""
+        """Set the delay of all requests from now on."""
         self._ask(str(milliseconds))
 
     def counts(self) -> Counts:
-        """Give the counters."""
+        """Return the counters."""
         counters = self._ask("?")
         return Counts(counters["connections"], counters["requests"])
 
     def most_in_flight(self) -> int:
-        """Give how many requests were held at once, at most, since the delay was set."""
+        """Return the maximum of simultaneous requests since the delay was set."""
         return self._ask("?")["most_in_flight"]
 
     def _ask(self, line: str) -> dict[str, int]:
@@ -98,7 +98,7 @@ def nginx_stub(folder: Path, core: int) -> Iterator[NginxStub]:
     authority = _make_certificates(folder)
     with running(command, port, core, inherited_environment()) as server:
         wait_for_port(server)
-        # nginx has accepted the connection of the wait; the counters only ever matter as differences.
+        # nginx has counted this first connection, too. Only differences of the counters matter.
         yield NginxStub(port, tls_port, authority)
 
 
@@ -114,7 +114,7 @@ def delay_stub(core: int) -> Iterator[DelayStub]:
 
 
 def _make_certificates(folder: Path) -> Path:
-    """Make an authority and a certificate for loopback, valid for this run; give the authority's certificate."""
+    """Make a certificate authority and a certificate for loopback, for this run. Returns the authority's certificate."""
     authority, request = folder / "authority.pem", folder / "server.csr"
     key, authority_key = folder / "server.key", folder / "authority.key"
     names = folder / "names.cnf"

@@ -1,4 +1,4 @@
-"""Just enough HTTP/1.1 for a relay and a stub: whole messages with a Content-Length out of a stream of bytes."""
+"""A minimal HTTP/1.1 for a relay and a stub: reads messages with a Content-Length from a stream of bytes."""
 
 import re
 
@@ -7,14 +7,14 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 
 class Messages:
-    """Collects bytes and gives the bodies of the messages that are complete."""
+    """Collects bytes and returns the bodies of complete messages."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start empty."""
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Add ``data``; give the body of every message that it completed."""
+        """Add ``data``. Returns the body of every message that is now complete."""
         self._buffer += data
         bodies = []
         while (head_end := self._buffer.find(_END_OF_HEAD)) >= 0:
@@ -27,6 +27,6 @@ class Messages:
         return bodies
 
 
-def answer(body: bytes) -> bytes:
-    """Give a whole answer with status 200."""
+def response(body: bytes) -> bytes:
+    """Return a whole response with status 200."""
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

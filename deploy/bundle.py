@@ -1,7 +1,7 @@
-"""Stages what a cloud needs to run the function, and nothing else; also makes the lock that it installs from.
+"""Makes the bundle, which holds only what a cloud needs to run the function, and the lock of its packages.
 
-``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE]`` stages; ``python deploy/bundle.py --lock`` renews the lock.
-Needs nothing but Python; ``--lock`` also the package index.
+``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE]`` makes the bundle; ``python deploy/bundle.py --lock`` updates
+the lock. It needs only Python; ``--lock`` also needs the package index.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a package, and commands print
@@ -25,13 +25,13 @@ PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "deploy" / "requirements.txt"
 REDIS_LOCK = ROOT / "deploy" / "requirements-redis.txt"
 
-LEFT_OUT = re.compile(r"\..*|__pycache__|.*\.egg-info|sandbox")
-"""Names in ``src/`` that no cloud gets: hidden files such as ``.env``, leftovers, and the fake Mitto."""
+EXCLUDED = re.compile(r"\..*|__pycache__|.*\.egg-info|sandbox")
+"""Names in ``src/`` that are not in the bundle: hidden files such as ``.env``, build files, and the fake Mitto."""
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")
 ENVIRONMENT = "sys_platform == 'linux' and implementation_name == 'cpython'"
-"""What the lock is for. PyPy and other systems run the function, too, but no cloud runs them."""
+"""The target of the lock. The function also runs on PyPy and other systems, but no cloud uses them."""
 
 _HEADER = """\
 # {what}
@@ -43,12 +43,14 @@ _ALWAYS_TRUE = re.compile(r"python_full_version >= '3\.([0-9]|1[01])'")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python deploy/bundle.py", description="Stage the deployable function, or renew its lock.")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bundle", metavar="DIR", help="where to (default: build/bundle)")
-    parser.add_argument("--redis", action="store_true", help="with the Redis client, for a STORE_URL with redis:// or rediss://")
-    parser.add_argument("--prices", type=Path, metavar="FILE", help="with this file for PRICES_FILE, as prices.csv")
-    parser.add_argument("--lock", action="store_true", help="renew deploy/requirements*.txt instead; asks the package index")
+    """Run the command. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python deploy/bundle.py", description="Make the bundle for a deployment, or update its lock.")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "bundle", metavar="DIR", help="folder of the bundle (default: build/bundle)"
+    )
+    parser.add_argument("--redis", action="store_true", help="add the Redis client, for a STORE_URL with redis:// or rediss://")
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="add this file as prices.csv, for PRICES_FILE")
+    parser.add_argument("--lock", action="store_true", help="update deploy/requirements*.txt instead; needs the package index")
     options = parser.parse_args(arguments)
     try:
         if options.lock:
@@ -63,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None) -> None:
-    """Put the contents of ``src/``, one ``requirements.txt`` and the file of prices into ``out``, in place of an earlier bundle.
+    """Put the contents of ``src/``, one ``requirements.txt`` and the price file into ``out``. Replaces an earlier bundle.
 
-    Raises ``ValueError`` when ``out`` holds something else: it would be deleted.
+    Raises ``ValueError`` when ``out`` contains anything else, because it would be deleted.
     """
     if with_redis and not REDIS_LOCK.exists():
         raise ValueError(f"{REDIS_LOCK.name} is missing; pyproject.toml needs an extra called redis, then run --lock")
@@ -82,24 +84,24 @@ def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None) ->
     (out / "requirements.txt").write_text(requirements, encoding="utf-8")
     if price_list is not None:
         (out / "prices.csv").write_bytes(price_list)
-    for path in _kept(SOURCE):
+    for path in _bundled_files(SOURCE):
         target = out / path.relative_to(SOURCE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
 
 
-def _kept(folder: Path) -> Iterator[Path]:
+def _bundled_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if LEFT_OUT.fullmatch(path.name):
+        if EXCLUDED.fullmatch(path.name):
             continue
         if path.is_dir():
-            yield from _kept(path)
+            yield from _bundled_files(path)
         else:
             yield path
 
 
 def renew_locks() -> None:
-    """Resolve the runtime dependencies anew and write the locks; the one for Redis holds only what Redis adds."""
+    """Resolve the runtime dependencies again and write the locks. The lock for Redis holds only the additional packages."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
         uv = _uv(Path(folder))
@@ -114,7 +116,7 @@ def renew_locks() -> None:
 
 
 def _uv(folder: Path) -> Path:
-    """Install uv for this run only: it resolves for all Pythons and machines at once, which pip cannot."""
+    """Install uv for this run only. Unlike pip, it resolves for all Pythons and machines at once."""
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
     _run([str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "uv"])
@@ -122,7 +124,7 @@ def _uv(folder: Path) -> Path:
 
 
 def _resolve(uv: Path, folder: Path, requirements: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Give the packages that ``requirements`` need, as the standard lock format (PEP 751) has them."""
+    """Return the packages that ``requirements`` need, in the standard lock format (PEP 751)."""
     (folder / "pyproject.toml").write_text(
         "[project]\n"
         'name = "lock"\nversion = "0"\n'
@@ -154,12 +156,12 @@ def _write(lock: Path, what: str, packages: Iterable[Mapping[str, Any]]) -> None
 
 
 def hashes_of(wheels: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Give the hashes of those wheels that fit one of the Pythons and machines."""
+    """Return the hashes of the wheels that fit at least one target (Python and machine)."""
     return sorted(wheel["hashes"]["sha256"] for wheel in wheels if _targets(_name(wheel)))
 
 
 def missing(wheels: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """Give the pairs of Python and machine that no wheel fits."""
+    """Return the targets (Python and machine) that have no wheel."""
     fitting = {target for wheel in wheels for target in _targets(_name(wheel))}
     return {(python, machine) for python in PYTHONS for machine in MACHINES} - fitting
 
@@ -170,7 +172,7 @@ def _name(wheel: Mapping[str, Any]) -> str:
 
 
 def _targets(wheel: str) -> set[tuple[str, str]]:
-    """Read a wheel's file name: which Pythons on which machines take it. Images of these clouds have glibc, never musl."""
+    """Return the targets that a wheel fits, by its file name. Images of these clouds have glibc, never musl."""
     interpreters, abis, platforms = (part.split(".") for part in wheel.removesuffix(".whl").split("-")[-3:])
 
     def fits_python(tag: str) -> bool:
@@ -185,7 +187,7 @@ def _targets(wheel: str) -> set[tuple[str, str]]:
 
 
 def marker_of(marker: str) -> str:
-    """Give what is left of a condition when the parts that always hold for this lock are left out."""
+    """Return a marker without the parts that are always true for this lock."""
     parts = [part for part in marker.split(" and ") if part not in ENVIRONMENT.split(" and ") and not _ALWAYS_TRUE.fullmatch(part)]
     return f" ; {' and '.join(parts)}" if any(parts) else ""
 

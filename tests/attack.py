@@ -132,7 +132,7 @@ class Replay:
             self._side.requests += 1
             code = f"{100_000 + number}"
             body = {"recipient": request.number, "text": f"Your code is {code}", "context": {"code": code, "ip": request.ip}}
-            await self._hook.answer(Call("POST", "/", {b"authorization": f"Bearer {SECRET}".encode()}, _whole(json.dumps(body).encode())))
+            await self._hook.respond(Call("POST", "/", {b"authorization": f"Bearer {SECRET}".encode()}, _whole(json.dumps(body).encode())))
             await asyncio.sleep(0)  # the line of the log follows the reply
         return self.sides
 

@@ -121,7 +121,7 @@ def is_signed(code: int) -> bool:
 
 @dataclass
 class Findings:
-    """What came of it; everything is told from the callers' side and from Mitto's inbox."""
+    """The result, seen from the callers and from Mitto's inbox."""
 
     sms: Mapping[int, int]
     """Number of SMS by code."""

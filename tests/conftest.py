@@ -10,11 +10,17 @@ from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import IdempotencyStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process, redis_server
+from support.programs import in_use
 from support.stores import MakeStore, with_patience
 
 # How long an example takes says something about the machine, and nothing about what is tested.
 settings.register_profile("any time", settings(), deadline=None)
 settings.load_profile("any time")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the tests ran against; a header would say it first, but ``-q`` leaves that out."""
+    terminalreporter.write_line(f"Ran against {', '.join(in_use())}")
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
         yield body()[10:]
 
     with contextlib.closing(PassingLoop()) as loop:
-        reply = loop.run_until_complete(stage.hook.answer(Call("POST", "/", AUTHORIZED, slow())))
+        reply = loop.run_until_complete(stage.hook.respond(Call("POST", "/", AUTHORIZED, slow())))
     assert json.loads(reply.body)["error"]["code"] == "upstream_unavailable"
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert (stage.requests, stage.lines[0]["why"]) == ([], "deadline")
@@ -64,13 +64,13 @@ def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
     assert (stage.requests, stage.lines[0]["why"], stage.lines[0]["count_ms"]) == ([], "deadline", None)
 
 
-@pytest.mark.parametrize(("in_redis", "why"), [("ledger", "store_busy"), ("limits", "store_busy")])
+@pytest.mark.parametrize(("in_redis", "why"), [("idempotency", "store_busy"), ("limits", "store_busy")])
 async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allows(tmp_path: Path, in_redis: str, why: str) -> None:
     with redis_server(tmp_path) as redis:
         url = f"redis://127.0.0.1:{redis.port}"
         async with contextlib.aclosing(RedisClient(url, lambda: None, timeout_seconds=30, queue_seconds=30)) as client:
             stage = Stage(DEADLINE_SECONDS="1", CONNECT_TIMEOUT_SECONDS="0.3")
-            if in_redis == "ledger":
+            if in_redis == "idempotency":
                 stage.stores = stage.stores._replace(messages=RedisIdempotencyStore(client, 600))
             else:
                 stage.stores = stage.stores._replace(counters=RedisCounterStore(client, is_closed_on_failure=False))
@@ -84,7 +84,7 @@ async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allow
             assert (reply.status, stage.requests, stage.lines[0]["why"]) == (503, [], why)
 
 
-def test_mitto_is_asked_as_the_operator_set_it_and_told_the_callers_request_id() -> None:
+def test_mitto_gets_the_operators_settings_and_the_callers_request_id() -> None:
     stage = Stage(MITTO_TEST="true", CONNECT_TIMEOUT_SECONDS="0.7")
     reply = stage.call(body())
     [request] = stage.requests
@@ -103,7 +103,7 @@ async def test_a_message_can_be_found_only_with_the_key_of_the_state() -> None:
 
 async def test_nobody_waits_for_the_line_of_the_log() -> None:
     stage = Stage()
-    assert (await stage.hook.answer(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
+    assert (await stage.hook.respond(Call("POST", "/", AUTHORIZED, pieces(body())))).status == 200
     assert stage.lines == []
     await asyncio.sleep(0)
     assert [line["event"] for line in stage.lines] == ["accepted"]
@@ -191,7 +191,7 @@ def test_no_printed_form_holds_a_code_a_number_or_a_text(payload: dict[str, Any]
         assert secret not in printed
 
 
-def test_a_bug_is_told_as_one_and_its_place_is_logged_without_its_words() -> None:
+def test_a_bug_is_internal_error_and_its_line_is_logged_without_its_text() -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise ZeroDivisionError(CODE)
 
@@ -209,7 +209,7 @@ async def test_a_caller_that_hangs_up_in_its_body_sends_nothing() -> None:
         raise ConnectionError
 
     stage = Stage()
-    reply = await stage.hook.answer(Call("POST", "/", AUTHORIZED, hang_up()))
+    reply = await stage.hook.respond(Call("POST", "/", AUTHORIZED, hang_up()))
     await asyncio.sleep(0)  # the log line follows the response
     assert reply.status == 400
     assert stage.lines[0]["why"] == "incomplete_body"
@@ -284,7 +284,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
         os.mkfifo(file)
         wrong = {b"authorization": b"Bearer wrong-secret-of-the-tests-0001"}
         async with asyncio.timeout(5):
-            statuses = [(await hook.answer(Call("POST", "/", wrong, pieces(body())))).status for _ in range(2)]
+            statuses = [(await hook.respond(Call("POST", "/", wrong, pieces(body())))).status for _ in range(2)]
         # Whoever still reads it comes to an end.
         os.close(os.open(file, os.O_WRONLY))
         return statuses

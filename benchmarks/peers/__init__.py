@@ -1,1 +1,1 @@
-"""What people would use instead, as small as it can be and still do the job: take the hook's POST, post to Mitto, answer."""
+"""The alternatives in their smallest form: receive the hook's POST, post to Mitto, respond."""

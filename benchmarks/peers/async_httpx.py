@@ -1,4 +1,4 @@
-"""Plain functions-framework in its asynchronous mode, one ``httpx.AsyncClient``: this function without its transport and its checks."""
+"""Plain functions-framework in its asynchronous mode, one ``httpx.AsyncClient``: this function without its own transport and checks."""
 
 import os
 from functools import cache

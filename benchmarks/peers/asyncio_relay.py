@@ -1,6 +1,6 @@
 """The floor in Python: asyncio protocols on uvloop without a framework, a server or a client library.
 
-``python -m benchmarks.peers.asyncio_relay PORT``. No timeouts, no checks, no TLS: nothing that a service needs.
+``python -m benchmarks.peers.asyncio_relay PORT``. It has no timeouts, no checks and no TLS, so it is not a usable service.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from benchmarks.wire import Messages, answer
+from benchmarks.wire import Messages, response
 
 _UPSTREAM = urlsplit(os.environ["MITTO_BASE_URL"])
 _HOST, _PORT = _UPSTREAM.hostname or "", _UPSTREAM.port or 80
@@ -34,17 +34,17 @@ class Upstream(asyncio.Protocol):
         self._messages = Messages()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Never use it again."""
+        """Remove it from the idle connections."""
         if self in self.idle:
             self.idle.remove(self)
 
     def post(self, body: bytes, then: Callable[[bytes], None]) -> None:
-        """Send one request; call ``then`` with the answer's body."""
+        """Send one request; call ``then`` with the body of the response."""
         self._then = then
         self._transport.write(_HEAD + b"%d\r\n\r\n%b" % (len(body), body))
 
     def data_received(self, data: bytes) -> None:
-        """Hand the answer over, and be ready for the next one."""
+        """Pass the response on, and become idle."""
         for body in self._messages.feed(data):
             self.idle.append(self)
             self._then(body)
@@ -78,7 +78,7 @@ class Caller(asyncio.Protocol):
     def _reply(self, body: bytes) -> None:
         fields = json.loads(body)
         is_sent = fields["responseCode"] == 0
-        self._transport.write(answer(json.dumps({"status": "sent" if is_sent else "failed", "id": fields["id"]}).encode()))
+        self._transport.write(response(json.dumps({"status": "sent" if is_sent else "failed", "id": fields["id"]}).encode()))
 
 
 async def _serve(port: int) -> None:

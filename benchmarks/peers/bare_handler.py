@@ -1,6 +1,6 @@
-"""Our own framework mode and transport with nothing around them: the difference to the function is the price of all that peers lack.
+"""Our framework mode and transport without anything else: the difference to the function is the cost of what peers lack.
 
-With ``TRANSPORT=httpcore`` in the environment it sends by httpcore's connections instead of ours.
+With ``TRANSPORT=httpcore`` in the environment it sends through httpcore's connections instead of ours.
 """
 
 import os
@@ -25,11 +25,11 @@ async def relay(request: Request) -> Response:
     payload = from_json(await request.body())
     message = {"from": "Mitto SMS", "to": payload["recipient"], "text": payload["text"]}
     response = await _transport().handle_async_request(httpx.Request("POST", _URL, headers=_HEADERS, content=to_json(message)))
-    answer = from_json(await response.aread())
+    mitto_response = from_json(await response.aread())
     await response.aclose()
-    if answer["responseCode"] != 0:
+    if mitto_response["responseCode"] != 0:
         return Response(b'{"status":"failed"}', 502, media_type="application/json")
-    return Response(to_json({"status": "sent", "id": answer["id"]}), media_type="application/json")
+    return Response(to_json({"status": "sent", "id": mitto_response["id"]}), media_type="application/json")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""httpcore's connections to one origin, the one used last first: how the bare handler would send without a transport of our own."""
+"""httpcore's connections to one origin, last used first: how the bare handler would send without our own transport."""
 
 from collections.abc import AsyncIterator
 
@@ -9,10 +9,10 @@ KEEPALIVE_SECONDS = 5.0
 
 
 class LastUsedFirst(httpx.AsyncBaseTransport):
-    """Sends requests to one origin. For a benchmark: on faults it promises nothing."""
+    """Sends requests to one origin. Only for a benchmark: it does not handle faults."""
 
     def __init__(self, origin: httpx.URL) -> None:
-        """Open nothing yet."""
+        """Keep the origin. Nothing is opened yet."""
         self._origin = httpcore.Origin(origin.raw_scheme, origin.raw_host, origin.port or 80)
         self._idle: list[httpcore.AsyncHTTPConnection] = []
 

@@ -1,9 +1,9 @@
-"""Reads the environment that deploy.sh is about to give the function, as the function will read it.
+"""Checks the environment that deploy.sh will give the function, with the function's own code.
 
-``check_settings.py ENVIRONMENT PRICES INSTANCES SECRET...`` prints what is wrong, one sentence a line, and on standard error what may
-be meant but seldom is. ``INSTANCES`` is how many there may be at once. Each ``SECRET`` is about to be stored, and in
-this process's environment; all others are stored already, and not looked at. Exit status: 0 the function would start, 1 it would not,
-3 this Python lacks what the function needs.
+``check_settings.py ENVIRONMENT PRICES INSTANCES SECRET...`` prints errors to standard output, one per line, and warnings to
+standard error. ``INSTANCES`` is the maximum number of instances. Each ``SECRET`` is new; its value is in this process's
+environment. Secrets that are stored already are not checked. Exit status: 0 the function starts, 1 it does not start,
+3 this Python lacks the function's packages.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a package, and commands print
@@ -23,23 +23,23 @@ except ImportError:
     sys.exit(3)
 
 STORED, STORED_URL = "x" * 24, "redis://stored"
-"""Stand for secrets that are stored already; each of them may look like this."""
+"""Placeholders for secrets that are stored already."""
 
 
-def seldom_meant(settings: Settings, instances: int) -> Iterator[str]:
-    """Yield what the function would start with, and what an operator would rather know before the bill comes."""
+def warnings(settings: Settings, instances: int) -> Iterator[str]:
+    """Yield a warning for each setting that is valid but rarely intended."""
     if not settings.allowed_regions:
-        yield "ALLOWED_REGIONS is not set, so codes go to every country: name those that you serve in --settings, or * if all are meant"
+        yield "ALLOWED_REGIONS is not set, so every country gets messages: set it in --settings to the countries that you serve, or to *"
     if settings.mitto_test:
-        yield "MITTO_TEST is on, so no message arrives anywhere: take it out before anybody has to log in"
+        yield "MITTO_TEST is on, so no message is delivered: remove it before you go live"
     if instances > 1 and settings.store_url == MEMORY:
-        yield f"{instances} instances share nothing: a code may leave twice, and every limit holds for each alone; add --redis or STORE_URL"
+        yield f"{instances} instances share nothing: a code may be sent twice, and each has limits of its own; add --redis or STORE_URL"
 
 
 def main(environment_file: str, prices: str, instances: str, *secrets: str) -> int:
-    """Read everything once; return the exit status."""
+    """Check everything. Returns the exit status."""
     lines = Path(environment_file).read_bytes().decode("utf-8", errors="replace").split("\n")
-    # The file is YAML for gcloud, of the kind whose values are JSON.
+    # The file is YAML for gcloud, and its values are valid JSON.
     environment = {name: json.loads(value, strict=False) for name, value in (line.split(": ", 1) for line in lines if line)}
     mounted = {environment[f"{name}_FILE"]: os.environ[name] for name in secrets}
 
@@ -55,7 +55,7 @@ def main(environment_file: str, prices: str, instances: str, *secrets: str) -> i
     except SettingsError as error:
         print(error)
         return 1
-    for sentence in seldom_meant(settings, int(instances)):
+    for sentence in warnings(settings, int(instances)):
         print(f"deploy.sh: {sentence}", file=sys.stderr)
     return 0
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Deploys the function to Cloud Run, or takes it away again; docs/deploy.md tells the whole story.
+# Deploys the function to Cloud Run, or removes it; docs/deploy.md explains all of it.
 #
 # By `gcloud run deploy --function`, not `gcloud functions deploy`: only the first has a startup probe, service-wide
 # minimum instances and the switch for the invoker check. Both build the same image with the same buildpack.
@@ -10,17 +10,17 @@ usage() {
   cat <<'END'
 Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
 
-  --settings FILE      the function's settings, one NAME=value a line; see deploy/gcp/settings.example.env
-  --service NAME       name of the service, and start of every other name (default: mitto-phone-hook)
+  --settings FILE      the function's settings, one NAME=value per line; see deploy/gcp/settings.example.env
+  --service NAME       name of the service, and prefix of all other names (default: mitto-phone-hook)
   --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0, or STORE_URL with its password; may be repeated
-  --static-egress      leave Google by one fixed address, for Mitto's allow-list
-  --redis              a Redis of its own, so that several instances share what they know
-  --prices FILE        what a segment costs by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; goes into the bundle
-  --max-instances N    most instances at once (default: 1, and 10 with a Redis)
+  --static-egress      use one fixed egress IP address, for Mitto's allow-list
+  --redis              make a Redis that several instances share
+  --prices FILE        price of a segment by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; added to the bundle
+  --max-instances N    maximum number of instances (default: 1, or 10 with a Redis)
   --dry-run            print the commands of a first deployment, run none
-  --undo               delete what this script makes, but the secrets
+  --undo               delete everything that this script makes, except the secrets
 
-A secret that Secret Manager does not have yet is taken from the variable of its name: MITTO_API_KEY, HOOK_SECRETS, ...
+If Secret Manager does not have a secret yet, the script reads it from the variable of the same name: MITTO_API_KEY, HOOK_SECRETS, ...
 END
 }
 
@@ -76,9 +76,9 @@ $dry_run || command -v gcloud >/dev/null || fail "gcloud is missing: install the
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Read once: what comes out of a pipe comes only once.
+# Read once, because a pipe can be read only once.
 if [ -n "$settings" ]; then
-  # Editors on Windows begin a file with a mark of its encoding.
+  # Editors on Windows put a byte order mark at the start of a file.
   cat -- "$settings" 2>/dev/null | sed $'1s/^\xef\xbb\xbf//' >"$work/settings" || fail "--settings names a file that cannot be read"
   settings=$work/settings
 fi
@@ -106,15 +106,15 @@ check_login() {
     fail "gcloud cannot see the project $project: run gcloud auth login, check the id after --project, then run the same command again"
 }
 
-# How gcloud says that something is not there, or that its service was never enabled. All else, such as a login that expires
-# half-way, is no answer: taken for "not there", --undo would leave behind what costs money and say that all is gone.
+# How gcloud says that something does not exist, or that its service was never enabled. Any other error, such as an expired
+# login, does not mean "does not exist": otherwise --undo would leave things that cost money, and report success.
 readonly absent='NOT_FOUND|was not found|NAT .* not found|Cannot find service|Enable it by visiting'
 is_there() {
   if $dry_run; then return 1; fi
   if gcloud "$@" "--project=$project" --quiet >/dev/null 2>"$work/error"; then return; fi
   if grep -Eq "$absent" "$work/error"; then return 1; fi
   cat "$work/error" >&2
-  fail "gcloud cannot tell what is there already; mend what it says above, then run the same command again"
+  fail "gcloud cannot tell what exists already; fix the error above, then run the same command again"
 }
 
 # unless DESCRIBE... -- CREATE...   and   where DESCRIBE... -- DELETE...
@@ -129,7 +129,7 @@ where() {
   if $dry_run || is_there "${describe[@]}"; then cloud "${@:2}"; fi
 }
 
-# The project's own environment, if there is one, else whatever Python is first.
+# The project's own environment if it exists, else python3.
 python=${PYTHON:-python3}
 if [ -z "${PYTHON:-}" ] && [ -x "$root/.venv/bin/python" ]; then python=$root/.venv/bin/python; fi
 
@@ -143,7 +143,7 @@ secret_id() { echo "$service-$(lower "$1")"; }
 
 readonly comment='^[[:space:]]*(#.*)?$' assignment='^([A-Z][A-Z0-9_]*)=(.*)$'
 
-# What can be wrong with what was given is said before anything is made that costs money.
+# Wrong input is reported before anything is made that costs money.
 check_settings() {
   local line name value number=0 names=' '
   while IFS= read -r line || [ -n "$line" ]; do
@@ -158,18 +158,18 @@ check_settings() {
     [[ $names != *" $name "* ]] || fail "line $number of --settings has $name a second time: keep one of the two"
     names+="$name "
     case $name in
-      PRICES_FILE) fail "PRICES_FILE is set by --prices FILE, which takes the file along: leave the line out" ;;
+      PRICES_FILE) fail "PRICES_FILE is set by --prices FILE: leave the line out" ;;
       *_FILE) fail "$name names a file that the cloud does not have: leave the line out" ;;
       GOOGLE_CLOUD_PROJECT | XDG_RUNTIME_DIR) fail "$name is set by this script: leave the line out" ;;
       PORT | K_* | FUNCTION_*) fail "$name is set by Cloud Run: leave the line out" ;;
       DEADLINE_SECONDS)
         [[ -z $value || $value =~ ^0*[0-9](\.[0-9]*)?$ ]] ||
-          fail "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after it told it to stop"
+          fail "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after the signal to stop"
         ;;
     esac
     if [ "$name" = STORE_URL ]; then
       ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
-      [[ $value != *@* ]] || fail "STORE_URL holds a password: keep it out of --settings, and say --secret STORE_URL"
+      [[ $value != *@* ]] || fail "STORE_URL holds a password: keep it out of --settings, and use --secret STORE_URL"
       if [[ $value == redis* ]]; then redis_elsewhere=true; fi
     fi
   done <"$settings"
@@ -179,9 +179,9 @@ check_secrets() {
   local name value
   for name in "${secrets[@]}"; do
     if is_there secrets describe "$(secret_id "$name")"; then
-      [ -z "${!name:-}" ] || echo "Kept as it is: $(secret_id "$name"). To change it: docs/deploy.md, Rotate a secret." >&2
+      [ -z "${!name:-}" ] || echo "Not changed: $(secret_id "$name"). To change it: docs/deploy.md, Rotate a secret." >&2
     elif ! $dry_run; then
-      [ -n "${!name:-}" ] || fail "Secret Manager has no $(secret_id "$name"); set $name for this one run"
+      [ -n "${!name:-}" ] || fail "Secret Manager has no $(secret_id "$name"); export $name for this run"
       value=${!name}
       [[ $name != HOOK_* || ${#value} -ge 24 ]] || fail "$name is shorter than 24 characters; mitto-phone-hook secret makes a good one"
       new_secrets+=("$name")
@@ -189,17 +189,17 @@ check_secrets() {
   done
 }
 
-# The rest is for the function itself to judge, where the Python here has the packages that it needs.
+# The function itself checks the values, if this Python has the packages that it needs.
 read_settings() {
   local problems status=0 instances=$max_instances
-  # A Redis that is still to be made is not in the environment yet.
+  # STORE_URL is not set yet, because the Redis is made later.
   if $redis; then instances=1; fi
   problems=$("$python" -B "$root/deploy/gcp/check_settings.py" "$work/environment.yaml" "$prices" "$instances" \
     ${new_secrets[@]+"${new_secrets[@]}"}) || status=$?
   case $status in
     0) ;;
     3) echo "Values of settings are not checked: this Python lacks the function's packages. make ready makes a .venv with them." >&2 ;;
-    *) fail "with this the function would not start; README.md explains every setting:"$'\n'"$problems" ;;
+    *) fail "the function does not start with these settings; README.md explains each of them:"$'\n'"$problems" ;;
   esac
 }
 
@@ -225,7 +225,7 @@ make_secrets() {
     if $dry_run; then
       echo "printf %s \"\$$name\" | gcloud secrets create $(secret_id "$name") --replication-policy=automatic --data-file=- --project=$project --quiet"
     elif ! is_there secrets describe "$(secret_id "$name")"; then
-      # By standard input: arguments are for everybody on this machine to see.
+      # By standard input: everybody on this machine can see arguments.
       printf %s "${!name}" | cloud secrets create "$(secret_id "$name")" --replication-policy=automatic --data-file=-
     fi
     cloud secrets add-iam-policy-binding "$(secret_id "$name")" \
@@ -249,7 +249,7 @@ make_static_egress() {
 }
 
 make_redis() {
-  # Nobody else is in this network, so Redis needs no password that would have to be kept somewhere.
+  # Nothing else is in this network, so Redis needs no password.
   unless redis instances describe "$service" "--region=$region" -- \
     redis instances create "$service" "--region=$region" "--network=$service" --tier=basic --size=1 --redis-version=redis_7_2
 }
@@ -262,14 +262,13 @@ redis_host() {
   fi
 }
 
-# Commas in values would end them in --set-env-vars; a YAML file takes any value. The address of a Redis that is still to be made
-# comes later.
+# --set-env-vars cannot hold commas in values; a YAML file can. The address of a new Redis is added later.
 write_environment() {
   local line name value
   {
-    # Joins the function's log lines to Cloud Run's own.
+    # Connects the function's log lines with those of Cloud Run.
     echo "GOOGLE_CLOUD_PROJECT=$project"
-    # Where the server puts its control socket; without a writable place it complains at every start.
+    # Where the server puts its control socket; without a writable folder it logs a warning at every start.
     echo "XDG_RUNTIME_DIR=/tmp"
     for name in "${secrets[@]}"; do echo "${name}_FILE=/secrets/$(lower "$name")/value"; done
     if [ -n "$prices" ]; then echo "PRICES_FILE=/workspace/prices.csv"; fi
@@ -323,7 +322,7 @@ undo_all() {
     projects remove-iam-policy-binding "$project" "--member=serviceAccount:$build_account" --role=roles/run.builder --condition=None
   where iam service-accounts describe "$build_account" -- iam service-accounts delete "$build_account"
   where iam service-accounts describe "$runtime_account" -- iam service-accounts delete "$runtime_account"
-  echo "Kept: the secrets. To delete these, and any other that --secret named:" >&2
+  echo "The secrets are kept. To delete them, and those of --secret:" >&2
   for name in "${secrets[@]}"; do echo "  gcloud secrets delete $(secret_id "$name") --project=$project" >&2; done
 }
 

@@ -1,9 +1,10 @@
-"""The story of one hook call: read, authenticate, understand, decide, send once, respond."""
+"""One hook call: read, authenticate, understand, check, compose, reserve, send once, respond."""
 
 import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
 from mitto_phone_hook.platforms._native_response import HEALTHY
 from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
-from mitto_phone_hook.routes import Route, check_method, find_route, routes_for
+from mitto_phone_hook.routes import Route, routes_for
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
 from mitto_phone_hook.storage.protocols import CounterStore, IdempotencyStore
 from mitto_phone_hook.telemetry.call_record import CallRecord
@@ -30,7 +31,7 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 class Stores(NamedTuple):
-    """Where messages, calls and limits are kept, and the key of the hashes under which they are found again."""
+    """Where messages, calls and limits are kept, and the key of their hashes."""
 
     messages: IdempotencyStore
     calls: IdempotencyStore
@@ -38,94 +39,87 @@ class Stores(NamedTuple):
     key: bytes
 
 
+@dataclass(eq=False, repr=False)
 class Hook:
-    """Answers hook calls. Everything outside is an argument: settings, Mitto, stores, log, platforms, clock."""
+    """Responds to hook calls. It starts nothing before the first call, because the server may fork until then."""
 
-    def __init__(  # noqa: PLR0913 - as said
-        self,
-        settings: Settings,
-        make_mitto: Callable[[], Mitto],
-        make_stores: Callable[[], Stores],
-        emit: Emit,
-        *,
-        platforms: Mapping[str, Platform] | None = None,
-        cloud_project: str | None = None,
-        wall_clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Start nothing: the server may fork after this.
+    settings: Settings
+    make_mitto: Callable[[], Mitto]
+    make_stores: Callable[[], Stores]
+    emit: Emit
+    """Writes a log line."""
+    _: KW_ONLY
+    platforms: Mapping[str, Platform] = field(default_factory=dict)
+    """Platforms by name, beside those that have a module."""
+    cloud_project: str | None = None
+    """The Google Cloud project whose traces the log joins."""
+    wall_clock: Callable[[], float] = time.time
+    """Unix seconds."""
 
-        ``platforms`` are those served beside ``/``, by name; without it all that there are. ``cloud_project`` is the Google
-        Cloud project whose traces the log joins. ``wall_clock`` gives Unix seconds.
-        """
-        self._settings = settings
-        self._make_mitto = make_mitto
-        self._make_stores = make_stores
-        self._emit = emit
-        self._platforms = platforms or {}
-        self._routes = routes_for((*NAMES, *self._platforms))
-        self._cloud_project = cloud_project
-        self._wall_clock = wall_clock
+    def __post_init__(self) -> None:
+        """Prepare what is the same for all calls."""
+        settings = self.settings
+        self._routes = routes_for((*NAMES, *self.platforms))
         self._defaults = Defaults(settings.default_region)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
 
-    async def answer(self, call: Call) -> Response:
-        """Answer one HTTP request, whatever it is; raises nothing. One log line follows, except for a health check."""
+    async def respond(self, call: Call) -> Response:
+        """Respond to one HTTP request. Raises nothing. Writes one log line, except for a health check."""
         record = CallRecord(request_id=_new_id(), headers=call.headers, started=time.perf_counter())
-        platform, allow = self._platform(ROOT), None
+        platform, route = self._platform(ROOT), self._routes.get(call.path)
         try:
-            route = find_route(call.path, self._routes)
-            record.route, allow = route.path, route.allow
-            check_method(call.method, route)
+            if route is None:
+                raise Refused(Outcome.NOT_FOUND)  # noqa: TRY301 - refused like everything else
+            record.route = route.path
+            if call.method not in route.methods:
+                raise Refused(Outcome.METHOD_NOT_ALLOWED)  # noqa: TRY301 - likewise
             if route.platform is None:
                 return HEALTHY
             platform = self._platform(route.platform)
             result = await self._process(call, route, platform, record)
         except Refused as refusal:
             result = refusal.result
-        except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        except Exception as bug:  # noqa: BLE001 - the caller gets a response to every call
             result = Result(Outcome.INTERNAL_ERROR)
             record.bug = bug
-        # In the loop's next turn, when the response is on its way: nobody who wants to log in waits for a log line.
-        asyncio.get_running_loop().call_soon(self._log, record, result, time.perf_counter())
+        ended = time.perf_counter()
+        # In the loop's next turn, after the response is sent: nobody has to wait for the log.
+        asyncio.get_running_loop().call_soon(lambda: self.emit(record.log_line(result, ended, self.cloud_project)))
         response = platform.respond(result, record.request_id)
-        if allow and result.outcome is Outcome.METHOD_NOT_ALLOWED:
-            response.headers["allow"] = allow
+        if route and result.outcome is Outcome.METHOD_NOT_ALLOWED:
+            response.headers["allow"] = ", ".join(route.methods)
         return response
 
     async def _process(self, call: Call, route: Route, platform: Platform, record: CallRecord) -> Result:
-        """Tell the whole story of one message, to its good or bad end."""
-        settings = self._settings
-        deadline_seconds = min(settings.deadline_seconds, platform.timeout_seconds)
+        """Take one message from the request to Mitto. Every step may raise ``Refused``; ``respond`` tells the caller the result."""
+        deadline_seconds = min(self.settings.deadline_seconds, platform.timeout_seconds)
         until = asyncio.get_running_loop().time() + deadline_seconds
-        body = await read_body(call, max_bytes=settings.max_body_bytes, until=until)
+        latest = until - reserve_seconds(deadline_seconds)
+        body = await read_body(call, max_bytes=self.settings.max_body_bytes, until=until)
         signed_at = await self._authenticate(call, body, route, platform, until)
         message = record.message = platform.read(body, call.headers, self._defaults)
         self._policy.check_destination(message, record.would_refuse)
-        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self._wall_clock(), deadline_seconds=deadline_seconds)
-        reserve = reserve_seconds(deadline_seconds)
-        _refuse_if_late(until, reserve)
-        key = self._stores.key
-        reservation = self._policy.reserve(message, key, record.would_refuse, until - reserve)
-        send = partial(self._send_once, sms, reservation, record, until, reserve)
-        send_message = partial(self._once, self._messages, key_of(message, key), record, until, send)
-        call_id = call.headers.get(b"webhook-id") if signed_at is not None else None
-        if call_id is None:
+        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
+        _refuse_if_late(latest)
+        reservation = self._policy.reserve(message, self._stores.key, record.would_refuse, latest)
+        send_sms = partial(self._send, sms, reservation, record, until, latest)
+        send_message = partial(self._once, self._messages, key_of(message, self._stores.key), record, until, send_sms)
+        if signed_at is None or (call_id := call.headers.get(b"webhook-id")) is None:
             return await send_message()
-        call_key, fingerprint = key_of_call(route.path, call_id.decode("latin-1"), key), fingerprint_of(body, key)
-        return await self._once(self._calls, call_key, record, until, send_message, fingerprint=fingerprint)
+        call_key = key_of_call(route.path, call_id.decode("latin-1"), self._stores.key)
+        return await self._once(self._calls, call_key, record, until, send_message, fingerprint_of(body, self._stores.key))
 
-    async def _once(  # noqa: PLR0913 - what the guard needs, and the record
+    async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record
         self,
         guard: IdempotencyGuard,
         key: str,
         record: CallRecord,
         until: float,
         send: Callable[[], Awaitable[Result]],
-        *,
         fingerprint: str | None = None,
     ) -> Result:
-        """Send unless the same has been sent a moment ago, and note how long the store took."""
+        """Send unless the same was sent before, and note how long the store took."""
         done = await guard.once(key, record.request_id, until, send, fingerprint)
         record.claim_seconds = (record.claim_seconds or 0) + done.claim_seconds
         record.wait_seconds = (record.wait_seconds or 0) + done.wait_seconds
@@ -133,76 +127,72 @@ class Hook:
             record.settle_seconds = (record.settle_seconds or 0) + done.settle_seconds
         return done.result
 
-    async def _send_once(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, reserve: float) -> Result:
-        """Count the message, hand it to Mitto, and keep the count only if the message may have left."""
-        _refuse_if_late(until, reserve)
-        counting = time.perf_counter()
+    async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
+        """Check the caller. Before refusing it, look once whether its secret has been rotated."""
+        secrets = self.settings.secrets_of(route.secrets)
+        now = asyncio.get_running_loop().time()
+        try:
+            return platform.authenticate(call.headers, body, secrets.current(now), self.wall_clock())
+        except Refused:
+            if not await secrets.refresh_for_refused(now, until):
+                raise
+        return platform.authenticate(call.headers, body, secrets.current(now), self.wall_clock())
+
+    async def _send(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, latest: float) -> Result:
+        """Count the message, hand it to Mitto, and release the count when nothing was sent."""
+        _refuse_if_late(latest)
+        started = time.perf_counter()
         await reservation.count(sms.encoded.segments)
-        record.count_seconds = time.perf_counter() - counting
+        record.count_seconds = time.perf_counter() - started
         sent = await send(
             self._mitto,
             sms,
             reference=record.request_id,
             until=until,
-            max_attempts=self._settings.max_attempts,
-            max_segments=self._settings.max_segments,
+            max_attempts=self.settings.max_attempts,
+            max_segments=self.settings.max_segments,
             count=reservation.count,
-            reserve_seconds=reserve,
+            reserve_seconds=until - latest,
         )
         record.attempts, record.upstream_seconds = sent.attempts, sent.seconds
         record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
         await self._finalizer.finish(reservation.settle(possibly_sent=sent.result.outcome in POSSIBLY_SENT), until)
         return sent.result
 
-    async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
-        """Check the caller. Before it is refused, look once whether its secret has been rotated meanwhile."""
-        secrets = self._settings.secrets_of(route.secrets)
-        now = asyncio.get_running_loop().time()
-        try:
-            return platform.authenticate(call.headers, body, secrets.current(now), self._wall_clock())
-        except Refused:
-            if not await secrets.look_for_refused(now, until):
-                raise
-        return platform.authenticate(call.headers, body, secrets.current(now), self._wall_clock())
-
-    def _log(self, record: CallRecord, result: Result, now: float) -> None:
-        self._emit(record.log_line(result, now, self._cloud_project))
-
     def _platform(self, name: str) -> Platform:
-        return self._platforms.get(name) or load_platform(name)
+        return self.platforms.get(name) or load_platform(name)
 
     @cached_property
     def _messages(self) -> IdempotencyGuard:
-        settings = self._settings
+        settings = self.settings
         return IdempotencyGuard(
             self._stores.messages, deadline_seconds=settings.deadline_seconds, repeat_seconds=settings.resend_after_seconds
         )
 
     @cached_property
     def _calls(self) -> IdempotencyGuard:
-        return IdempotencyGuard(self._stores.calls, deadline_seconds=self._settings.deadline_seconds, repeat_seconds=CALL_SECONDS)
+        return IdempotencyGuard(self._stores.calls, deadline_seconds=self.settings.deadline_seconds, repeat_seconds=CALL_SECONDS)
 
     @cached_property
     def _policy(self) -> Policy:
-        settings = self._settings
-        is_observing = settings.policy_mode == OBSERVE
-        return Policy(settings.destination, settings.quotas, self._stores.counters, self._emit, is_observing=is_observing)
+        settings, is_observing = self.settings, self.settings.policy_mode == OBSERVE
+        return Policy(settings.destination, settings.quotas, self._stores.counters, self.emit, is_observing=is_observing)
 
     @cached_property
     def _stores(self) -> Stores:
-        return self._make_stores()
+        return self.make_stores()
 
     @cached_property
     def _mitto(self) -> Mitto:
-        return self._make_mitto()
+        return self.make_mitto()
 
 
-def _refuse_if_late(until: float, reserve: float) -> None:
-    """Raise ``Refused`` where a late body, or a slow store, leaves so little time that the answer could come too late."""
-    if until - asyncio.get_running_loop().time() < reserve:
+def _refuse_if_late(latest: float) -> None:
+    """Raise ``Refused`` where too little time is left: the response could come after the deadline."""
+    if asyncio.get_running_loop().time() > latest:
         raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
 
 
 def _new_id() -> str:
-    """Give 80 random bits in letters: among digits a search for a code in the logs would find codes by chance."""
+    """Give 80 random bits in letters: digits could look like a code to somebody who searches the logs for it."""
     return os.urandom(10).hex().translate(_LETTERS)

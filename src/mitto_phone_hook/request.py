@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+
 
 class Call(NamedTuple):
     """One HTTP request. ``chunks`` raises ``ConnectionError`` when the caller closes the connection."""
@@ -18,18 +20,15 @@ class Call(NamedTuple):
     chunks: AsyncIterator[bytes]
 
     def __repr__(self) -> str:
-        """Show no header, which may be a secret, and no path, which may hold one."""
+        """Leave out headers and path: both may hold a secret."""
         return f"Call({self.method!r})"
 
 
-_LENGTH = re.compile(rb"[0-9]{1,15}")
-
-
 async def read_body(call: Call, *, max_bytes: int, until: float) -> bytes:
-    """Read the whole body, or raise ``Refused`` before it costs memory.
+    """Read the whole body, but no more than ``max_bytes``. Raises ``Refused``.
 
-    A declared length over the limit is refused without reading. A body that is shorter or longer than
-    declared, or that is not there when the event loop's clock shows ``until``, is not the message that was meant: ``invalid_json``.
+    A declared length over the limit is refused without reading. A body is ``invalid_json`` when it is shorter or longer than
+    declared, or when it is incomplete as the event loop's clock shows ``until``.
     """
     headers = call.headers
     declared = headers.get(b"content-length")

@@ -1,4 +1,4 @@
-"""The calculator: its numbers, checked by hand, and its table."""
+"""``mitto-phone-hook capacity``: its numbers, checked by hand, and its table."""
 
 import io
 import json
@@ -6,20 +6,20 @@ from statistics import median
 
 import pytest
 
-from mitto_phone_hook.cli.capacity import CPU_MS_PER_MESSAGE, REDIS_MS_PER_MESSAGE, Load, need_of
+from mitto_phone_hook.cli.capacity import CPU_MS_PER_MESSAGE, REDIS_MS_PER_MESSAGE, Load, requirements_for
 from mitto_phone_hook.cli.command import run
 from support.processes import ROOT
 
 
-def test_the_processor_bounds_where_mitto_is_quick() -> None:
-    need = need_of(Load(1000, mitto_seconds=0.05, cpu_ms=1, concurrency=100, utilisation=0.5))
-    assert (need.per_instance, need.is_bound_by_cpu, need.instances) == (500, True, 2)
-    assert (need.in_flight, need.redis_calls_per_second, need.redis_share) == (50, 3000, REDIS_MS_PER_MESSAGE)
+def test_the_cpu_is_the_limit_when_mitto_is_fast() -> None:
+    needed = requirements_for(Load(1000, mitto_seconds=0.05, cpu_ms=1, concurrency=100, utilisation=0.5))
+    assert (needed.per_instance, needed.is_limited_by_cpu, needed.instances) == (500, True, 2)
+    assert (needed.in_flight, needed.redis_calls_per_second, needed.redis_utilisation) == (50, 3000, REDIS_MS_PER_MESSAGE)
 
 
-def test_the_calls_held_bound_where_mitto_is_slow() -> None:
-    need = need_of(Load(1000, mitto_seconds=2, cpu_ms=1, concurrency=100, utilisation=1))
-    assert (need.per_instance, need.is_bound_by_cpu, need.instances) == (50, False, 20)
+def test_concurrency_is_the_limit_when_mitto_is_slow() -> None:
+    needed = requirements_for(Load(1000, mitto_seconds=2, cpu_ms=1, concurrency=100, utilisation=1))
+    assert (needed.per_instance, needed.is_limited_by_cpu, needed.instances) == (50, False, 20)
 
 
 def test_the_table_has_a_line_for_every_load() -> None:
@@ -56,10 +56,10 @@ def test_the_defaults_and_the_page_about_scale_are_what_the_benchmark_printed() 
         return median(float(m["value"]) for m in measurements if (m["contestant"], m["figure"], m["fault"]) == ("ours", figure, None))
 
     assert round(ours("cpu_ms"), 2) == CPU_MS_PER_MESSAGE
-    told = [
+    quoted = [
         f"| {CPU_MS_PER_MESSAGE} ms |",
         f"| {ours('memory_10000_mib'):.1f} MiB |",
         f"took {REDIS_MS_PER_MESSAGE} ms of its one processor",
     ]
-    told += [f"| {ours(figure):,.0f} " for figure in ("rps_instant", "rps_delayed", "rps_delayed_many")]
-    assert [words for words in told if words not in page] == []
+    quoted += [f"| {ours(figure):,.0f} " for figure in ("rps_instant", "rps_delayed", "rps_delayed_many")]
+    assert [words for words in quoted if words not in page] == []

@@ -47,7 +47,7 @@ def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]
 
 
 def check(*arguments: str, **settings: str) -> tuple[int, str]:
-    """Run it in this process. Whatever comes out, it holds no secret and no number."""
+    """Run it in this process. Its output never holds a secret or a number."""
     environment = {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": f"{KEY} {BEARER}", "ALLOWED_REGIONS": "US"} | settings
     stream = io.StringIO()
     status = run(["check", *arguments], environment, stream)
@@ -62,24 +62,24 @@ def at(process: FakeMittoProcess) -> dict[str, str]:
 
 
 def lines_of(**settings: str) -> dict[str, Line]:
-    """Give what is said of settings, by topic."""
+    """Return the findings about settings, by topic."""
     environment = {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": BEARER, "ALLOWED_REGIONS": "CH"} | settings
     loaded = load(environment)
-    stray = settings_report.stray_lines(environment)
-    return {line.topic: line for line in (*stray, *settings_report.lines(loaded, environment))}
+    unknown = settings_report.unknown_variable_lines(environment)
+    return {line.topic: line for line in (*unknown, *settings_report.lines(loaded, environment))}
 
 
-# All of it
+# Everything
 
 
-def test_all_right_ends_with_0_and_costs_nothing(mitto: FakeMittoProcess, redis_process: Process) -> None:
+def test_a_good_environment_ends_with_0_and_costs_nothing(mitto: FakeMittoProcess, redis_process: Process) -> None:
     mitto.clear()
     status, shown = check(**at(mitto), MITTO_SENDER_ID="Example", STORE_URL=f"redis://127.0.0.1:{redis_process.port}")
     assert status == 0
-    assert re.fullmatch(r"\d+ right", shown.splitlines()[-1])
+    assert re.fullmatch(r"\d+ ok", shown.splitlines()[-1])
     assert re.search(r"✓ hook secrets +1 signing key, 1 bearer secret\n", shown)
     assert re.search(r"✓ API key +accepted by Mitto\n", shown)
-    assert re.search(r"✓ test message +taken; neither delivered nor charged, in [0-9.]+ ms\n", shown)
+    assert re.search(r"✓ test message +accepted; not delivered, not charged, in [0-9.]+ ms\n", shown)
     state = json.loads(mitto.request("GET", "/inbox")[1])
     assert (state["messages"], state["test_messages"]) == ([], 1)
 
@@ -107,95 +107,95 @@ def test_each_finding_is_shown_before_the_next_thing_is_tried() -> None:
 @pytest.mark.parametrize(
     ("settings", "topic", "mark", "words"),
     [
-        ({}, "hook secrets", Mark.RIGHT, "1 bearer secret"),
-        ({"HOOK_SECRETS": f"{KEY}|v1,{KEY} {BEARER}"}, "hook secrets", Mark.RIGHT, "2 signing keys, 1 bearer secret"),
-        ({"HOOK_SECRETS": "changeme" * 4}, "hook secrets", Mark.LOOK, "easily guessed"),
-        ({"HOOK_SECRETS": "secret" * 4}, "hook secrets", Mark.LOOK, "easily guessed"),
-        ({"HOOK_SECRETS_AUTH0": BEARER}, "auth0's secrets", Mark.RIGHT, "1 bearer secret"),
-        ({"MITTO_SENDER_ID": "Acme Login"}, "sender ID", Mark.RIGHT, "Acme Login"),
-        ({"MITTO_TEST": "true"}, "test mode", Mark.LOOK, "delivers nothing"),
-        ({"ALLOWED_REGIONS": "de,CH, GB"}, "regions", Mark.RIGHT, "CH, DE, GB"),
-        ({"ALLOWED_REGIONS": ""}, "regions", Mark.LOOK, "every country"),
-        ({"ALLOWED_REGIONS": "*"}, "regions", Mark.LOOK, "as asked for"),
-        ({"ALLOWED_REGIONS": "*,001"}, "regions", Mark.LOOK, "satellite"),
-        ({"BLOCKED_NUMBERS": "+4179,+4178"}, "blocked", Mark.RIGHT, "2 numbers, whole or first digits"),
-        ({"BLOCKED_NUMBERS": "+4179"}, "blocked", Mark.RIGHT, "1 number, whole or first digits"),
-        ({}, "default region", Mark.RIGHT, "none: numbers without a country code are refused"),
-        ({"DEFAULT_REGION": "ch"}, "default region", Mark.RIGHT, "CH"),
-        ({"POLICY_MODE": "observe"}, "policy", Mark.LOOK, "refuses anything"),
-        ({}, "limits", Mark.RIGHT, "5 in 10 minutes, 10 in an hour"),
-        ({}, "limits", Mark.RIGHT, "5000 in an hour, 50000 in a day"),
-        ({"LIMITS": "ip=3/90seconds"}, "limits", Mark.RIGHT, "3 in 90 seconds"),
-        ({"LIMITS": "ip=off"}, "limits", Mark.LOOK, "off"),
-        ({"LIMITS": "off"}, "limits", Mark.LOOK, "nothing stops a flood"),
-        ({}, "budgets", Mark.RIGHT, "caps the bill"),
-        ({"LIMITS": "total=off"}, "budgets", Mark.LOOK, "nothing caps the bill"),
-        ({"DEADLINE_SECONDS": "4.5", "MAX_ATTEMPTS": "1"}, "deadline", Mark.RIGHT, "4.5 s for a call, 1 s to connect, up to 1 attempt"),
-        ({"DEADLINE_SECONDS": "9"}, "deadline", Mark.LOOK, "9 s"),
-        ({"LOG_LEVEL": "ERROR"}, "log", Mark.LOOK, "leave no line"),
-        ({"RESEND_AFTER_SECONDS": "45"}, "repeats", Mark.RIGHT, "in less than 45 seconds"),
-        ({"RESEND_AFTER_SECONDS": "0"}, "repeats", Mark.LOOK, "each is sent"),
-        ({"DUPLICATE_WINDOW_SECONDS": "600"}, "repeats", Mark.LOOK, "in less than 10 minutes"),
-        ({"DUPLICATE_WINDOW_SECONDS": "600"}, "DUPLICATE_WINDOW_SECONDS", Mark.LOOK, "version before"),
-        ({"ALLOWED_REGION": "CH"}, "ALLOWED_REGION", Mark.LOOK, "is no setting"),
-        ({"MITTO_SENDER_ID_FILE": "/x"}, "MITTO_SENDER_ID_FILE", Mark.LOOK, "is no setting"),
+        ({}, "hook secrets", Mark.OK, "1 bearer secret"),
+        ({"HOOK_SECRETS": f"{KEY}|v1,{KEY} {BEARER}"}, "hook secrets", Mark.OK, "2 signing keys, 1 bearer secret"),
+        ({"HOOK_SECRETS": "changeme" * 4}, "hook secrets", Mark.WARNING, "easy to guess"),
+        ({"HOOK_SECRETS": "secret" * 4}, "hook secrets", Mark.WARNING, "easy to guess"),
+        ({"HOOK_SECRETS_AUTH0": BEARER}, "auth0's secrets", Mark.OK, "1 bearer secret"),
+        ({"MITTO_SENDER_ID": "Acme Login"}, "sender ID", Mark.OK, "Acme Login"),
+        ({"MITTO_TEST": "true"}, "test mode", Mark.WARNING, "delivers nothing"),
+        ({"ALLOWED_REGIONS": "de,CH, GB"}, "regions", Mark.OK, "CH, DE, GB"),
+        ({"ALLOWED_REGIONS": ""}, "regions", Mark.WARNING, "every country"),
+        ({"ALLOWED_REGIONS": "*"}, "regions", Mark.WARNING, "(*)"),
+        ({"ALLOWED_REGIONS": "*,001"}, "regions", Mark.WARNING, "satellite"),
+        ({"BLOCKED_NUMBERS": "+4179,+4178"}, "blocked", Mark.OK, "2 numbers, in full or by their first digits"),
+        ({"BLOCKED_NUMBERS": "+4179"}, "blocked", Mark.OK, "1 number, in full or by their first digits"),
+        ({}, "default region", Mark.OK, "none: numbers without a country code are refused"),
+        ({"DEFAULT_REGION": "ch"}, "default region", Mark.OK, "CH"),
+        ({"POLICY_MODE": "observe"}, "policy", Mark.WARNING, "nothing is refused"),
+        ({}, "limits", Mark.OK, "5 in 10 minutes, 10 in an hour"),
+        ({}, "limits", Mark.OK, "5000 in an hour, 50000 in a day"),
+        ({"LIMITS": "ip=3/90seconds"}, "limits", Mark.OK, "3 in 90 seconds"),
+        ({"LIMITS": "ip=off"}, "limits", Mark.WARNING, "off"),
+        ({"LIMITS": "off"}, "limits", Mark.WARNING, "nothing stops a flood"),
+        ({}, "budgets", Mark.OK, "limits the cost"),
+        ({"LIMITS": "total=off"}, "budgets", Mark.WARNING, "nothing limits the cost"),
+        ({"DEADLINE_SECONDS": "4.5", "MAX_ATTEMPTS": "1"}, "deadline", Mark.OK, "4.5 s for a call, 1 s to connect, up to 1 attempt"),
+        ({"DEADLINE_SECONDS": "9"}, "deadline", Mark.WARNING, "9 s"),
+        ({"LOG_LEVEL": "ERROR"}, "log", Mark.WARNING, "are not logged"),
+        ({"RESEND_AFTER_SECONDS": "45"}, "repeated calls", Mark.OK, "not sent twice in 45 seconds"),
+        ({"RESEND_AFTER_SECONDS": "0"}, "repeated calls", Mark.WARNING, "each one is sent"),
+        ({"DUPLICATE_WINDOW_SECONDS": "600"}, "repeated calls", Mark.WARNING, "not sent twice in 10 minutes"),
+        ({"DUPLICATE_WINDOW_SECONDS": "600"}, "DUPLICATE_WINDOW_SECONDS", Mark.WARNING, "old name"),
+        ({"ALLOWED_REGION": "CH"}, "ALLOWED_REGION", Mark.WARNING, "is no setting"),
+        ({"MITTO_SENDER_ID_FILE": "/x"}, "MITTO_SENDER_ID_FILE", Mark.WARNING, "is no setting"),
     ],
 )
-def test_a_setting_is_told_in_words(settings: dict[str, str], topic: str, mark: Mark, words: str) -> None:
+def test_a_setting_is_reported_in_words(settings: dict[str, str], topic: str, mark: Mark, words: str) -> None:
     line = lines_of(**settings)[topic]
     assert line.mark is mark
     assert words in " | ".join([line.text, *line.more])
-    assert bool(line.next_step) == (mark is not Mark.RIGHT)
+    assert bool(line.next_step) == (mark is not Mark.OK)
 
 
-def test_budgets_are_told_in_money_by_region(tmp_path: Path) -> None:
+def test_budgets_are_reported_in_money_by_region(tmp_path: Path) -> None:
     prices = tmp_path / "prices.csv"
     prices.write_text("*,0.075\n", encoding="ascii")
     budgets = {"BUDGET_PER_DAY": "250", "BUDGET_PER_HOUR": "12.50", "BUDGET_PER_HOUR_CH": "0.075"}
     line = lines_of(PRICES_FILE=str(prices), **budgets)["budgets"]
-    assert [" ".join(row.split()) for row in (line.text, *line.more)] == ["in all 12.5 in an hour, 250 in a day", "CH 0.075 in an hour"]
+    assert [" ".join(row.split()) for row in (line.text, *line.more)] == ["in total 12.5 in an hour, 250 in a day", "CH 0.075 in an hour"]
 
 
-def test_a_budget_of_nothing_is_pointed_at(tmp_path: Path) -> None:
+def test_a_budget_of_0_is_a_warning(tmp_path: Path) -> None:
     prices = tmp_path / "prices.csv"
     prices.write_text("*,0.075\n", encoding="ascii")
     line = lines_of(PRICES_FILE=str(prices), BUDGET_PER_DAY="250", BUDGET_PER_HOUR_CH="0")["budgets"]
-    assert (line.mark, line.text) == (Mark.LOOK, "one of them is 0: what it covers never leaves")
+    assert (line.mark, line.text) == (Mark.WARNING, "one budget is 0: no message that it covers is sent")
 
 
 def test_a_secret_from_a_file_says_so(tmp_path: Path) -> None:
     file = tmp_path / "secrets"
     file.write_text(f"{BEARER}\n", encoding="ascii")
     line = lines_of(HOOK_SECRETS="", HOOK_SECRETS_FILE=str(file))["hook secrets"]
-    assert line.text == "1 bearer secret, from the file that HOOK_SECRETS_FILE names"
+    assert line.text == "1 bearer secret, from the file in HOOK_SECRETS_FILE"
 
 
 def test_variables_that_are_no_setting_and_resemble_none_are_left_alone() -> None:
     environment = {"PATH": "/bin", "HOME": "/root", "BUDGET_PER_DAY_CH": "5", "HOOK_SECRETS_FILE": "/x", "ALLOWED_REGION": "", "PORT": "1"}
-    assert list(settings_report.stray_lines(environment)) == []
+    assert list(settings_report.unknown_variable_lines(environment)) == []
 
 
 # The store
 
 
-def test_memory_says_what_it_means_with_several_instances(mitto: FakeMittoProcess) -> None:
+def test_the_memory_store_explains_what_several_instances_mean(mitto: FakeMittoProcess) -> None:
     status, shown = check(**at(mitto))
     assert status == 0
-    assert "! memory           each instance remembers its own" in shown
+    assert "! memory           each instance knows only its own" in shown
     assert "with several, a repeated call may send a second SMS" in shown
     assert "STORE_URL=redis://" in shown
 
 
-def test_a_redis_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_redis_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     status, shown = check(MITTO_BASE_URL=f"http://127.0.0.1:{closed_port()}", STORE_URL="redis://localhost")
     assert status == 1
-    assert "✗ redis            the package for it is missing\n" in shown
+    assert "✗ redis            the package redis is not installed\n" in shown
     assert "deploy/bundle.py --redis, or pip install redis" in shown
 
 
-def ask_store(url: str, patience_seconds: float = 3) -> list[Line]:
-    return list(store.lines(url, when_it_fails="messages go on", patience_seconds=patience_seconds))
+def ask_store(url: str, max_wait_seconds: float = 3) -> list[Line]:
+    return list(store.lines(url, when_it_fails="messages go on", max_wait_seconds=max_wait_seconds))
 
 
 def client_of(process: Process) -> Any:
@@ -208,8 +208,8 @@ def test_redis_is_measured_and_left_as_it_was(redis_process: Process) -> None:
         before = client.dbsize()
         speed, writable = ask_store(f"redis://127.0.0.1:{redis_process.port}")
         assert client.dbsize() == before
-    assert (speed.mark, writable.mark) == (Mark.RIGHT, Mark.RIGHT)
-    assert re.fullmatch(rf"127\.0\.0\.1:{redis_process.port} answers in [0-9.]+ ms, median of 5", speed.text)
+    assert (speed.mark, writable.mark) == (Mark.OK, Mark.OK)
+    assert re.fullmatch(rf"127\.0\.0\.1:{redis_process.port} responds in [0-9.]+ ms, median of 5", speed.text)
 
 
 @pytest.mark.parametrize(
@@ -218,13 +218,13 @@ def test_redis_is_measured_and_left_as_it_was(redis_process: Process) -> None:
         ([f"CONFIG SET requirepass {PASSWORD}"], "", "refuses the user or the password"),
         ([f"CONFIG SET requirepass {PASSWORD}"], ":wrong@", "refuses the user or the password"),
         (["REPLICAOF 127.0.0.1 1"], "", "is a read-only replica"),
-        (["CONFIG SET maxmemory 1"], "", "is full"),
-        ([f"ACL SETUSER few on >{PASSWORD} ~* +@all -eval"], f"few:{PASSWORD}@", "lets this user not do"),
-        ([f"ACL SETUSER few on >{PASSWORD} ~other:* +@all"], f"few:{PASSWORD}@", "lets this user not do"),
+        (["CONFIG SET maxmemory 1"], "", "is out of memory"),
+        ([f"ACL SETUSER few on >{PASSWORD} ~* +@all -eval"], f"few:{PASSWORD}@", "denies this user a permission"),
+        ([f"ACL SETUSER few on >{PASSWORD} ~other:* +@all"], f"few:{PASSWORD}@", "denies this user a permission"),
     ],
     ids=["no password", "wrong password", "replica", "full", "no eval", "other keys"],
 )
-def test_a_redis_that_refuses_is_told_by_its_cause(commands: list[str], user: str, words: str, tmp_path: Path) -> None:
+def test_a_redis_that_refuses_is_reported_with_its_cause(commands: list[str], user: str, words: str, tmp_path: Path) -> None:
     # One for each: a password would lock out the others.
     with redis_server(tmp_path) as process:
         client = client_of(process)
@@ -232,43 +232,43 @@ def test_a_redis_that_refuses_is_told_by_its_cause(commands: list[str], user: st
             for command in commands:
                 client.execute_command(*command.split())
         [line] = ask_store(f"redis://{user}127.0.0.1:{process.port}")
-    assert line.mark is Mark.WRONG
+    assert line.mark is Mark.ERROR
     assert words in line.text
     assert line.next_step
     assert line.more == ["messages go on"]
     assert PASSWORD not in repr(line)
 
 
-def test_a_redis_that_hangs_is_told_from_one_that_is_gone(redis_process: Process) -> None:
+def test_a_redis_that_hangs_is_distinguished_from_one_that_is_gone(redis_process: Process) -> None:
     client = client_of(redis_process)
     with closing(client):
         client.execute_command("CLIENT", "PAUSE", "600")
-        [hanging] = ask_store(f"redis://127.0.0.1:{redis_process.port}", patience_seconds=0.2)
+        [hanging] = ask_store(f"redis://127.0.0.1:{redis_process.port}", max_wait_seconds=0.2)
     [gone] = ask_store(f"redis://127.0.0.1:{closed_port()}")
-    assert "does not answer" in hanging.text
+    assert "does not respond" in hanging.text
     assert "cannot be reached" in gone.text
 
 
-def test_tls_on_one_side_only_is_told(redis_process: Process, tmp_path: Path) -> None:
-    [plain] = ask_store(f"rediss://127.0.0.1:{redis_process.port}", patience_seconds=0.5)
+def test_tls_on_one_side_only_is_reported(redis_process: Process, tmp_path: Path) -> None:
+    [plain] = ask_store(f"rediss://127.0.0.1:{redis_process.port}", max_wait_seconds=0.5)
     with tls_server(tmp_path) as port:
         [untrusted] = ask_store(f"rediss://127.0.0.1:{port}")
         [secured] = ask_store(f"redis://127.0.0.1:{port}")
-    assert "does not answer" in plain.text
-    assert "certificate that is not trusted" in untrusted.text
+    assert "does not respond" in plain.text
+    assert "certificate is not trusted" in untrusted.text
     assert "cannot be reached" in secured.text
     assert "rediss://" in plain.next_step
     assert "rediss://" in secured.next_step
 
 
 @pytest.mark.parametrize(
-    ("seconds", "mark"), [(0.001, Mark.RIGHT), (0.03, Mark.LOOK), (TIMEOUT_SECONDS, Mark.WRONG)], ids=["fast", "slow", "too slow"]
+    ("seconds", "mark"), [(0.001, Mark.OK), (0.03, Mark.WARNING), (TIMEOUT_SECONDS, Mark.ERROR)], ids=["fast", "slow", "too slow"]
 )
 def test_the_speed_of_redis_is_judged_by_what_the_function_waits(seconds: float, mark: Mark) -> None:
     assert store.speed_line("redis:6379", seconds).mark is mark
 
 
-def test_limits_that_fail_closed_are_told() -> None:
+def test_limits_that_fail_closed_are_reported() -> None:
     environment = {"MITTO_API_KEY": API_KEY, "HOOK_SECRETS": BEARER, "STORE_URL": "redis://h", "LIMITS_FAIL": "closed"}
     assert "nothing is sent" in settings_report.when_the_store_fails(load(environment))
     assert settings_report.store_line(load(environment), environment) is None
@@ -276,14 +276,14 @@ def test_limits_that_fail_closed_are_told() -> None:
     several = settings_report.store_line(load(environment | {"STORE_URL": MEMORY}), {"WORKERS": "4"})
     assert alone is not None
     assert several is not None
-    assert (alone.mark, several.mark) == (Mark.LOOK, Mark.WRONG)
+    assert (alone.mark, several.mark) == (Mark.WARNING, Mark.ERROR)
     assert several.text.startswith("WORKERS=4")
 
 
-# The way to Mitto
+# The connection to Mitto
 
 
-def test_a_refused_port_ends_the_walk_but_tells_the_egress_address() -> None:
+def test_a_refused_port_ends_the_check_but_shows_the_egress_address() -> None:
     status, shown = check(MITTO_BASE_URL=f"http://127.0.0.1:{closed_port()}")
     assert status == 1
     assert "✗ connection       refused\n" in shown
@@ -291,23 +291,23 @@ def test_a_refused_port_ends_the_walk_but_tells_the_egress_address() -> None:
     assert "egress IP" in shown
 
 
-def test_a_name_that_does_not_resolve_is_told() -> None:
+def test_a_name_that_does_not_resolve_is_reported() -> None:
     status, shown = check(MITTO_BASE_URL="https://nowhere.invalid")
     assert status == 1
     assert "✗ name             nowhere.invalid does not resolve\n" in shown
     assert "connection" not in shown.partition("nowhere")[2]
 
 
-def test_silence_is_told_after_a_while() -> None:
-    with deaf_port() as port, pytest.raises(probe.NoWay) as end:
-        probe.connect(httpx.URL(f"http://127.0.0.1:{port}"), timeout_seconds=1, patience_seconds=0.2)
-    assert end.value.line.text == "no answer in 0.2 s"
-    assert "addresses that it does not know" in end.value.line.next_step
+def test_a_port_that_does_not_respond_is_reported_after_a_while() -> None:
+    with deaf_port() as port, pytest.raises(probe.ProbeFailed) as end:
+        probe.connect(httpx.URL(f"http://127.0.0.1:{port}"), timeout_seconds=1, max_wait_seconds=0.2)
+    assert end.value.line.text == "no response in 0.2 s"
+    assert "IP addresses that it does not know" in end.value.line.next_step
 
 
-def test_a_connection_slower_than_the_function_waits_is_wrong(mitto: FakeMittoProcess) -> None:
+def test_a_connection_slower_than_the_function_waits_is_an_error(mitto: FakeMittoProcess) -> None:
     line = probe.connect(httpx.URL(at(mitto)["MITTO_BASE_URL"]), timeout_seconds=0)
-    assert line.mark is Mark.WRONG
+    assert line.mark is Mark.ERROR
     assert "CONNECT_TIMEOUT_SECONDS" in line.next_step
 
 
@@ -340,7 +340,7 @@ def tls_server(folder: Path) -> Iterator[int]:
             thread.join(10)
 
 
-def test_tls_is_timed_where_the_certificate_is_trusted_and_told_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_is_timed_with_a_trusted_certificate_and_refused_with_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tls_server(tmp_path) as port:
         url = f"https://127.0.0.1:{port}"
         status, shown = check(MITTO_BASE_URL=url)
@@ -349,40 +349,40 @@ def test_tls_is_timed_where_the_certificate_is_trusted_and_told_where_it_is_not(
         status, shown = check(MITTO_BASE_URL=url)
     assert status == 1
     assert re.search(r"✓ connection +TCP [0-9.]+ ms, TLSv1\.3 [0-9.]+ ms\n", shown)
-    assert "✗ API key          unknown: no answer that can be trusted (connection_lost)\n" in shown
+    assert "✗ API key          unknown: no valid response from Mitto (connection_lost)\n" in shown
 
 
-def test_rubbish_instead_of_tls_is_told(mitto: FakeMittoProcess) -> None:
-    with pytest.raises(probe.NoWay) as end:
+def test_a_port_without_tls_is_reported(mitto: FakeMittoProcess) -> None:
+    with pytest.raises(probe.ProbeFailed) as end:
         probe.connect(httpx.URL(f"https://127.0.0.1:{mitto.port}"), timeout_seconds=1)
-    assert end.value.line.text == "broken off"
+    assert end.value.line.text == "failed"
 
 
 @pytest.mark.parametrize(
-    ("source", "is_taken", "mark", "words"),
+    ("source", "is_accepted", "mark", "words"),
     [
-        ("127.0.0.1", True, Mark.RIGHT, "on this machine"),
-        ("::1", False, Mark.RIGHT, "on this machine"),
-        ("8.8.8.8", False, Mark.LOOK, "8.8.8.8, if the function runs"),
-        ("8.8.8.8", True, Mark.RIGHT, "8.8.8.8, if the function runs"),
-        ("10.8.0.3", False, Mark.LOOK, "NAT gateway"),
-        ("10.8.0.3", True, Mark.RIGHT, "NAT gateway"),
-        ("100.64.0.1", False, Mark.LOOK, "NAT gateway"),
-        ("fd00::1", False, Mark.LOOK, "NAT gateway"),
-        ("fe80::1%eth0", False, Mark.LOOK, "NAT gateway"),
-        ("2606:4700::1111", False, Mark.LOOK, "2606:4700::1111, if the function runs"),
+        ("127.0.0.1", True, Mark.OK, "on this machine"),
+        ("::1", False, Mark.OK, "on this machine"),
+        ("8.8.8.8", False, Mark.WARNING, "8.8.8.8, if the function runs"),
+        ("8.8.8.8", True, Mark.OK, "8.8.8.8, if the function runs"),
+        ("10.8.0.3", False, Mark.WARNING, "NAT gateway"),
+        ("10.8.0.3", True, Mark.OK, "NAT gateway"),
+        ("100.64.0.1", False, Mark.WARNING, "NAT gateway"),
+        ("fd00::1", False, Mark.WARNING, "NAT gateway"),
+        ("fe80::1%eth0", False, Mark.WARNING, "NAT gateway"),
+        ("2606:4700::1111", False, Mark.WARNING, "2606:4700::1111, if the function runs"),
     ],
 )
-def test_the_egress_address_is_told_honestly(source: str, is_taken: bool, mark: Mark, words: str) -> None:  # noqa: FBT001 - a case
-    line = probe.egress_line(source, is_taken=is_taken)
+def test_the_egress_address_is_certain_only_after_an_accepted_call(source: str, is_accepted: bool, mark: Mark, words: str) -> None:  # noqa: FBT001 - a case
+    line = probe.egress_line(source, is_accepted=is_accepted)
     assert line.mark is mark
     assert words in line.text
-    assert bool(line.next_step) == (mark is Mark.LOOK)
+    assert bool(line.next_step) == (mark is Mark.WARNING)
 
 
 def test_our_own_address_is_found_without_sending_anything() -> None:
-    assert probe.source_of(httpx.URL(f"http://127.0.0.1:{closed_port()}")) == "127.0.0.1"
-    assert probe.source_of(httpx.URL("https://nowhere.invalid")) is None
+    assert probe.local_address(httpx.URL(f"http://127.0.0.1:{closed_port()}")) == "127.0.0.1"
+    assert probe.local_address(httpx.URL("https://nowhere.invalid")) is None
 
 
 # The key
@@ -393,20 +393,20 @@ def test_our_own_address_is_found_without_sending_anything() -> None:
     [
         ("401", False, 1, "✗ API key          refused (401)"),
         ("403", False, 1, "✗ API key          refused from this address (403)"),
-        ("404", False, 1, "✗ API key          there is no SMS API"),
+        ("404", False, 1, "✗ API key          no SMS API"),
         ("code_5", True, 1, "✗ sender ID        refused for this recipient's country"),
         ("code_6", True, 1, "✗ sender ID        refused for this recipient's country"),
-        ("code_6", False, 0, "! sender ID        refused for this recipient; sender IDs are registered by country"),
-        ("code_8", False, 0, "✓ test message     its fictional recipient is refused, which proves the key"),
-        ("code_8", True, 0, "! test message     the recipient is refused, the key is not"),
+        ("code_6", False, 0, "! sender ID        refused for the fictional American recipient; sender IDs are registered by country"),
+        ("code_8", False, 0, "✓ test message     its fictional recipient is refused; the key is accepted"),
+        ("code_8", True, 0, "! test message     the recipient is refused, but the key is accepted"),
         ("code_4", False, 0, "! test message     refused by Mitto (mitto_code_4)"),
         ("code_99", False, 0, "! test message     refused by Mitto (mitto_code_99)"),
-        ("429", False, 1, "✗ API key          unknown: Mitto asks for fewer calls (429)"),
+        ("429", False, 1, "✗ API key          unknown: too many calls for Mitto (429)"),
         ("503", False, 1, "✗ API key          unknown: Mitto cannot be reached (http_503)"),
-        ("500", False, 1, "✗ API key          unknown: no answer that can be trusted (http_500)"),
-        ("html200", False, 1, "✗ API key          unknown: no answer that can be trusted (http_200)"),
-        ("reset_after_request", False, 1, "✗ API key          unknown: no answer that can be trusted (connection_lost)"),
-        ("hang", False, 1, "✗ API key          unknown: no answer that can be trusted (deadline)"),
+        ("500", False, 1, "✗ API key          unknown: no valid response from Mitto (http_500)"),
+        ("html200", False, 1, "✗ API key          unknown: no valid response from Mitto (http_200)"),
+        ("reset_after_request", False, 1, "✗ API key          unknown: no valid response from Mitto (connection_lost)"),
+        ("hang", False, 1, "✗ API key          unknown: no valid response from Mitto (deadline)"),
     ],
 )
 def test_what_mitto_says_to_the_test_message(
@@ -428,16 +428,16 @@ def test_a_wrong_key_is_refused_for_real(mitto: FakeMittoProcess) -> None:
     assert (status, "✗ API key          refused (401)\n" in shown) == (1, True)
 
 
-def test_every_answer_that_mitto_can_give_has_words_and_a_next_step() -> None:
-    answers = [read_result(200, json.dumps({"responseCode": code}).encode(), "") for code in (*RESPONSE_CODES, 99, 1000, -1)]
-    answers += [read_result(status, b"", "") for status in (*STATUSES, 200, 302, 400, 404, 500)]
-    answers += [MittoResult(outcome, "a_word_of_tomorrow") for outcome in {answer.outcome for answer in answers} - {Outcome.ACCEPTED}]
-    for answer in answers:
+def test_every_result_of_mitto_has_a_text_and_a_next_step() -> None:
+    results = [read_result(200, json.dumps({"responseCode": code}).encode(), "") for code in (*RESPONSE_CODES, 99, 1000, -1)]
+    results += [read_result(status, b"", "") for status in (*STATUSES, 200, 302, 400, 404, 500)]
+    results += [MittoResult(outcome, "a_word_of_tomorrow") for outcome in {result.outcome for result in results} - {Outcome.ACCEPTED}]
+    for result in results:
         for is_fictional in (True, False):
-            lines = key.verdict(answer, is_fictional=is_fictional)
+            lines = key.result_lines(result, is_fictional=is_fictional)
             assert lines
-            assert all(line.next_step for line in lines if line.mark is not Mark.RIGHT), answer
-            assert key.is_taken(lines) == (answer.why in ("accepted", *(f"mitto_code_{code}" for code in (5, 6, 7, 8))))
+            assert all(line.next_step for line in lines if line.mark is not Mark.OK), result
+            assert key.is_key_accepted(lines) == (result.why in ("accepted", *(f"mitto_code_{code}" for code in (5, 6, 7, 8))))
 
 
 def test_every_fault_of_the_store_says_what_to_do() -> None:
@@ -447,7 +447,7 @@ def test_every_fault_of_the_store_says_what_to_do() -> None:
             assert store.fault_of(kind("words of the client")) is fault
 
 
-def test_the_cause_of_a_fault_is_found_below_the_words_of_the_client() -> None:
+def test_the_cause_of_a_fault_is_found_below_the_error_of_the_client() -> None:
     wrapped = redis.ConnectionError("words")
     wrapped.__cause__ = socket.gaierror(-2, "words")
     assert "does not resolve" in store.fault_of(wrapped).text

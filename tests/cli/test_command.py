@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.cli.command import main, run
-from mitto_phone_hook.cli.report import ASCII, SIGNS, Line, Mark, milliseconds, summary, written
+from mitto_phone_hook.cli.report import ASCII, UNICODE, Line, Mark, format_line, milliseconds, summary
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.rules import hook_secrets
 from support.processes import API_KEY, BEARER, ROOT, function_environment
@@ -63,7 +63,7 @@ def test_a_pipe_gets_plain_lines_with_every_finding_in_one() -> None:
     assert "✗ connection       refused\n" in ended.stdout
 
 
-def test_a_terminal_gets_colours_and_what_is_being_looked_at() -> None:
+def test_a_terminal_gets_colours_and_shows_what_is_being_checked() -> None:
     shown = on_terminal("check", **NOWHERE)
     assert f"{ESCAPE}[32m✓{ESCAPE}[0m Mitto API key" in shown
     assert f"{ESCAPE}[31m✗{ESCAPE}[0m connection" in shown
@@ -85,7 +85,7 @@ def test_what_was_pending_is_replaced_by_its_finding() -> None:
     terminal.heading("Mitto")
     terminal.pending("API key")
     assert stream.getvalue().endswith(f"{ESCAPE}[2m  · API key ...{ESCAPE}[0m")
-    terminal.show(Line(Mark.RIGHT, "API key", "accepted"))
+    terminal.show(Line(Mark.OK, "API key", "accepted"))
     terminal.heading("Store")
     assert f"...{ESCAPE}[0m\r{ESCAPE}[K  {ESCAPE}[32m✓{ESCAPE}[0m API key          accepted\n\n{ESCAPE}[1mStore" in stream.getvalue()
 
@@ -196,7 +196,7 @@ def test_a_bearer_secret_survives_every_shell_and_double_click() -> None:
     assert text != in_process("secret", "--bearer")[1]
 
 
-def test_a_terminal_is_told_what_each_secret_is_for() -> None:
+def test_a_terminal_shows_what_each_secret_is_for() -> None:
     shown = on_terminal("secret")
     assert "For callers that sign" in shown
     assert "Authorization: Bearer" in shown
@@ -212,29 +212,29 @@ def test_one_form_alone_is_bare_on_a_terminal_too() -> None:
 
 
 def test_a_long_topic_does_not_touch_its_text() -> None:
-    assert written(Line(Mark.WRONG, "CONNECT_TIMEOUT_SECONDS", "must be"), SIGNS) == "  ✗ CONNECT_TIMEOUT_SECONDS must be"
+    assert format_line(Line(Mark.ERROR, "CONNECT_TIMEOUT_SECONDS", "must be"), UNICODE) == "  ✗ CONNECT_TIMEOUT_SECONDS must be"
 
 
 def test_text_and_next_step_stand_in_one_column() -> None:
-    line = Line(Mark.WRONG, "API key", "refused", "ask Mitto", ["twice"])
-    assert written(line, SIGNS).splitlines() == [
+    line = Line(Mark.ERROR, "API key", "refused", "ask Mitto", ["twice"])
+    assert format_line(line, UNICODE).splitlines() == [
         "  ✗ API key          refused",
         "                     twice",
         "                     → ask Mitto",
     ]
-    assert written(line, ASCII).splitlines()[2] == "                     -> ask Mitto"
+    assert format_line(line, ASCII).splitlines()[2] == "                     -> ask Mitto"
 
 
 def test_a_narrow_terminal_wraps_between_words() -> None:
-    text = written(Line(Mark.LOOK, "regions", "word " * 20, "step " * 20), SIGNS._replace(width=50))
+    text = format_line(Line(Mark.WARNING, "regions", "word " * 20, "step " * 20), UNICODE._replace(width=50))
     assert max(map(len, text.splitlines())) <= 50
     assert text.count("word") == text.count("step") == 20
     assert all(row[21:23] == "  " for row in text.splitlines() if row.strip().startswith("step"))
 
 
-def test_the_summary_begins_with_the_worst() -> None:
-    assert summary([Mark.RIGHT, Mark.WRONG, Mark.RIGHT, Mark.LOOK], SIGNS) == "1 wrong, 1 to look at, 2 right"
-    assert summary([Mark.RIGHT], SIGNS) == "1 right"
+def test_the_summary_starts_with_the_errors() -> None:
+    assert summary([Mark.OK, Mark.ERROR, Mark.OK, Mark.WARNING], UNICODE) == "1 error, 1 warning, 2 ok"
+    assert summary([Mark.OK], UNICODE) == "1 ok"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.00012, "0.1 ms"), (0.0099, "9.9 ms"), (0.012, "12 ms"), (2.5, "2500 ms")])
@@ -244,7 +244,7 @@ def test_a_time_has_as_many_digits_as_mean_something(seconds: float, text: str) 
 
 @given(st.text("ab -", max_size=300), st.integers(1, 200))
 def test_wrapping_loses_no_word(text: str, width: int) -> None:
-    shown = written(Line(Mark.RIGHT, "topic", text), SIGNS._replace(width=width))
+    shown = format_line(Line(Mark.OK, "topic", text), UNICODE._replace(width=width))
     assert shown.split()[2:] == text.split()
 
 
@@ -259,7 +259,7 @@ def test_every_setting_that_is_wrong_is_named_and_no_value_is_shown(tmp_path: Pa
     status, text = in_process("check", environment=settings)
     assert status == 1
     assert re.findall(r"✗ ([A-Z_]+)", text) == ["MITTO_API_KEY", "HOOK_SECRETS", "MITTO_BASE_URL", "ALLOWED_REGIONS", "PRICES_FILE"]
-    assert text.count("the function does not start like this") == 1
+    assert text.count("the function does not start with these settings") == 1
     assert "Store" not in text
     for value in ("short-secret", API_KEY, "XX"):
         assert value not in text
@@ -269,4 +269,4 @@ def test_a_deployed_function_needs_only_the_hook_secrets() -> None:
     status, text = in_process("check", "--url", "http://127.0.0.1:9", environment={"HOOK_SECRETS": "short", "MITTO_BASE_URL": "nonsense"})
     assert (status, re.findall(r"✗ ([A-Z_]+)", text)) == (1, ["HOOK_SECRETS"])
     status, text = in_process("check", "--url", "http://127.0.0.1:9", environment={"HOOK_SECRETS": BEARER, "MITTO_BASE_URL": "nonsense"})
-    assert (status, "✗ health           no connection" in text) == (1, True)
+    assert (status, "✗ health           cannot connect" in text) == (1, True)

@@ -1,4 +1,4 @@
-"""``mitto-phone-hook check --url``: a real function from outside, and everything else that can answer at its address."""
+"""``mitto-phone-hook check --url``: a real function from outside, and other servers at its address."""
 
 import base64
 import http.server
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.cli import deployed
-from mitto_phone_hook.cli.caller import credentials, nothing, read_answer, wrong
+from mitto_phone_hook.cli.caller import credentials, no_credentials, read_response, wrong_credentials
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.cli.platforms import PLATFORMS, in_time
 from mitto_phone_hook.cli.report import Mark
@@ -57,7 +57,7 @@ def hook(mitto: FakeMittoProcess, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def check(port: int, *arguments: str, path: str = "", scheme: str = "http", **settings: str) -> tuple[int, str]:
-    """Run it in this process. Whatever comes out, it holds no secret and no number."""
+    """Run it in this process. Its output never holds a secret or a number."""
     environment = {"HOOK_SECRETS": f"{KEYS[0]} {BEARER}"} | settings
     stream = io.StringIO()
     status = run(["check", "--url", f"{scheme}://127.0.0.1:{port}{path}", *arguments], environment, stream)
@@ -68,7 +68,7 @@ def check(port: int, *arguments: str, path: str = "", scheme: str = "http", **se
 
 
 def marks(shown: str) -> dict[str, str]:
-    """Give the mark of each topic."""
+    """Return the mark of each topic."""
     return {topic.strip(): mark for mark, topic in re.findall(r"^  ([✓!✗]) (.{16})", shown, re.MULTILINE)}
 
 
@@ -76,18 +76,18 @@ def marks(shown: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["", "/"])
-def test_a_good_function_is_proved_without_sending_anything(path: str, hook: Process, mitto: FakeMittoProcess) -> None:
+def test_a_good_function_passes_without_sending_anything(path: str, hook: Process, mitto: FakeMittoProcess) -> None:
     mitto.clear()
     status, shown = check(hook.port, path=path)
     assert status == 0
     assert marks(shown) == dict.fromkeys(
-        ["health", "no secret", "wrong secret", "signing key", "bearer secret", "first call", "warm", "time limits"], "✓"
+        ["health", "no secret", "wrong secret", "signing key", "bearer secret", "first call", "warm", "timeouts"], "✓"
     )
-    assert "✓ signing key      accepted; the test itself is refused, as it should be (422 voice_unsupported)\n" in shown
+    assert "✓ signing key      accepted; the voice call itself is refused, as expected (422 voice_unsupported)\n" in shown
     assert mitto.requests() == 0
 
 
-def test_each_secret_is_tried_so_that_a_rotation_shows(hook: Process) -> None:
+def test_each_secret_is_tried_so_that_a_rotation_is_visible(hook: Process) -> None:
     status, shown = check(hook.port, HOOK_SECRETS=f"{KEYS[1]} {KEYS[0]} {BEARER} {OTHER_BEARER}")
     assert status == 1
     found = marks(shown)
@@ -115,22 +115,22 @@ def test_secrets_may_come_from_a_file(hook: Process, tmp_path: Path) -> None:
     assert check(hook.port, HOOK_SECRETS="", HOOK_SECRETS_FILE=str(file))[0] == 0
 
 
-def test_a_function_that_serves_other_countries_is_proved_as_well(mitto: FakeMittoProcess, tmp_path: Path) -> None:
+def test_a_function_that_serves_other_countries_passes_as_well(mitto: FakeMittoProcess, tmp_path: Path) -> None:
     settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "ALLOWED_REGIONS": "CH"}
     with function(tmp_path / "function.txt", **settings) as process:
         status, shown = check(process.port, HOOK_SECRETS=BEARER)
-    assert (status, "as it should be (422 blocked_country)" in shown) == (0, True)
+    assert (status, "as expected (422 blocked_country)" in shown) == (0, True)
 
 
-def test_one_real_message_is_sent_once_and_its_limit_is_told(hook: Process, mitto: FakeMittoProcess) -> None:
+def test_one_real_message_is_sent_once_and_its_limit_is_reported(hook: Process, mitto: FakeMittoProcess) -> None:
     mitto.clear()
     status, shown = check(hook.port, "--recipient", RECIPIENT)
     assert status == 0
     [message] = mitto.inbox()
     assert message["to"] == RECIPIENT[1:]
     assert re.search(rf"1 segment, [0-9.]+ ms, {message['id']}\n", shown)
-    assert "✓ message          Mitto took it, to +1********12\n" in shown
-    assert "✓ the same again   known: no second SMS\n" in shown
+    assert "✓ message          to +1********12: accepted by Mitto\n" in shown
+    assert "✓ repeat           recognised: no second SMS\n" in shown
     assert check(hook.port, "--recipient", RECIPIENT)[0] == 0
     status, shown = check(hook.port, "--recipient", RECIPIENT)
     assert status == 1
@@ -148,7 +148,7 @@ def test_one_real_message_is_sent_once_and_its_limit_is_told(hook: Process, mitt
         ("code_8", "422 invalid_recipient"),
     ],
 )
-def test_a_message_that_mitto_does_not_take_says_what_to_do(fault: str, words: str, hook: Process, mitto: FakeMittoProcess) -> None:
+def test_a_message_that_mitto_does_not_accept_says_what_to_do(fault: str, words: str, hook: Process, mitto: FakeMittoProcess) -> None:
     mitto.script(fault)
     status, shown = check(hook.port, "--recipient", "+12025550113")
     assert status == 1
@@ -156,11 +156,11 @@ def test_a_message_that_mitto_does_not_take_says_what_to_do(fault: str, words: s
     assert shown.partition(words)[2].lstrip().startswith("→")
 
 
-# What else can answer
+# Other servers
 
 
 class Stub(NamedTuple):
-    """What a stand-in answers: to health, and to calls of the hook."""
+    """The responses of a fake function: to ``/health``, and to calls of the hook."""
 
     health: tuple[int, bytes] = (200, b'{"status":"ok"}')
     hook: Callable[[dict[str, str]], tuple[int, bytes]] = lambda _: (401, b'{"error":{"code":"unauthorized"}}')
@@ -192,7 +192,7 @@ def serving(stub: Stub, tls: ssl.SSLContext | None = None) -> Iterator[int]:
 
     class Server(http.server.ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            """Whoever hangs up early is meant to."""
+            """Clients hang up early on purpose."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         if tls:
@@ -213,16 +213,16 @@ def error(code: str) -> bytes:
 @pytest.mark.parametrize(
     ("health", "words"),
     [
-        ((200, b"<html>hello</html>"), "something else answers (200)"),
-        ((200, b'{"status":"fine"}'), "something else answers (200)"),
-        ((302, b""), "leads elsewhere (302)"),
-        ((401, b""), "something before the function refuses (401)"),
-        ((403, b"<html>Forbidden</html>"), "the platform wants a login of its own (403)"),
+        ((200, b"<html>hello</html>"), "something else responds (200)"),
+        ((200, b'{"status":"fine"}'), "something else responds (200)"),
+        ((302, b""), "redirects (302)"),
+        ((401, b""), "refused before it reaches the function (401)"),
+        ((403, b"<html>Forbidden</html>"), "the cloud requires a login of its own (403)"),
         ((404, b""), "nothing is at this path (404)"),
-        ((502, b""), "a proxy gets no answer"),
-        ((503, b""), "no instance is there"),
-        ((418, b""), "something else answers (418)"),
-        ((200, b" " * 10_000_000), "something else answers (200)"),
+        ((502, b""), "a proxy gets no response"),
+        ((503, b""), "no instance is running"),
+        ((418, b""), "something else responds (418)"),
+        ((200, b" " * 10_000_000), "something else responds (200)"),
     ],
 )
 def test_what_is_not_the_function_gets_no_secret(health: tuple[int, bytes], words: str) -> None:
@@ -237,18 +237,18 @@ def test_what_is_not_the_function_gets_no_secret(health: tuple[int, bytes], word
     assert list(marks(shown)) == ["health"]
 
 
-def test_an_open_door_is_an_alarm() -> None:
+def test_a_function_that_accepts_everybody_is_an_error() -> None:
     with serving(Stub(hook=lambda _: (422, error("voice_unsupported")))) as port:
         status, shown = check(port)
     assert status == 1
-    assert "✗ no secret        let in: everybody can send at your cost\n" in shown
-    assert "✗ wrong secret     let in" in shown
+    assert "✗ no secret        accepted: everybody can send SMS at your cost\n" in shown
+    assert "✗ wrong secret     accepted: everybody" in shown
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(403, "login of its own"), (405, "takes no POST"), (429, "too many calls"), (418, "with 418")]
+    ("status", "words"), [(403, "login of its own"), (405, "does not accept POST"), (429, "so many calls"), (418, "but got 418")]
 )
-def test_a_hook_that_answers_oddly_says_so_at_every_step(status: int, words: str) -> None:
+def test_an_unexpected_status_is_reported_at_every_step(status: int, words: str) -> None:
     with serving(Stub(hook=lambda _: (status, b""))) as port:
         found, shown = check(port)
     assert found == 1
@@ -258,7 +258,7 @@ def test_a_hook_that_answers_oddly_says_so_at_every_step(status: int, words: str
 
 
 @pytest.mark.parametrize(("ahead", "words"), [(900, "ahead of ours"), (-900, "behind ours"), (0, "does not know it")])
-def test_a_clock_that_is_off_explains_a_refused_signature(ahead: int, words: str) -> None:
+def test_a_wrong_clock_explains_a_refused_signature(ahead: int, words: str) -> None:
     with serving(Stub(date=time.time() + ahead)) as port:
         _, shown = check(port)
     [line] = [line for line in shown.splitlines() if "signing key" in line]
@@ -266,7 +266,7 @@ def test_a_clock_that_is_off_explains_a_refused_signature(ahead: int, words: str
     assert [line for line in shown.splitlines() if "bearer secret" in line and "does not know it" in line]
 
 
-def test_a_repeat_that_is_sent_again_is_wrong() -> None:
+def test_a_repeat_that_is_sent_again_is_an_error() -> None:
     numbers = iter(range(100))
 
     def forgetful(headers: dict[str, str]) -> tuple[int, bytes]:
@@ -279,14 +279,14 @@ def test_a_repeat_that_is_sent_again_is_wrong() -> None:
     with serving(Stub(hook=forgetful)) as port:
         status, shown = check(port, "--recipient", RECIPIENT, HOOK_SECRETS=BEARER)
     assert status == 1
-    assert "✗ the same again   not known: two SMS left\n" in shown
+    assert "✗ repeat           not recognised: two SMS were sent\n" in shown
     assert "STORE_URL=redis://" in shown
 
 
-def test_nothing_there_and_nothing_trusted_are_told_apart(tmp_path: Path) -> None:
+def test_an_unreachable_function_and_an_untrusted_one_are_distinguished(tmp_path: Path) -> None:
     make_certificate(tmp_path / "server.pem")
     status, shown = check(closed_port())
-    assert (status, "✗ health           no connection\n" in shown) == (1, True)
+    assert (status, "✗ health           cannot connect\n" in shown) == (1, True)
     with serving(Stub(), serving_tls(tmp_path / "server.pem")) as port:
         status, shown = check(port, scheme="https")
         assert (status, "✗ health           its certificate is not trusted\n" in shown) == (1, True)
@@ -294,7 +294,7 @@ def test_nothing_there_and_nothing_trusted_are_told_apart(tmp_path: Path) -> Non
         assert (status, "✗ health           the connection broke\n" in shown) == (1, True)
 
 
-# What is worked out
+# Without a network
 
 
 def test_the_credentials_are_what_the_function_demands() -> None:
@@ -303,10 +303,10 @@ def test_the_credentials_are_what_the_function_demands() -> None:
     known = credentials(secrets)
     assert [credential.name for credential in known] == ["signing key 1", "signing key 2", "bearer secret"]
     for credential in known:
-        headers = {name.lower().encode(): value.encode() for name, value in credential.prove(body).items()}
+        headers = {name.lower().encode(): value.encode() for name, value in credential.make_headers(body).items()}
         PLATFORM.authenticate(headers, body, secrets, time.time())
-    for prove in (nothing, wrong):
-        headers = {name.lower().encode(): value.encode() for name, value in prove(body).items()}
+    for make_headers in (no_credentials, wrong_credentials):
+        headers = {name.lower().encode(): value.encode() for name, value in make_headers(body).items()}
         with pytest.raises(Refused):
             PLATFORM.authenticate(headers, body, secrets, time.time())
 
@@ -320,57 +320,57 @@ _VALUES = st.recursive(
 
 
 @given(st.integers(100, 599), st.binary() | _VALUES.map(lambda value: json.dumps(value).encode()), st.text())
-def test_whatever_answers_is_read_without_a_word_of_its_own(status: int, body: bytes, date: str) -> None:
-    answer = read_answer(status, body, date, 0.1, time.time())
-    assert answer.code in {*Outcome, "", "ok"}
+def test_no_finding_repeats_text_of_the_response(status: int, body: bytes, date: str) -> None:
+    response = read_response(status, body, date, 0.1, time.time())
+    assert response.code in {*Outcome, "", "ok"}
     lines = [
-        deployed.health_line(answer),
-        deployed.refusal_line("no secret", answer),
-        deployed.passing_line("signing key", answer),
-        deployed.message_line(answer, "+1********12"),
-        deployed.repeat_line(answer, answer),
+        deployed.health_line(response),
+        deployed.refusal_line("no secret", response),
+        deployed.acceptance_line("signing key", response),
+        deployed.message_line(response, "+1********12"),
+        deployed.repeat_line(response, response),
     ]
     for line in lines:
         assert line.text.isascii()
         assert line.text.isprintable()
-        assert line.mark is Mark.RIGHT or line.next_step
+        assert line.mark is Mark.OK or line.next_step
 
 
 @pytest.mark.parametrize(
     "fields",
     [{"status": "accepted", "message_id": "a\x1b[31m", "segments": True}, {"error": {"code": ["unauthorized"]}}, {"error": 1}, [], "x"],
 )
-def test_an_answer_that_forges_is_cut_down(fields: object) -> None:
-    answer = read_answer(200, json.dumps(fields).encode(), "Thu, 01 Jan 1970 00:00:00 -0000", 0.1, 0)
-    assert (answer.message_id, answer.segments) == ("", 0)
+def test_forged_fields_of_a_response_are_dropped(fields: object) -> None:
+    response = read_response(200, json.dumps(fields).encode(), "Thu, 01 Jan 1970 00:00:00 -0000", 0.1, 0)
+    assert (response.message_id, response.segments) == ("", 0)
 
 
 def test_the_platforms_are_compared_with_room_for_mitto() -> None:
-    assert [platform.seconds for platform in PLATFORMS] == sorted(platform.seconds for platform in PLATFORMS)
+    assert [platform.timeout_seconds for platform in PLATFORMS] == sorted(platform.timeout_seconds for platform in PLATFORMS)
     assert all(platform.source for platform in PLATFORMS)
     assert in_time(0.1) == (list(PLATFORMS), [])
-    kept, missed = in_time(4.5)
+    met, missed = in_time(4.5)
     assert {platform.name for platform in missed} == {"Okta", "privacyIDEA", "Supabase", "ZITADEL"}
-    assert len(kept) + len(missed) == len(PLATFORMS)
+    assert len(met) + len(missed) == len(PLATFORMS)
 
 
-def test_a_cold_start_that_costs_platforms_is_told() -> None:
+def test_a_cold_start_that_misses_timeouts_is_reported() -> None:
     lines = list(deployed.latency_lines(2.4, 0.02))
-    assert [line.mark for line in lines] == [Mark.RIGHT, Mark.RIGHT, Mark.LOOK]
+    assert [line.mark for line in lines] == [Mark.OK, Mark.OK, Mark.WARNING]
     assert lines[-1].text == "missed by the first call: Okta 3 s, privacyIDEA 3 s"
-    assert "keep an instance warm" in lines[-1].next_step
+    assert "keep one instance warm" in lines[-1].next_step
 
 
-def test_a_function_that_is_slow_when_warm_is_told() -> None:
+def test_a_function_that_is_slow_when_warm_is_reported() -> None:
     line = list(deployed.latency_lines(60, 40))[-1]
-    assert line.mark is Mark.LOOK
+    assert line.mark is Mark.WARNING
     assert "missed even when warm" in line.text
 
 
 def test_every_status_and_outcome_says_what_to_do() -> None:
-    assert all(text and step for text, step in deployed.STATUSES.values())
+    assert all(text and step for text, step in deployed.UNEXPECTED_STATUSES.values())
     assert set(deployed.MESSAGE_STEPS) <= set(Outcome)
     for outcome in Outcome:
-        answer = read_answer(422, error(outcome), "", 0.1, 0)
-        assert answer.code == outcome
-        assert deployed.message_line(answer._replace(message_id="x"), "+1**").next_step or outcome is Outcome.ACCEPTED
+        response = read_response(422, error(outcome), "", 0.1, 0)
+        assert response.code == outcome
+        assert deployed.message_line(response._replace(message_id="x"), "+1**").next_step or outcome is Outcome.ACCEPTED

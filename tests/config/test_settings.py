@@ -105,15 +105,15 @@ def test_without_key_and_secrets_the_function_does_not_start(environment: dict[s
     ]
 
 
-def test_every_problem_is_told_at_once_in_one_line_each_with_its_rule() -> None:
+def test_all_problems_are_reported_at_once_each_in_one_line_with_its_rule() -> None:
     names = [*(setting.name for setting in variables()), "HOOK_SECRETS_AUTH0"]
-    told = problems(dict.fromkeys(names, "schlüssel\nbund") | {"HOOK_SECRETS_OKTA": "x"})
-    assert sorted(problem.split()[0] for problem in told) == sorted([*names, "HOOK_SECRETS_OKTA"])
-    assert [problem for problem in told if len(problem.splitlines()) != 1] == []
+    reported = problems(dict.fromkeys(names, "schlüssel\nbund") | {"HOOK_SECRETS_OKTA": "x"})
+    assert sorted(problem.split()[0] for problem in reported) == sorted([*names, "HOOK_SECRETS_OKTA"])
+    assert [problem for problem in reported if len(problem.splitlines()) != 1] == []
     assert {
-        name for name, rule in RULES.items() if not any(problem.startswith(f"{name} ") and rule in problem for problem in told)
+        name for name, rule in RULES.items() if not any(problem.startswith(f"{name} ") and rule in problem for problem in reported)
     } == set()
-    assert "schlüssel" not in "\n".join(told)
+    assert "schlüssel" not in "\n".join(reported)
 
 
 def test_the_error_itself_lists_every_problem() -> None:
@@ -128,8 +128,8 @@ def test_the_error_itself_lists_every_problem() -> None:
 )
 def test_secrets_for_a_platform_without_a_route_stop_the_start(variable: str) -> None:
     routes = "HOOK_SECRETS_NATIVE, HOOK_SECRETS_AUTH0"
-    told = problems(REQUIRED | {variable: BEARER + BEARER})
-    assert told == [f"{variable.removesuffix('_FILE')} names a platform that has no route here: take it out, there are {routes}"]
+    reported = problems(REQUIRED | {variable: BEARER + BEARER})
+    assert reported == [f"{variable.removesuffix('_FILE')} names a platform that has no route here: take it out, there are {routes}"]
     assert unknown({variable: BEARER}) == {}
 
 
@@ -160,9 +160,9 @@ SHAPED = JUNK | st.sampled_from(
 def test_no_value_ever_appears_in_a_problem(environment: dict[str, str], content: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(environment, lambda _: content)
-    told = f"{caught.value} {caught.value!r} {caught.value.problems} {''.join(traceback.format_exception(caught.value))}"
-    assert "canary" not in told.lower()
-    assert "\u2603" not in told
+    reported = f"{caught.value} {caught.value!r} {caught.value.problems} {''.join(traceback.format_exception(caught.value))}"
+    assert "canary" not in reported.lower()
+    assert "\u2603" not in reported
     assert {problem.split()[0] for problem in caught.value.problems} <= set(NAMES)
     assert str(caught.value).splitlines() == caught.value.problems
 
@@ -170,8 +170,8 @@ def test_no_value_ever_appears_in_a_problem(environment: dict[str, str], content
 @LAW
 @given(SHAPED)
 def test_neither_the_path_nor_the_error_of_a_file_appears_in_a_problem(path: str) -> None:
-    told = problems({"MITTO_API_KEY_FILE": path, "HOOK_SECRETS": BEARER})
-    assert told == ["MITTO_API_KEY cannot be read from the file that MITTO_API_KEY_FILE names"]
+    reported = problems({"MITTO_API_KEY_FILE": path, "HOOK_SECRETS": BEARER})
+    assert reported == ["MITTO_API_KEY cannot be read from the file that MITTO_API_KEY_FILE names"]
 
 
 @pytest.mark.parametrize(
@@ -492,8 +492,8 @@ def test_a_variable_and_its_file_together_are_a_contradiction(name: str) -> None
 )
 def test_a_file_without_a_secret_stops_the_start(content: str | None, problem: str) -> None:
     contents = {} if content is None else {"/run/key": content}
-    (told,) = problems({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents))
-    assert told.startswith(problem)
+    (reported,) = problems({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents))
+    assert reported.startswith(problem)
 
 
 def test_a_file_that_is_no_text_stops_the_start() -> None:
@@ -557,18 +557,18 @@ def test_the_destination_policy_is_made_of_the_operators_settings() -> None:
     ],
 )
 def test_a_look_alike_of_a_right_value_is_refused(variable: str, value: str) -> None:
-    told = problems(REQUIRED | {variable: value})
-    assert [problem.split()[0] for problem in told] == [variable]
-    assert len(value) < 3 or value not in told[0]
+    reported = problems(REQUIRED | {variable: value})
+    assert [problem.split()[0] for problem in reported] == [variable]
+    assert len(value) < 3 or value not in reported[0]
 
 
 def test_an_empty_variable_counts_as_unset_for_every_platform() -> None:
     assert load(REQUIRED | {"HOOK_SECRETS_OKTA": ""}).hook_secrets is not None
 
 
-def test_contradictions_are_told_together_with_other_problems() -> None:
-    told = problems(REQUIRED | {"MITTO_API_KEY": "", "DEADLINE_SECONDS": "1", "CONNECT_TIMEOUT_SECONDS": "5", "BUDGET_PER_DAY": "1"})
-    assert [problem.split()[0] for problem in told] == ["MITTO_API_KEY", "CONNECT_TIMEOUT_SECONDS", "PRICES_FILE"]
+def test_contradictions_are_reported_together_with_other_problems() -> None:
+    reported = problems(REQUIRED | {"MITTO_API_KEY": "", "DEADLINE_SECONDS": "1", "CONNECT_TIMEOUT_SECONDS": "5", "BUDGET_PER_DAY": "1"})
+    assert [problem.split()[0] for problem in reported] == ["MITTO_API_KEY", "CONNECT_TIMEOUT_SECONDS", "PRICES_FILE"]
 
 
 def test_a_secret_file_with_an_impossible_name_is_one_sentence() -> None:

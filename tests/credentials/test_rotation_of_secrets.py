@@ -1,4 +1,4 @@
-"""Secrets from a mounted file: read again in time, never by a caller that would wait, and the last good one kept."""
+"""Secrets from a mounted file: they are read again in time, no caller waits for that, and the last valid one stays in use."""
 
 import asyncio
 import threading
@@ -55,20 +55,20 @@ def test_a_rotation_that_went_wrong_leaves_the_last_good_value_until_it_is_mende
     assert key.current(300 + 300 + 1) == "mended"
 
 
-def test_a_mounted_secret_that_is_wrong_is_complained_about_once_in_five_minutes() -> None:
-    contents, told = {"/run/key": "first"}, list[str]()
-    key = load({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents), on_unavailable=told.append).mitto_api_key
+def test_an_invalid_mounted_secret_is_reported_once_in_five_minutes() -> None:
+    contents, reported = {"/run/key": "first"}, list[str]()
+    key = load({"MITTO_API_KEY_FILE": "/run/key", "HOOK_SECRETS": BEARER}, files(contents), on_unavailable=reported.append).mitto_api_key
     contents["/run/key"] = "two\nlines"
     key.reread(0)
     key.reread(299)
-    assert told == ["MITTO_API_KEY"]
+    assert reported == ["MITTO_API_KEY"]
     key.reread(300)
-    assert told == ["MITTO_API_KEY"] * 2
+    assert reported == ["MITTO_API_KEY"] * 2
     contents["/run/key"] = "mended"
     key.reread(301)
     del contents["/run/key"]
     key.reread(302)
-    assert told == ["MITTO_API_KEY"] * 3
+    assert reported == ["MITTO_API_KEY"] * 3
 
 
 def test_a_bad_rotation_of_hook_secrets_locks_nobody_out() -> None:
@@ -122,7 +122,7 @@ def test_a_secret_from_a_variable_never_changes() -> None:
     assert key.current(10_001) == "key-of-the-tests"
 
 
-def test_a_mounted_secret_is_read_again_elsewhere_and_no_message_waits_for_it() -> None:
+def test_a_mounted_secret_is_read_again_in_a_thread_and_no_message_waits_for_it() -> None:
     work: list[Callable[[], object]] = []
     key = RotatingSecret("first", lambda: "second", work.append)
     assert [key.current(now) for now in (0, REREAD_SECONDS, REREAD_SECONDS + 1)] == ["first"] * 3
@@ -139,46 +139,46 @@ async def test_all_who_are_refused_during_a_look_wait_for_it_and_the_next_look_i
         readings.append("new")
         return "new"
 
-    mounted, until = RotatingSecret("old", read), asyncio.get_running_loop().time() + 10
-    refused = [asyncio.create_task(mounted.look_for_refused(0, until)) for _ in range(3)]
+    secret, until = RotatingSecret("old", read), asyncio.get_running_loop().time() + 10
+    refused = [asyncio.create_task(secret.refresh_for_refused(0, until)) for _ in range(3)]
     await asyncio.sleep(0)
-    assert mounted.current(0) == "old"
+    assert secret.current(0) == "old"
     may_read.set()
     assert await asyncio.gather(*refused) == [True] * 3
-    assert (mounted.current(0), readings) == ("new", ["new"])
-    assert not await mounted.look_for_refused(SOONEST_SECONDS - 1, until)
-    assert await mounted.look_for_refused(SOONEST_SECONDS, until)
+    assert (secret.current(0), readings) == ("new", ["new"])
+    assert not await secret.refresh_for_refused(SOONEST_SECONDS - 1, until)
+    assert await secret.refresh_for_refused(SOONEST_SECONDS, until)
 
 
 async def test_whoever_is_out_of_time_does_not_end_the_look_for_the_others() -> None:
     may_read = threading.Event()
-    mounted, now = RotatingSecret("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
-    patient = asyncio.create_task(mounted.look_for_refused(0, now + 10))
+    secret, now = RotatingSecret("old", lambda: "new" if may_read.wait(10) else ""), asyncio.get_running_loop().time()
+    patient = asyncio.create_task(secret.refresh_for_refused(0, now + 10))
     await asyncio.sleep(0)
-    assert await mounted.look_for_refused(0, now)
+    assert await secret.refresh_for_refused(0, now)
     may_read.set()
     assert await patient
-    assert mounted.current(0) == "new"
+    assert secret.current(0) == "new"
 
 
 async def test_a_mount_that_hangs_holds_nobody_for_a_whole_deadline() -> None:
     may_read = threading.Event()
-    mounted = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
+    secret = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
     try:
         async with asyncio.timeout(8):
-            assert await mounted.look_for_refused(0, asyncio.get_running_loop().time() + 60)
-        assert mounted.current(0) == "old"
+            assert await secret.refresh_for_refused(0, asyncio.get_running_loop().time() + 60)
+        assert secret.current(0) == "old"
     finally:
         may_read.set()
 
 
 async def test_a_mount_that_hangs_holds_nobody_beyond_the_deadline() -> None:
     may_read = threading.Event()
-    mounted = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
+    secret = RotatingSecret("old", lambda: "new" if may_read.wait(10) else "")
     try:
         until = asyncio.get_running_loop().time() + 0.01
-        assert await mounted.look_for_refused(0, until)
-        assert mounted.current(0) == "old"
-        assert not await mounted.look_for_refused(PATIENCE_SECONDS, until)
+        assert await secret.refresh_for_refused(0, until)
+        assert secret.current(0) == "old"
+        assert not await secret.refresh_for_refused(PATIENCE_SECONDS, until)
     finally:
         may_read.set()

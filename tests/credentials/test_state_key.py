@@ -65,7 +65,7 @@ class Instances:
 
 
 async def call(hook: Hook, secret: str, **fields: object) -> tuple[int, bool]:
-    response = await hook.answer(Call("POST", "/", {b"authorization": f"Bearer {secret}".encode()}, pieces(body(**fields))))
+    response = await hook.respond(Call("POST", "/", {b"authorization": f"Bearer {secret}".encode()}, pieces(body(**fields))))
     return response.status, bool(json.loads(response.body).get("duplicate"))
 
 

@@ -1,4 +1,4 @@
-"""The ledger's promises, written once and held on both stores; Redis is a real one."""
+"""What idempotency guarantees, tested with both stores; Redis is a real one."""
 
 import asyncio
 import contextlib

@@ -135,7 +135,7 @@ def test_hidden_files_and_leftovers_stay_at_home(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert {str(path.relative_to(tmp_path)) for path in _RULES["_kept"](tmp_path)} == {"main.py", "hook/__init__.py"}
+    assert {str(path.relative_to(tmp_path)) for path in _RULES["_bundled_files"](tmp_path)} == {"main.py", "hook/__init__.py"}
 
 
 def test_a_new_bundle_replaces_an_old_one_and_nothing_else(tmp_path: Path) -> None:

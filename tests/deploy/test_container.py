@@ -1,6 +1,7 @@
 """What the image would run, without an engine: the Dockerfile's own commands, replayed in a folder of this machine."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.deployments import MESSAGE, run, serving, stamps
-from support.processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, fake_mitto, free_port, function, lacking
+from support.processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, fake_mitto, free_port, function
 
 # The first test of a module installs packages, and not always from a cache.
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(240)]
@@ -59,6 +60,8 @@ def _json(text: str) -> list[str]:
 
 
 USER = int(_texts(FINAL, "USER")[0].partition(":")[0])
+IS_ROOT = os.getuid() == 0
+"""Only root can run the function as the image's user."""
 ROOTS = tuple(text.split()[-1] for text in _texts(FINAL, "COPY"))
 """Folders that the image gets from the build; every other path of the Dockerfile exists in the base image."""
 
@@ -84,12 +87,9 @@ def _public_python() -> str | None:
 
 @pytest.fixture(scope="module")
 def rootfs() -> Iterator[Path]:
-    """Replay the build: the image's folders, made by the Dockerfile's commands, read-only and owned by root."""
-    if os.getuid() != 0:
-        lacking("only root can run the function as another user")
-    python = _public_python()
-    if python is None:
-        lacking(f"no Python >= 3.11 here that user {USER} may run")
+    """Replay the build: the image's folders, made by the Dockerfile's commands, read-only and owned by root, or by whoever runs this."""
+    python = _public_python() if IS_ROOT else sys.executable
+    assert python, f"user {USER} may run no Python >= 3.11 here: install one outside of root's home"
     # Not pytest's own folder, which is closed to other users.
     with tempfile.TemporaryDirectory() as folder:
         rootfs = Path(folder)
@@ -154,13 +154,23 @@ def _environment(rootfs: Path) -> dict[str, str]:
     return environment
 
 
+@functools.cache
+def _can_mount() -> bool:
+    probe = ["unshare", "--mount", "mount", "--make-rprivate", "/"]
+    return IS_ROOT and subprocess.run(probe, check=False).returncode == 0
+
+
 def _confined(rootfs: Path, command: list[str]) -> list[str]:
-    """Say the command as ``docker run --read-only --cap-drop ALL`` would: everything read-only but /dev/shm, no rights left."""
+    """Say the command as ``docker run --read-only --cap-drop ALL`` would: everything read-only but /dev/shm, no rights left.
+
+    Only root has rights to give up, and a container has none to make another one: what cannot be is left out.
+    """
     as_nobody = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]
     read_only = 'mount --make-rprivate / && mount -o remount,bind,ro / && exec "$@"'
     program = shutil.which(command[0], path=_environment(rootfs)["PATH"])
     assert program
-    return ["unshare", "--mount", "/bin/sh", "-c", read_only, "sh", *as_nobody, program, *command[1:]]
+    words = [*as_nobody, program, *command[1:]] if IS_ROOT else [program, *command[1:]]
+    return ["unshare", "--mount", "/bin/sh", "-c", read_only, "sh", *words] if _can_mount() else words
 
 
 @contextlib.contextmanager
@@ -170,13 +180,6 @@ def _container(rootfs: Path, mitto: FakeMittoProcess, output: Path) -> Iterator[
     command = _confined(rootfs, _json(_texts(FINAL, "CMD")[0]))
     with serving(command, Path(_in(rootfs, _texts(FINAL, "WORKDIR")[0])), environment, output) as process:
         yield process, environment
-
-
-@pytest.fixture(scope="module")
-def needs_namespaces() -> None:
-    probe = subprocess.run(["unshare", "--mount", "mount", "--make-rprivate", "/"], check=False, capture_output=True)  # noqa: S607 - of the system
-    if probe.returncode:
-        lacking("this machine does not let root make a mount namespace, so the root cannot be made read-only")
 
 
 REQUESTS: dict[str, tuple[str, str, dict[str, Any] | None, str]] = {
@@ -207,7 +210,6 @@ def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.usefixtures("needs_namespaces")
 def test_the_container_answers_like_the_plain_function_and_writes_nothing(rootfs: Path, mitto: FakeMittoProcess, tmp_path: Path) -> None:
     with function(tmp_path / "plain.txt", MITTO_BASE_URL=f"http://127.0.0.1:{mitto.port}") as plain:
         expected = _answers(plain)
@@ -215,7 +217,7 @@ def test_the_container_answers_like_the_plain_function_and_writes_nothing(rootfs
     before = stamps(rootfs)
     with _container(rootfs, mitto, tmp_path / "container.txt") as (process, environment):
         assert _answers(process) == expected
-        assert _users(process.popen.pid) == {str(USER)}
+        assert _users(process.popen.pid) == {str(USER if IS_ROOT else os.getuid())}
         healthy = _confined(rootfs, _json(_texts(FINAL, "HEALTHCHECK")[0]))
         assert subprocess.run(healthy, env=environment, check=False).returncode == 0
     assert subprocess.run(healthy, env=environment, check=False, capture_output=True).returncode == 1

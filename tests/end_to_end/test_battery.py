@@ -27,8 +27,8 @@ from support.processes import (
     free_port,
     function,
     function_environment,
-    need,
 )
+from support.upstream import make_certificate, serving_tls
 
 BATTERY = json.loads((Path(__file__).parents[1] / "data" / "battery.json").read_text(encoding="utf-8"))
 SETTINGS = BATTERY["defaults"]["environment"] | {"HOOK_SECRETS": HOOK_SECRETS}
@@ -131,11 +131,8 @@ def _blackhole() -> Iterator[str]:
 @contextmanager
 def _self_signed(folder: Path) -> Iterator[str]:
     """Serve TLS with a certificate that nobody trusts; whoever goes on regardless finds a server that accepts."""
-    arguments = [need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    paths = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run([*arguments, *paths], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    make_certificate(folder / "server.pem")
+    context = serving_tls(folder / "server.pem")
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -181,7 +178,7 @@ def _faulty(stage: Stage, fault: dict[str, Any], folder: Path) -> Iterator[Proce
 
 
 @pytest.mark.parametrize("case", BATTERY["upstream_faults"], ids=lambda case: f"{case['id']}-{case['name']}")
-def test_a_fault_of_mitto_is_told_as_what_it_is(case: dict[str, Any], stage: Stage, tmp_path: Path) -> None:
+def test_a_fault_of_mitto_gets_the_right_outcome(case: dict[str, Any], stage: Stage, tmp_path: Path) -> None:
     expect = case["expect"]
     stage.mitto.clear()
     with _faulty(stage, case["fault"], tmp_path) as process:

@@ -93,7 +93,7 @@ def test_for_one_id_a_second_sms_is_always_too_many() -> None:
     assert Findings({1: 2}, calls, [OUTAGE]).doubled_while_up == {1}
 
 
-def test_two_sms_while_the_machine_stalled_are_told_apart() -> None:
+def test_two_sms_while_the_machine_stalled_are_recognised() -> None:
     findings = Findings({0: 2}, [call(1, 2), call(3, 4, pid=OTHER)], [OUTAGE], stalls=[Outage(2.1, 2.9)])
     assert not findings.doubled_while_up
     assert findings.doubled_while_stalled == {0}

@@ -218,7 +218,7 @@ def test_a_mounted_api_key_is_read_again_when_mitto_refuses_it(mitto: FakeMittoP
     assert len(mitto.inbox()) == 1
 
 
-def test_a_message_in_flight_is_answered_when_the_server_is_told_to_stop(hook: Process, mitto: FakeMittoProcess) -> None:
+def test_a_message_in_flight_gets_its_response_when_the_server_stops(hook: Process, mitto: FakeMittoProcess) -> None:
     mitto.script(default="slow:1")
     answers: list[int] = []
     caller = threading.Thread(target=lambda: answers.append(hook.post(payload("100008"))[0]))

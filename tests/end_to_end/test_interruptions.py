@@ -303,7 +303,7 @@ def test_server_that_has_hung_up_is_known_before_anything_is_written() -> None:
     run(scenario())
 
 
-def test_balancer_that_takes_connections_and_hangs_up_is_told_as_what_was_seen_of_it() -> None:
+def test_balancer_that_accepts_connections_and_closes_them_is_reported_as_seen() -> None:
     async def script(peer: Peer) -> None:
         await peer.end()
 

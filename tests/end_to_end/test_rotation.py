@@ -1,4 +1,4 @@
-"""The drills of docs/operations.md, Rotation: a secret is changed under steady calls, and no message is lost.
+"""The steps of docs/operations.md, Rotation: a secret is changed under steady calls, and no message is lost.
 
 The callers never stop, and none repeats a call: whatever is not accepted at once counts as lost.
 """
@@ -108,7 +108,7 @@ def lets_in(process: Process, secret: str) -> bool:
 
 
 def mount(file: Path, *secrets: str) -> None:
-    """Change a mounted file as Kubernetes and Cloud Run do: at once, never half."""
+    """Change a mounted file atomically, as Kubernetes and Cloud Run do."""
     new = file.with_suffix(".new")
     new.write_text("\n".join(secrets) + "\n", encoding="ascii")
     new.replace(file)
@@ -123,8 +123,8 @@ def hook_settings(mitto: FakeMittoProcess, file: Path) -> dict[str, str]:
 
 
 _IMPATIENT = """
-from mitto_phone_hook.credentials import rotation as mounted
-mounted.REREAD_SECONDS = 0.2
+from mitto_phone_hook.credentials import rotation
+rotation.REREAD_SECONDS = 0.2
 """
 _OVER_THE_NETWORK = """
 import pathlib, time
@@ -193,7 +193,7 @@ def test_the_first_call_after_a_quiet_time_knows_the_new_secret(mitto: FakeMitto
         assert lets_in(process, NEW)
 
 
-def test_a_rotation_that_went_wrong_locks_nobody_out_and_is_told(mitto: FakeMittoProcess, tmp_path: Path) -> None:
+def test_a_failed_rotation_locks_nobody_out_and_is_reported(mitto: FakeMittoProcess, tmp_path: Path) -> None:
     file = tmp_path / "hook-secrets"
     mount(file, OLD)
     with impatient_function(tmp_path, hook_settings(mitto, file)) as process:

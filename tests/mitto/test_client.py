@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mitto_phone_hook.credentials.rotation import REREAD_SECONDS, RotatingSecret
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.mitto.client import MAX_ANSWER_BYTES, TYPES, Mitto
+from mitto_phone_hook.mitto.client import MAX_RESPONSE_BYTES, TYPES, Mitto
 from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
@@ -369,7 +369,7 @@ def test_redirect_is_not_followed(status: str) -> None:
     ("more", "expected"), [(0, PROMISE), (1, DISTRUSTED)], ids=["longest_answer_is_read", "longer_answer_is_not_trusted"]
 )
 def test_answer_has_a_longest_length(more: int, expected: MittoResult) -> None:
-    padded = ACCEPTED + b" " * (MAX_ANSWER_BYTES - len(ACCEPTED) + more)
+    padded = ACCEPTED + b" " * (MAX_RESPONSE_BYTES - len(ACCEPTED) + more)
     assert run(meet(answering(answer(padded))))[0] == expected
 
 

@@ -56,7 +56,7 @@ async def test_a_platform_defined_in_a_few_lines_is_served_on_its_route() -> Non
     hook = Hook(settings, lambda: mitto_over(httpx.MockTransport(send), settings), lambda: stores, lambda _: None, platforms={"toy": TOY})
 
     async def call(secret: str, payload: object) -> Response:
-        return await hook.answer(Call("POST", "/hooks/toy", {b"x-toy": secret.encode()}, pieces(json.dumps(payload).encode())))
+        return await hook.respond(Call("POST", "/hooks/toy", {b"x-toy": secret.encode()}, pieces(json.dumps(payload).encode())))
 
     payload = {"who": {"phone": "+1 202-555-0110"}, "words": "The pin is 739105", "pin": 739105}
     assert (await call(SECRET, payload)).status == 418

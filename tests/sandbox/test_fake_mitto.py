@@ -22,7 +22,7 @@ from mitto_phone_hook.sandbox.server import PublicAddressError
 from mitto_phone_hook.sandbox.state import INBOX_LIMIT
 
 KEY = "sandbox-key"
-RECIPIENT = "12025550100"  # of the range reserved for fiction; this one behaves well
+RECIPIENT = "12025550100"  # reserved for fiction; causes no fault
 LIMIT_SECONDS = 10
 KEPT_BYTES = 1_000_000
 
@@ -47,7 +47,7 @@ def request(content: bytes | None = None, *, line: str = "POST /sms.json HTTP/1.
 
 @dataclass
 class Seen:
-    """What came back on a connection, and how it ended."""
+    """What was received on a connection, and how it ended."""
 
     raw: bytes = b""
     size: int = 0
@@ -109,8 +109,8 @@ async def exchange(mitto: FakeMitto, data: bytes | None = None) -> Seen:
         writer.transport.abort()
 
 
-async def one_answer(reader: asyncio.StreamReader) -> Seen:
-    """Read an answer of a connection that stays open."""
+async def one_response(reader: asyncio.StreamReader) -> Seen:
+    """Read one response on a connection that stays open."""
     head = await reader.readuntil(b"\r\n\r\n")
     seen = Seen(head)
     return Seen(head + await reader.readexactly(int(seen.header("content-length") or 0)))
@@ -121,13 +121,13 @@ def call(mitto: FakeMitto, method: str, path: str, content: object = None, **hea
     connection = http.client.HTTPConnection("127.0.0.1", mitto.port, timeout=LIMIT_SECONDS)
     try:
         connection.request(method, path, None if content is None else json.dumps(content), headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
     finally:
         connection.close()
 
 
-# What each fault must look like on the wire, and whether the SMS leaves.
+# What the client must receive for each fault, and whether the SMS is sent.
 
 SENT, NOT_SENT = 1, 0
 """Messages that the fault leaves in the inbox."""
@@ -137,15 +137,15 @@ def is_ok(seen: Seen) -> bool:
     return seen.status == 200 and seen.json["responseCode"] == 0 and len(seen.json["id"]) == 36 and not seen.is_reset
 
 
-def answers_code(code: int) -> Callable[[Seen], bool]:
+def has_code(code: int) -> Callable[[Seen], bool]:
     return lambda seen: seen.status == 200 and seen.json["responseCode"] == code and not seen.json.keys() & {"id", "messageParts"}
 
 
-def answers(status: int, **headers: str) -> Callable[[Seen], bool]:
+def has_status(status: int, **headers: str) -> Callable[[Seen], bool]:
     return lambda seen: seen.status == status and all(seen.header(name.replace("_", "-")) == value for name, value in headers.items())
 
 
-def answers_accepted_but(name: str, value: object) -> Callable[[Seen], bool]:
+def is_accepted_except(name: str, value: object) -> Callable[[Seen], bool]:
     def check(seen: Seen) -> bool:
         found = seen.json.get(name, ...)
         return seen.json["responseText"] == "SMS sent" and found == value and type(found) is type(value)
@@ -157,50 +157,50 @@ def has_forged_id(seen: Seen) -> bool:
     return all(character in seen.json["id"] for character in '\r\n"{}\x1b') and seen.json["responseCode"] == 0
 
 
-ELSEWHERE = "http://elsewhere.invalid/sms.json"
+OTHER_URL = "http://elsewhere.invalid/sms.json"
 ENDLESS = dict.fromkeys(("hang", "hang_before_read"), ":0.05") | dict.fromkeys(("drip_headers", "drip_body"), ":0.002") | {"slow": ":0.2"}
-"""The times that a test can wait for."""
+"""Shorter times, for the tests."""
 
 EXPECTED: dict[str, tuple[int, Callable[[Seen], bool]]] = {
     "ok": (SENT, lambda seen: is_ok(seen) and seen.header("connection") == "close"),
-    "code_1": (SENT, answers_code(1)),  # an internal error may have come after the sending
-    **{f"code_{code}": (NOT_SENT, answers_code(code)) for code in (*range(2, 10), 99)},
-    "400": (NOT_SENT, lambda seen: answers(400)(seen) and seen.body == b"Bad Request"),
+    "code_1": (SENT, has_code(1)),  # an internal error may happen after the sending
+    **{f"code_{code}": (NOT_SENT, has_code(code)) for code in (*range(2, 10), 99)},
+    "400": (NOT_SENT, lambda seen: has_status(400)(seen) and seen.body == b"Bad Request"),
     "400_code_8": (NOT_SENT, lambda seen: seen.status == 400 and seen.json["responseCode"] == 8),
-    "401": (NOT_SENT, answers(401)),
-    "403": (NOT_SENT, answers(403)),
-    "404": (NOT_SENT, answers(404)),
-    "408": (SENT, answers(408)),
+    "401": (NOT_SENT, has_status(401)),
+    "403": (NOT_SENT, has_status(403)),
+    "404": (NOT_SENT, has_status(404)),
+    "408": (SENT, has_status(408)),
     "429": (NOT_SENT, lambda seen: seen.status == 429 and seen.header("retry-after") is None),
-    "429_1": (NOT_SENT, answers(429, retry_after="1")),
-    "429_3600": (NOT_SENT, answers(429, retry_after="3600")),
-    "429_date": (NOT_SENT, answers(429, retry_after="Fri, 31 Dec 2049 23:59:59 GMT")),
-    "500": (SENT, answers(500)),
-    "502": (SENT, answers(502)),
+    "429_1": (NOT_SENT, has_status(429, retry_after="1")),
+    "429_3600": (NOT_SENT, has_status(429, retry_after="3600")),
+    "429_date": (NOT_SENT, has_status(429, retry_after="Fri, 31 Dec 2049 23:59:59 GMT")),
+    "500": (SENT, has_status(500)),
+    "502": (SENT, has_status(502)),
     "503": (NOT_SENT, lambda seen: seen.status == 503 and seen.header("retry-after") is None),
-    "503_0": (NOT_SENT, answers(503, retry_after="0")),
-    "503_1": (NOT_SENT, answers(503, retry_after="1")),
-    "504": (SENT, answers(504)),
-    "302": (NOT_SENT, answers(302, location=ELSEWHERE)),
-    "308": (NOT_SENT, answers(308, location=ELSEWHERE)),
+    "503_0": (NOT_SENT, has_status(503, retry_after="0")),
+    "503_1": (NOT_SENT, has_status(503, retry_after="1")),
+    "504": (SENT, has_status(504)),
+    "302": (NOT_SENT, has_status(302, location=OTHER_URL)),
+    "308": (NOT_SENT, has_status(308, location=OTHER_URL)),
     "204": (SENT, lambda seen: seen.status == 204 and seen.header("content-length") is None and not seen.body),
     "202_empty": (SENT, lambda seen: seen.status == 202 and not seen.body),
     "empty200": (SENT, lambda seen: seen.status == 200 and not seen.body),
-    "html200": (SENT, lambda seen: answers(200, content_type="text/html; charset=utf-8")(seen) and seen.body.startswith(b"<!DOCTYPE")),
+    "html200": (SENT, lambda seen: has_status(200, content_type="text/html; charset=utf-8")(seen) and seen.body.startswith(b"<!DOCTYPE")),
     "json_array": (SENT, lambda seen: seen.json[0]["responseCode"] == 0),
     "json_null": (SENT, lambda seen: seen.body == b"null"),
-    "no_code": (SENT, answers_accepted_but("responseCode", ...)),
-    "code_bool": (SENT, answers_accepted_but("responseCode", value=False)),
-    "code_string": (SENT, answers_accepted_but("responseCode", "0")),
-    "code_float": (SENT, answers_accepted_but("responseCode", 0.0)),
+    "no_code": (SENT, is_accepted_except("responseCode", ...)),
+    "code_bool": (SENT, is_accepted_except("responseCode", value=False)),
+    "code_string": (SENT, is_accepted_except("responseCode", "0")),
+    "code_float": (SENT, is_accepted_except("responseCode", 0.0)),
     "code_huge": (SENT, lambda seen: re.search(rb'"responseCode": 9{5000}\b', seen.body) is not None),
     "bad_utf8": (SENT, lambda seen: "\ufffd" in seen.body.decode(errors="replace")),
-    "bad_chunk": (SENT, lambda seen: answers(200, transfer_encoding="chunked")(seen) and seen.body.startswith(b"ZZ\r\n")),
+    "bad_chunk": (SENT, lambda seen: has_status(200, transfer_encoding="chunked")(seen) and seen.body.startswith(b"ZZ\r\n")),
     "dup_cl": (SENT, lambda seen: len(set(re.findall("Content-Length: ([0-9]+)", seen.head))) == 2),
     "truncate": (SENT, lambda seen: int(seen.header("content-length") or 0) == len(seen.body) + 100),
     "http09": (SENT, lambda seen: not seen.raw.startswith(b"HTTP/") and seen.size > 0),
     "http10": (SENT, lambda seen: is_ok(seen) and seen.raw.startswith(b"HTTP/1.0 200") and seen.header("content-length") is None),
-    "switching_101": (SENT, answers(101, upgrade="websocket")),
+    "switching_101": (SENT, has_status(101, upgrade="websocket")),
     "early_hints": (SENT, lambda seen: seen.status == 103 and is_ok(Seen(seen.body))),
     "continue_flood": (
         SENT,
@@ -223,8 +223,8 @@ EXPECTED: dict[str, tuple[int, Callable[[Seen], bool]]] = {
     ),
     "id_injection": (SENT, lambda seen: has_forged_id(seen) and len(seen.json["id"]) > 10_000),
     "id_injection_small": (SENT, lambda seen: has_forged_id(seen) and len(seen.json["id"]) < 200),
-    "id_missing": (SENT, answers_accepted_but("id", ...)),
-    "id_number": (SENT, answers_accepted_but("id", 12345)),
+    "id_missing": (SENT, is_accepted_except("id", ...)),
+    "id_number": (SENT, is_accepted_except("id", 12345)),
 }
 
 
@@ -251,7 +251,7 @@ def test_fault_does_what_it_says_and_closes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, (sent, _) in EXPECTED.items() if sent and not FAULTS[name].is_before_read])
-def test_fault_keeps_nothing_of_a_rejected_message(name: str) -> None:
+def test_fault_adds_no_rejected_message_to_the_inbox(name: str) -> None:
     async def scenario(mitto: FakeMitto) -> None:
         mitto.script(name + ENDLESS.get(name, ""))
         await exchange(mitto, request(sms(text="")))
@@ -260,7 +260,7 @@ def test_fault_keeps_nothing_of_a_rejected_message(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["close_before_read", "hang_before_read:0.01"])
-def test_fault_before_reading_strikes_a_silent_connection(name: str) -> None:
+def test_fault_before_reading_applies_to_a_silent_connection(name: str) -> None:
     async def scenario(mitto: FakeMitto) -> None:
         mitto.script(name)
         seen = await exchange(mitto, b"")
@@ -270,11 +270,11 @@ def test_fault_before_reading_strikes_a_silent_connection(name: str) -> None:
     assert run(scenario).requests == 1
 
 
-def test_fault_before_reading_strikes_a_connection_that_was_kept_alive() -> None:
+def test_fault_before_reading_applies_to_a_connection_that_was_kept_alive() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
         writer.write(request())
-        assert is_ok(await one_answer(reader))
+        assert is_ok(await one_response(reader))
         mitto.script("close_before_read")
         writer.write(request())
         assert (await read_to_the_end(reader)).is_reset
@@ -284,7 +284,7 @@ def test_fault_before_reading_strikes_a_connection_that_was_kept_alive() -> None
     assert (mitto.requests, mitto.connections, len(mitto.inbox)) == (1, 1, 1)
 
 
-def test_fault_before_reading_leaves_the_control_api_within_reach() -> None:
+def test_fault_before_reading_does_not_block_the_control_api() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         mitto.script_forever("close_before_read")
         assert (await exchange(mitto)).is_reset
@@ -319,12 +319,12 @@ def test_unread_flood_ends_when_the_client_gives_up() -> None:
     run(scenario)
 
 
-def test_request_after_close_after_answer_meets_a_stale_connection() -> None:
+def test_request_after_close_after_answer_gets_a_closed_connection() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         mitto.script("close_after_answer")
         reader, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
         writer.write(request())
-        assert is_ok(await one_answer(reader))
+        assert is_ok(await one_response(reader))
         writer.write(request())
         assert not (await read_to_the_end(reader)).size
         writer.transport.abort()
@@ -336,13 +336,13 @@ def test_request_after_close_after_answer_meets_a_stale_connection() -> None:
 
 
 @pytest.mark.parametrize("msisdn", MAGIC_NUMBERS)
-def test_magic_number_is_a_valid_number_and_stands_for_its_fault(msisdn: str) -> None:
+def test_magic_number_is_a_valid_number_with_its_fault(msisdn: str) -> None:
     assert phonenumbers.is_valid_number(phonenumbers.parse(f"+{msisdn}"))
-    assert FakeMitto(api_key=KEY).take(msisdn) is FAULTS[MAGIC_NUMBERS[msisdn]]
+    assert FakeMitto(api_key=KEY).pop_fault(msisdn) is FAULTS[MAGIC_NUMBERS[msisdn]]
 
 
 @pytest.mark.parametrize("msisdn", [msisdn for msisdn, name in MAGIC_NUMBERS.items() if FAULTS[name].seconds is None])
-def test_magic_number_brings_its_fault_without_a_script(msisdn: str) -> None:
+def test_magic_number_causes_its_fault_without_a_script(msisdn: str) -> None:
     sent, is_as_described = EXPECTED[MAGIC_NUMBERS[msisdn]]
     seen = Seen()
 
@@ -358,7 +358,7 @@ def test_every_fault_but_ok_has_a_magic_number() -> None:
     assert {*MAGIC_NUMBERS.values(), "ok"} == FAULTS.keys()
 
 
-def test_queues_go_before_the_default_and_the_default_before_magic_numbers() -> None:
+def test_queues_come_before_the_default_and_the_default_before_magic_numbers() -> None:
     statuses: list[int] = []
 
     async def scenario(mitto: FakeMitto) -> None:
@@ -379,10 +379,10 @@ def test_unknown_fault_is_refused_with_the_valid_names(name: Any) -> None:
     mitto = FakeMitto(api_key=KEY)
     with pytest.raises(UnknownFaultError, match=r"code_1, .*gzip_bomb"):
         mitto.script("ok", name)
-    assert mitto.take(None) is None
+    assert mitto.pop_fault(None) is None
 
 
-def test_clear_forgets_everything() -> None:
+def test_clear_deletes_everything() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         await exchange(mitto)
         mitto.script_forever("500")
@@ -403,8 +403,8 @@ def test_connection_is_kept_alive_and_requests_may_be_pipelined() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
         for _ in range(2):
             writer.write(request() * 2)
-            assert is_ok(await one_answer(reader))
-            assert is_ok(await one_answer(reader))
+            assert is_ok(await one_response(reader))
+            assert is_ok(await one_response(reader))
         writer.transport.abort()
 
     mitto = run(scenario)
@@ -418,20 +418,20 @@ def test_request_may_come_byte_by_byte() -> None:
             writer.write(bytes((byte,)))
             await writer.drain()
             await asyncio.sleep(0)
-        assert is_ok(await one_answer(reader))
+        assert is_ok(await one_response(reader))
         writer.transport.abort()
 
     run(scenario)
 
 
-def test_client_that_expects_100_gets_it_before_the_answer() -> None:
+def test_client_that_expects_100_gets_it_before_the_response() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         head, _, content = request(more="Expect: 100-continue\r\n").partition(b"\r\n\r\n")
         reader, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
         writer.write(head + b"\r\n\r\n")
-        assert (await one_answer(reader)).status == 100
+        assert (await one_response(reader)).status == 100
         writer.write(content)
-        assert is_ok(await one_answer(reader))
+        assert is_ok(await one_response(reader))
         writer.transport.abort()
 
     run(scenario)
@@ -455,20 +455,20 @@ def test_request_gets_its_status(data: bytes, status: int) -> None:
     async def scenario(mitto: FakeMitto) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
         writer.write(data)
-        assert (await one_answer(reader)).status == status
+        assert (await one_response(reader)).status == status
         writer.transport.abort()
 
     run(scenario)
 
 
-def test_wrong_method_names_the_right_ones() -> None:
+def test_wrong_method_lists_the_allowed_ones() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         assert (await exchange(mitto, request(line="PUT /inbox HTTP/1.1"))).header("allow") == "GET, DELETE"
 
     run(scenario)
 
 
-def test_client_that_says_nothing_and_leaves_takes_no_fault() -> None:
+def test_client_that_sends_nothing_and_closes_uses_no_fault() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         mitto.script("close_before_read")
         _, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
@@ -479,7 +479,7 @@ def test_client_that_says_nothing_and_leaves_takes_no_fault() -> None:
     run(scenario)
 
 
-def test_client_that_leaves_in_the_middle_of_a_request_leaves_nothing() -> None:
+def test_client_that_closes_in_the_middle_of_a_request_adds_no_message() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", mitto.port)
         writer.write(request()[:-5])
@@ -518,7 +518,7 @@ def test_shutdown_ends_every_connection_at_once() -> None:
     asyncio.run(asyncio.wait_for(scenario(), LIMIT_SECONDS))
 
 
-def test_message_is_shown_before_it_is_answered() -> None:
+def test_message_is_shown_before_the_response() -> None:
     shown: list[str] = []
 
     async def scenario(mitto: FakeMitto) -> None:
@@ -532,7 +532,7 @@ def test_message_is_shown_before_it_is_answered() -> None:
     assert shown == [mitto.inbox[0].id]
 
 
-def test_test_message_is_counted_and_not_kept() -> None:
+def test_test_message_is_counted_but_not_in_the_inbox() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         seen = await exchange(mitto, request(sms(test=True), more="Connection: close\r\n"))
         assert seen.json["test"] is True
@@ -542,7 +542,7 @@ def test_test_message_is_counted_and_not_kept() -> None:
     assert (mitto.inbox, mitto.test_messages) == ([], 1)
 
 
-def test_inbox_forgets_the_oldest() -> None:
+def test_inbox_deletes_the_oldest() -> None:
     async def scenario(mitto: FakeMitto) -> None:
         await exchange(mitto)
         mitto.inbox.extend(mitto.inbox * (INBOX_LIMIT - 1))
@@ -570,7 +570,7 @@ def test_url_leads_to_the_server(host: str) -> None:
         assert mitto.url == f"http://{host}:{mitto.port}"
         reader, writer = await asyncio.open_connection(host, mitto.port)
         writer.write(request())
-        assert is_ok(await one_answer(reader))
+        assert is_ok(await one_response(reader))
         writer.transport.abort()
 
     run(scenario, host=host)
@@ -660,14 +660,14 @@ def test_script_is_set_and_deleted_over_http() -> None:
     ],
     ids=json.dumps,
 )
-def test_script_that_cannot_be_is_refused_whole(order: object) -> None:
+def test_invalid_script_is_refused_as_a_whole(order: object) -> None:
     async def scenario(mitto: FakeMitto) -> None:
-        status, answer = await asyncio.to_thread(call, mitto, "POST", "/script", order)
+        status, error = await asyncio.to_thread(call, mitto, "POST", "/script", order)
         assert status == 400
-        assert answer["error"]
+        assert error["error"]
         if "nonsense" in json.dumps(order):
-            assert set(answer["known"]) == FAULTS.keys()
-        assert mitto.take(None) is None
+            assert set(error["known"]) == FAULTS.keys()
+        assert mitto.pop_fault(None) is None
 
     run(scenario)
 

@@ -1,4 +1,4 @@
-"""The fake Mitto's checks and its drawing of a handset, as plain calls."""
+"""The fake Mitto's checks, and the handset that it draws."""
 
 import json
 import unicodedata
@@ -14,7 +14,7 @@ NOON = datetime(2026, 1, 2, 12, 0, 0, 123456, tzinfo=UTC)
 GOOD: dict[str, object] = {"to": "12025550100", "from": "Mitto SMS", "text": "Your code is 123456"}
 
 
-def decide(content: bytes | None = None, *, is_authentic: bool = True, **changes: Any) -> Verdict:
+def judged(content: bytes | None = None, *, is_authentic: bool = True, **changes: Any) -> Verdict:
     fields = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
     content = json.dumps(fields).encode() if content is None else content
     return judge(content, is_authentic=is_authentic, message_id="m-1", received_at=NOON)
@@ -62,7 +62,7 @@ def decide(content: bytes | None = None, *, is_authentic: bool = True, **changes
     ids=str,
 )
 def test_code_of_a_request(code: int, changes: dict[str, Any]) -> None:
-    verdict = decide(**changes)
+    verdict = judged(**changes)
     assert verdict.status == 200
     assert verdict.document["responseCode"] == code
     assert verdict.document["responseText"] == RESPONSE_TEXTS[code]
@@ -88,7 +88,7 @@ def test_every_code_that_a_check_gives_has_a_text() -> None:
     ids=str,
 )
 def test_wrong_type_is_400(changes: dict[str, Any]) -> None:
-    assert decide(**changes).status == 400
+    assert judged(**changes).status == 400
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,13 @@ def test_wrong_type_is_400(changes: dict[str, Any]) -> None:
     [b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"to":' + b"9" * 5000 + b"}"],
     ids=lambda content: repr(content[:8]),
 )
-def test_what_is_no_json_object_is_400(content: bytes) -> None:
-    assert decide(content).status == 400
+def test_other_than_a_json_object_is_400(content: bytes) -> None:
+    assert judged(content).status == 400
 
 
 @pytest.mark.parametrize("content", [None, b"{", b'{"to":1}'], ids=["good", "no JSON", "wrong type"])
 def test_without_the_key_everything_is_401(content: bytes | None) -> None:
-    verdict = decide(content, is_authentic=False)
+    verdict = judged(content, is_authentic=False)
     assert (verdict.status, verdict.message) == (401, None)
 
 
@@ -111,8 +111,8 @@ def test_only_the_key_is_the_key(given: bytes, is_right: bool) -> None:  # noqa:
     assert is_key(given, api_key="key") is is_right
 
 
-def test_answer_has_mittos_form() -> None:
-    assert decide(reference="r-1", validity=5).document == {
+def test_response_has_the_form_of_mitto() -> None:
+    assert judged(reference="r-1", validity=5).document == {
         "id": "m-1",
         "timestamp": "2026-01-02T12:00:00.1234560Z",
         "to": "12025550100",
@@ -123,15 +123,15 @@ def test_answer_has_mittos_form() -> None:
     }
 
 
-def test_answer_to_a_test_says_so() -> None:
-    verdict = decide(test=True)
+def test_response_to_a_test_message_says_so() -> None:
+    verdict = judged(test=True)
     assert verdict.document["test"] is True
     assert verdict.message
     assert verdict.message.test
 
 
-def test_message_keeps_what_was_asked_for() -> None:
-    assert decide(to="+12025550100", type="auto", validity=5, reference="r-1").message == Message(
+def test_message_has_the_fields_of_the_request() -> None:
+    assert judged(to="+12025550100", type="auto", validity=5, reference="r-1").message == Message(
         id="m-1",
         sender="Mitto SMS",
         to="+12025550100",
@@ -145,8 +145,8 @@ def test_message_keeps_what_was_asked_for() -> None:
     )
 
 
-def test_message_lives_48_hours_unless_told_otherwise() -> None:
-    message = decide().message
+def test_validity_is_48_hours_by_default() -> None:
+    message = judged().message
     assert message
     assert (message.validity, message.reference) == (48 * 60, None)
 
@@ -166,7 +166,7 @@ def test_message_lives_48_hours_unless_told_otherwise() -> None:
     ids=["one", "two", "extension", "forced Unicode", "auto GSM-7", "auto UCS-2", "surrogate pairs", "lone surrogate"],
 )
 def test_segments_follow_text_and_type(text: str, type_: str, segments: int, units: int, encoding: str) -> None:
-    message = decide(text=text, type=type_).message
+    message = judged(text=text, type=type_).message
     assert message
     assert (message.segments, message.units, message.encoding) == (segments, units, encoding)
 
@@ -175,7 +175,7 @@ def test_segments_follow_text_and_type(text: str, type_: str, segments: int, uni
 
 
 def drawn(text: str, **changes: Any) -> str:
-    message = decide(text=text, **{"type": "auto", **changes}).message
+    message = judged(text=text, **{"type": "auto", **changes}).message
     assert message
     return draw(message)
 
@@ -215,7 +215,7 @@ def test_handset_shows_sender_recipient_text_and_cost() -> None:
     ],
     ids=["words", "long word", "wide", "emoji", "combining", "joined", "spaces", "empty lines", "mixed", "exact row", "wide at the edge"],
 )
-def test_bubble_is_a_rectangle_that_loses_no_word(text: str) -> None:
+def test_bubble_is_a_rectangle_with_every_word(text: str) -> None:
     lines = drawn(text).splitlines()[:-1]
     assert len({cells(line) for line in lines}) == 1
     assert cells(lines[0]) <= COLUMNS + 4
@@ -224,7 +224,7 @@ def test_bubble_is_a_rectangle_that_loses_no_word(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\x1b[31mb", "a\x07b", "a\rb", "a\u202eb", "a\ud800b", "a\x9bb", "a\u2028b", "a\ue000b"], ids=ascii)
-def test_what_a_terminal_might_obey_is_replaced(text: str) -> None:
+def test_characters_that_control_a_terminal_are_replaced(text: str) -> None:
     lines = drawn(text, type="Unicode").splitlines()
     assert len(lines) == 4
     assert "a\ufffd" in lines[1]

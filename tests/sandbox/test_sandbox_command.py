@@ -37,10 +37,10 @@ def send(port: int, key: str = "sandbox-key") -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_SECONDS)
     content = json.dumps({"to": "12025550100", "from": "Mitto SMS", "text": "Your code is 123456", "validity": 5})
     connection.request("POST", "/sms.json", content, {"X-Mitto-API-Key": key})
-    answer = connection.getresponse()
-    answer.read()
+    response = connection.getresponse()
+    response.read()
     connection.close()
-    return answer.status
+    return response.status
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -62,7 +62,7 @@ def test_command_shows_each_sms_and_ends_on_a_signal(number: signal.Signals) -> 
         assert time.monotonic() - began < 5
 
 
-def test_quiet_command_shows_no_sms_and_demands_its_key() -> None:
+def test_quiet_command_shows_no_sms_and_requires_its_key() -> None:
     with started("--quiet", "--api-key", "other") as (process, port):
         assert [send(port), send(port, key="other")] == [401, 200]
         process.terminate()
@@ -70,7 +70,7 @@ def test_quiet_command_shows_no_sms_and_demands_its_key() -> None:
         assert "╭" not in output
 
 
-def test_command_survives_that_nobody_reads_its_output() -> None:
+def test_command_goes_on_when_nobody_reads_its_output() -> None:
     with started() as (process, port):
         assert process.stdout
         process.stdout.close()
@@ -93,7 +93,7 @@ def test_taken_port_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     [(["--host", "0.0.0.0"], "loopback only"), (["--api-key", ""], "key")],  # noqa: S104 - it must be refused
     ids=["public", "no key"],
 )
-def test_settings_that_cannot_be_are_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_settings_are_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     output = capsys.readouterr()
     assert (output.out, output.err.count("\n")) == ("", 1)

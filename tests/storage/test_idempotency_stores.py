@@ -1,4 +1,4 @@
-"""What a store of the ledger promises, written once and held by both kinds; Redis is a real one."""
+"""What every idempotency store guarantees, tested with both kinds; Redis is a real one."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What only the ledger of a process has: an end to its memory."""
+"""What only the memory store has: a limit on its memory."""
 
 from mitto_phone_hook.storage.memory_idempotency import MAX_ENTRIES, MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import Entry

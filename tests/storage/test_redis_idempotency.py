@@ -1,4 +1,4 @@
-"""What only the ledger in Redis has: other instances, and the scripts that decide between them."""
+"""What only the Redis store has: other instances, and the scripts that decide between them."""
 
 import asyncio
 

@@ -21,24 +21,24 @@ from support.processes import free_port, redis_server
 from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends
 
 
-async def test_a_redis_that_is_down_lets_messages_pass_complains_once_and_keeps_the_ledger_of_the_process() -> None:
-    complaints = Reports()
-    client = RedisClient(f"redis://127.0.0.1:{free_port()}", complaints)
+async def test_a_redis_that_is_down_lets_messages_pass_reports_once_and_uses_the_memory_of_the_process() -> None:
+    reports = Reports()
+    client = RedisClient(f"redis://127.0.0.1:{free_port()}", reports)
     store = RedisIdempotencyStore(client, 600)
     guard, times = IdempotencyGuard(store, deadline_seconds=4), list[int]()
     for _ in range(3):
         assert (await once(guard, "k", f"r{time.monotonic_ns()}", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED
     assert len(times) == 1
-    assert len(complaints) == 1
+    assert len(reports) == 1
     await client.aclose()
 
 
-async def test_calls_that_fail_together_complain_once() -> None:
-    complaints = Reports()
-    async with contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{free_port()}", complaints)) as client:
+async def test_calls_that_fail_together_report_once() -> None:
+    reports = Reports()
+    async with contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{free_port()}", reports)) as client:
         answers = await asyncio.gather(*(client.eval("return 1", [], []) for _ in range(8)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [Unavailable] * 8
-        assert len(complaints) == 1
+        assert len(reports) == 1
 
 
 async def test_a_redis_that_hangs_when_the_deadline_is_near_holds_up_no_answer_and_hears_the_result_later(tmp_path: Path) -> None:
@@ -81,20 +81,20 @@ async def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once() -> None:
 async def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         port = server.port
-        complaints = Reports()
-        client = RedisClient(f"redis://127.0.0.1:{port}", complaints)
+        reports = Reports()
+        client = RedisClient(f"redis://127.0.0.1:{port}", reports)
         store = RedisIdempotencyStore(client, 600)
         await client._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
         times = list[int]()
         assert await once(IdempotencyGuard(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
-        assert len(complaints) == 1
+        assert len(reports) == 1
         await client.aclose()
 
 
 async def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -> None:
     port = free_port()
 
-    async def known_elsewhere(key: str) -> bool:
+    async def known_in_other_instance(key: str) -> bool:
         other = RedisClient(f"redis://127.0.0.1:{port}", Reports())
         kept = await RedisIdempotencyStore(other, 600).claim(key, Entry("pending", "other"))
         await other.aclose()
@@ -104,7 +104,7 @@ async def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -
     store = RedisIdempotencyStore(client, 600)
     with redis_server(tmp_path, port):
         await store.claim("before", Entry("pending", "r1"))
-        assert await known_elsewhere("before")
+        assert await known_in_other_instance("before")
     await store.claim("while down", Entry("pending", "r2"))
     with redis_server(tmp_path, port):
         end = time.monotonic() + 5
@@ -112,7 +112,7 @@ async def test_a_redis_that_comes_back_is_used_again_by_itself(tmp_path: Path) -
         while time.monotonic() < end:
             number += 1
             await store.claim(f"after-{number}", Entry("pending", "r3"))
-            if await known_elsewhere(f"after-{number}"):
+            if await known_in_other_instance(f"after-{number}"):
                 break
             await asyncio.sleep(0.1)
         else:
@@ -132,7 +132,7 @@ async def test_a_result_that_redis_missed_is_told_it_when_it_answers_again(tmp_p
         end = time.monotonic() + 5
         number = 0
         while await RedisIdempotencyStore(other, 600).claim("missed", Entry("pending", "r2")) is not None:
-            assert time.monotonic() < end, "never told"
+            assert time.monotonic() < end, "never reported"
             number += 1
             await store.claim(f"later-{number}", Entry("pending", "r3"))
             await store.settle(f"later-{number}", "r3", None)
@@ -177,7 +177,7 @@ async def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_
         await client.aclose()
 
 
-async def test_a_message_seen_in_flight_elsewhere_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
+async def test_a_message_seen_in_flight_in_another_instance_stays_so_when_redis_falls_silent(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
         async with contextlib.aclosing(RedisClient(url, Reports())) as here, contextlib.aclosing(RedisClient(url, Reports())) as there:

@@ -5,7 +5,6 @@ import http.client
 import itertools
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,27 +12,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
+from support.programs import redis_program
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "sandbox-key-of-the-tests-0001"
 BEARER = "bearer-secret-of-the-tests-0001"
 _START_SECONDS = 20.0
-
-
-def need(program: str, package: str) -> str:
-    """Give the path of a program of the system; where it is missing the test says how to get it, and in CI fails."""
-    path = shutil.which(program)
-    return path if path is not None else lacking(f"needs {program}: apt-get install {package}")
-
-
-def lacking(reason: str) -> NoReturn:
-    """End a test that this machine cannot run: with the reason printed, or, in CI where nothing may be left out, as a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
@@ -150,10 +136,9 @@ def fake_mitto(output: Path) -> Iterator[FakeMittoProcess]:
 
 @contextlib.contextmanager
 def redis_server(folder: Path, port: int | None = None) -> Iterator[Process]:
-    """Run a real Redis until the block ends; ``port`` to come back where one was before."""
-    program = need("redis-server", "redis-server")
+    """Run a real Redis, or Valkey, until the block ends; ``port`` to come back where one was before."""
     port = port or free_port()
-    arguments = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    arguments = [redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     with _process(arguments, function_environment(), folder / f"redis-{port}.txt") as popen:
         process = Process(port, popen, folder / f"redis-{port}.txt")
         _wait_until(lambda: _is_listening(port), process)

@@ -73,7 +73,7 @@ class Stage:
         return asyncio.run(self.acall(body, headers, method, path))
 
     async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Response:
-        reply = await self.hook.answer(Call(method, path, headers, pieces(body)))
+        reply = await self.hook.respond(Call(method, path, headers, pieces(body)))
         await asyncio.sleep(0)  # the line of the log follows the reply
         return reply
 

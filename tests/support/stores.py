@@ -19,25 +19,25 @@ MakeStore = Callable[[float], contextlib.AbstractAsyncContextManager[Idempotency
 
 
 def fail() -> None:
-    """Take no complaint of a store."""
-    raise AssertionError("the store complained")
+    """Fail when a store reports a problem."""
+    raise AssertionError("the store reported a problem")
 
 
 class Reports(list[float]):
-    """When a store complained."""
+    """The times at which a store reported a problem."""
 
     def __call__(self) -> None:
         self.append(time.monotonic())
 
 
 def with_patience(redis: Process) -> contextlib.aclosing[RedisClient]:
-    """Give a link that outlasts every stall of the machine, and complains of none."""
+    """Return a Redis client that waits longer than any stall of the machine, and reports none."""
     return contextlib.aclosing(RedisClient(f"redis://127.0.0.1:{redis.port}", fail, timeout_seconds=5, queue_seconds=30))
 
 
 @contextlib.asynccontextmanager
 async def without_patience(redis: Process, on_unavailable: Callable[[], None] = fail) -> AsyncIterator[RedisClient]:
-    """Give a link on which nobody waits for a turn that does not come at once."""
+    """Return a Redis client on which an operation never waits for a free connection."""
     async with contextlib.aclosing(
         RedisClient(f"redis://127.0.0.1:{redis.port}", on_unavailable, timeout_seconds=5, queue_seconds=0)
     ) as client:

@@ -284,7 +284,7 @@ def test_a_librarys_line_says_where_and_never_what() -> None:
     assert json.loads(line) == {"severity": "WARNING", "event": "library", "logger": "httpx", "why": "client.py:42 send"}
 
 
-def test_a_librarys_exception_is_told_by_its_kind_and_places() -> None:
+def test_a_librarys_exception_is_logged_by_its_type_and_lines() -> None:
     line = LibraryFormatter().format(library_record(logging.ERROR, "secret", error=raised()))
     assert "secret" not in line
     assert json.loads(line)["stack_trace"].startswith("LookupError\n")

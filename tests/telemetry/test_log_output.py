@@ -98,7 +98,7 @@ def test_what_is_too_much_to_keep_is_counted() -> None:
         assert int(lines[-1].split()[0]) >= 27
 
 
-def test_a_loss_is_told_once() -> None:
+def test_a_loss_is_reported_once() -> None:
     with pipe() as end:
         output = LineOutput(end.writer, about, max_waiting=3)
         for number in range(30):

@@ -1,4 +1,4 @@
-// The function of the published guide: the hook's payload in, one POST to Mitto, an answer out. Nothing is checked.
+// The function of the published guide: it receives the hook's payload, posts to Mitto and responds. It checks nothing.
 
 const http = require('node:http');
 const https = require('node:https');
@@ -22,9 +22,9 @@ async function relay(request, response, client) {
   response.json({ status: 'sent', id: answer.data.id });
 }
 
-// (a): an axios instance, an agent and so a connection of its own for every call.
+// (a): every call has its own axios instance and agent, so its own connection.
 functions.http('new_connection', (request, response) => relay(request, response, axios.create(agents({ keepAlive: false }))));
 
-// (b): one instance whose connections stay open.
+// (b): one instance with connections that stay open.
 const client = axios.create(kept);
 functions.http('kept_connection', (request, response) => relay(request, response, client));

@@ -3,7 +3,7 @@
 #
 #   HOOK_URL=https://… HOOK_SECRET=whsec_… [ACTION_NAME=…] ./setup.sh [--dry-run] [custom-phone-provider|send-phone-message]
 #
-# Every look comes before the first change, and everything goes through `auth0 api` with JSON on standard input: a secret
+# It reads everything before the first change. It passes JSON to `auth0 api` on standard input: a secret
 # in an argument would show in the process list.
 set -euo pipefail
 
@@ -16,7 +16,7 @@ trigger_version=CURRENT
 action_id=
 provider_id=
 is_bound=
-answer=
+response=
 
 fail() {
   printf 'setup.sh: %s\n' "$1" >&2
@@ -44,31 +44,31 @@ check_environment() {
   [[ -n ${HOOK_URL:-} ]] || fail 'HOOK_URL is missing: the https address of the function.'
   [[ $HOOK_URL == https://* ]] || fail 'HOOK_URL must begin with https://.'
   [[ -n ${HOOK_SECRET:-} ]] || fail "HOOK_SECRET is missing: one of the function's HOOK_SECRETS."
-  # Else every login would end in hook_misconfigured.
+  # Otherwise every login would fail with hook_misconfigured.
   [[ $HOOK_SECRET =~ ^(v1,)?whsec_[A-Za-z0-9+/]{32,}={0,2}$ || ( $HOOK_SECRET != *whsec_* && $HOOK_SECRET =~ ^[!-~]{24,}$ && $HOOK_SECRET != *\|* ) ]] ||
     fail 'HOOK_SECRET must be one secret: whsec_ and base64, or 24 and more visible ASCII characters without |.'
   command -v jq >/dev/null || fail 'jq is missing: https://jqlang.org/download/'
   [[ $dry_run == yes ]] || command -v auth0 >/dev/null || fail 'the Auth0 CLI is missing: https://github.com/auth0/auth0-cli'
-  ACTION_NAME=${ACTION_NAME:-Mitto $trigger} # a name of its own for each trigger: names are unique in a tenant
+  ACTION_NAME=${ACTION_NAME:-Mitto $trigger} # names are unique in a tenant, so each trigger needs its own
   export HOOK_URL HOOK_SECRET ACTION_NAME trigger trigger_version # jq reads them from its environment, not from its arguments
 }
 
-# call METHOD PATH [JSON]: prints the answer. `auth0 api` exits with 0 on most HTTP errors, so the answer itself is checked.
+# call METHOD PATH [JSON]: prints the response. `auth0 api` exits with 0 on most HTTP errors, so the response itself is checked.
 call() {
-  local answer
-  answer=$(printf '%s' "${3:-}" | auth0 api "$1" "$2" --no-input --no-color) || fail "auth0 api $1 $2 failed."
-  if [[ $answer == *'"statusCode"'* ]] && jq -e 'has("statusCode")' <<<"$answer" >/dev/null; then
-    # An API that quotes the request must not put the secret on the screen.
-    answer=$(jq -r '"\(.statusCode) \(.errorCode // .error): \(.message)"' <<<"$answer")
-    fail "auth0 api $1 $2: ${answer//"$HOOK_SECRET"/***}"
+  local response
+  response=$(printf '%s' "${3:-}" | auth0 api "$1" "$2" --no-input --no-color) || fail "auth0 api $1 $2 failed."
+  if [[ $response == *'"statusCode"'* ]] && jq -e 'has("statusCode")' <<<"$response" >/dev/null; then
+    # If the API quotes the request, the secret must not appear in the terminal.
+    response=$(jq -r '"\(.statusCode) \(.errorCode // .error): \(.message)"' <<<"$response")
+    fail "auth0 api $1 $2: ${response//"$HOOK_SECRET"/***}"
   fi
-  printf '%s' "$answer"
+  printf '%s' "$response"
 }
 
-# change METHOD PATH JSON: like call, with the result in $answer. A dry run only prints it, without secret and code.
+# change METHOD PATH JSON: like call, with the result in $response. A dry run only prints it, without secret and code.
 change() {
   if [[ $dry_run == no ]]; then
-    answer=$(call "$@")
+    response=$(call "$@")
     return
   fi
   local shown
@@ -101,7 +101,7 @@ find_action() {
   if [[ $trigger == custom-phone-provider ]]; then
     local other
     other=$(jq -r '[.actions[]? | select(.name != env.ACTION_NAME) | .name][0] // empty' <<<"$actions")
-    [[ -z $other ]] || fail "the trigger holds the Action '$other' already, and Auth0 allows one. Run again with ACTION_NAME='$other' to replace its code and secrets, or delete it."
+    [[ -z $other ]] || fail "the trigger already has the Action '$other', and Auth0 allows only one. Run again with ACTION_NAME='$other' to replace its code and secrets, or delete it."
   fi
   jq -r '[.actions[]? | select(.name == env.ACTION_NAME) | .id][0] // empty' <<<"$actions"
 }
@@ -111,11 +111,11 @@ find_provider() {
   local providers other
   providers=$(call get branding/phone/providers) || exit 1
   other=$(jq -r '[.providers[]? | select(.name != "custom") | .name][0] // empty' <<<"$providers")
-  [[ -z $other ]] || fail "the tenant sends through '$other', and Auth0 allows one phone provider. Remove it first: auth0 phone provider delete."
+  [[ -z $other ]] || fail "the tenant sends through '$other', and Auth0 allows only one phone provider. Remove it first: auth0 phone provider delete."
   jq -r '.providers[0]?.id // empty' <<<"$providers"
 }
 
-# yes if our Action is bound already. A second Action on this trigger would mean a second SMS.
+# "yes" if our Action is bound already. A second Action on this trigger would send a second SMS.
 find_binding() {
   local bindings other
   bindings=$(call get actions/triggers/send-phone-message/bindings) || exit 1
@@ -134,7 +134,7 @@ save_action() {
   fi
   step "Creating the Action '$ACTION_NAME' …"
   change post actions/actions "$json"
-  if [[ $dry_run == yes ]]; then action_id=ACTION_ID; else action_id=$(jq -re .id <<<"$answer"); fi
+  if [[ $dry_run == yes ]]; then action_id=ACTION_ID; else action_id=$(jq -re .id <<<"$response"); fi
 }
 
 # Auth0 refuses to deploy an Action that it is still building.
@@ -175,7 +175,7 @@ save_provider() {
 
 bind_action() {
   if [[ -n $is_bound ]]; then
-    step 'It is bound to send-phone-message already.'
+    step 'It is already bound to send-phone-message.'
     return
   fi
   step 'Binding it to send-phone-message …'
@@ -184,13 +184,13 @@ bind_action() {
   change patch actions/triggers/send-phone-message/bindings "$json"
 }
 
-look_first() {
+read_tenant() {
   trigger_version=$(find_version)
   action_id=$(find_action)
   if [[ $trigger == custom-phone-provider ]]; then provider_id=$(find_provider); else is_bound=$(find_binding); fi
 }
 
-# next_step WHERE: what only the dashboard can do.
+# next_step WHERE: prints the step that only the dashboard can do.
 next_step() {
   if [[ $dry_run == yes ]]; then step 'Nothing was done. Without --dry-run, next:' "$1"; else step 'Done. Next:' "$1"; fi
 }
@@ -198,7 +198,7 @@ next_step() {
 main() {
   read_arguments "$@"
   check_environment
-  [[ $dry_run == yes ]] || look_first
+  [[ $dry_run == yes ]] || read_tenant
   save_action
   deploy_action
   if [[ $trigger == custom-phone-provider ]]; then

@@ -1,7 +1,6 @@
 // Whatever happens on the wire: no run lasts longer than its limit, and only what is certainly not sent is tried again.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { lookup } from "node:dns/promises";
 import net from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -9,6 +8,9 @@ import test, { describe } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { ACCEPTED, ACTIONS, allOutputs, assertDiscreet, json, loadAction, run, sampleEvent, SIGNING_SECRET, startRawServer, startServer, verdictOf } from "./support.mjs";
+
+// Before the first look-up: a resolver that does not answer must be given up sooner than a run.
+process.env.RES_OPTIONS = "timeout:1 attempts:1";
 
 const OK_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
 const OK_BODY = JSON.stringify(ACCEPTED);
@@ -120,10 +122,8 @@ for (const action of ACTIONS) {
     assert.deepEqual([outcome.verdict, outcome.code], [verdictOf(action, true), "hook_unreachable"]);
   });
 
-  test(`${action.name} may be run again when the host does not resolve`, async (t) => {
-    const resolver = await Promise.race([lookup("nonexistent.invalid").catch((error) => error.code), delay(500, "slow", { ref: false })]);
-    if (resolver === "slow") return t.skip("the resolver of this machine takes longer than a test may");
-    const outcome = await run(action, { url: "https://nonexistent.invalid/" });
+  test(`${action.name} may be run again when the host does not resolve`, async () => {
+    const outcome = await run(action, { url: "https://nonexistent.invalid./" });
     assert.deepEqual([outcome.verdict, outcome.code], [verdictOf(action, true), "hook_unreachable"]);
   });
 

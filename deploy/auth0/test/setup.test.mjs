@@ -1,4 +1,4 @@
-// cli/setup.sh against a fake Auth0 CLI that writes down its arguments and its standard input.
+// cli/setup.sh against a fake Auth0 CLI that writes down its arguments and its standard input. Needs jq on the PATH.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,8 +10,6 @@ import { readText, SIGNING_SECRET } from "./support.mjs";
 
 const SCRIPT = fileURLToPath(new URL("../cli/setup.sh", import.meta.url));
 const HOOK_URL = "https://hook.example.com/";
-const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
-const NEEDS_JQ = { skip: !has("jq") && "jq is not on this machine" };
 
 // In bash, because a suite of forty Node starts is a slow one. One file per answer, named like the command.
 const FAKE = `#!/usr/bin/env bash
@@ -66,7 +64,7 @@ const setup = (t, args, { answers = {}, env = {} } = {}) => {
   return { status, stdout, stderr, commands, sent, changes: commands.filter((command) => !command.startsWith("api get")) };
 };
 
-test("setup.sh makes Action, deployment and phone provider, in this order", NEEDS_JQ, (t) => {
+test("setup.sh makes Action, deployment and phone provider, in this order", (t) => {
   const { status, commands, sent, stderr } = setup(t, []);
   assert.equal(status, 0, stderr);
   assert.deepEqual(commands, [
@@ -89,7 +87,7 @@ test("setup.sh makes Action, deployment and phone provider, in this order", NEED
   assert.deepEqual(sent("api post branding/phone/providers"), { name: "custom", disabled: false, configuration: { delivery_methods: ["text"] }, credentials: {} });
 });
 
-test("setup.sh binds send-phone-message after deploying it, and makes no phone provider", NEEDS_JQ, (t) => {
+test("setup.sh binds send-phone-message after deploying it, and makes no phone provider", (t) => {
   const { status, changes, sent } = setup(t, ["send-phone-message"]);
   assert.equal(status, 0);
   assert.deepEqual(changes, ["api post actions/actions", "actions deploy act_1", "api patch actions/triggers/send-phone-message/bindings"]);
@@ -100,27 +98,27 @@ test("setup.sh binds send-phone-message after deploying it, and makes no phone p
   });
 });
 
-test("setup.sh, run again, updates what it made", NEEDS_JQ, (t) => {
+test("setup.sh, run again, updates what it made", (t) => {
   const answers = { "api get actions/actions": ours("custom-phone-provider"), "api get branding/phone/providers": { providers: [{ id: "pro_1", name: "custom" }] } };
   const { status, changes } = setup(t, [], { answers });
   assert.equal(status, 0);
   assert.deepEqual(changes, ["api patch actions/actions/act_1", "actions deploy act_1", "api patch branding/phone/providers/pro_1"]);
 });
 
-test("setup.sh, run again, leaves the binding alone", NEEDS_JQ, (t) => {
+test("setup.sh, run again, leaves the binding alone", (t) => {
   const answers = { "api get actions/actions": ours("send-phone-message"), "api get actions/triggers/send-phone-message/bindings": { bindings: [{ action: { name: "Mitto send-phone-message" } }] } };
   const { status, changes } = setup(t, ["send-phone-message"], { answers });
   assert.equal(status, 0);
   assert.deepEqual(changes, ["api patch actions/actions/act_1", "actions deploy act_1"]);
 });
 
-test("setup.sh takes another name for the Action", NEEDS_JQ, (t) => {
+test("setup.sh takes another name for the Action", (t) => {
   const { status, sent } = setup(t, [], { env: { ACTION_NAME: "It's \"ours\"" } });
   assert.equal(status, 0);
   assert.equal(sent("api post actions/actions").name, "It's \"ours\"");
 });
 
-test("setup.sh waits until the Action is built", NEEDS_JQ, (t) => {
+test("setup.sh waits until the Action is built", (t) => {
   const { status, stderr, changes } = setup(t, [], { answers: { "api get actions/actions/act_1": { status: "building" } }, env: { BUILD_WAIT_SECONDS: "0" } });
   assert.equal(status, 1);
   assert.match(stderr, /still 'building' after 0 s/);
@@ -143,7 +141,7 @@ const REFUSALS = {
   "a HOOK_SECRET that is cut": { args: [], env: { HOOK_SECRET: "whsec_abc" }, says: /HOOK_SECRET must be one secret/ },
 };
 for (const [title, { args, answers, env, says }] of Object.entries(REFUSALS)) {
-  test(`setup.sh changes nothing with ${title}`, NEEDS_JQ, (t) => {
+  test(`setup.sh changes nothing with ${title}`, (t) => {
     const outcome = setup(t, args, { answers, env });
     assert.equal(outcome.status, 1);
     assert.match(outcome.stderr, says);
@@ -151,7 +149,7 @@ for (const [title, { args, answers, env, says }] of Object.entries(REFUSALS)) {
   });
 }
 
-test("setup.sh hides the secret in an error of Auth0 that quotes it", NEEDS_JQ, (t) => {
+test("setup.sh hides the secret in an error of Auth0 that quotes it", (t) => {
   const answers = { "api post actions/actions": { statusCode: 400, error: "Bad Request", errorCode: "invalid_body", message: `no good: ${SIGNING_SECRET}` } };
   const { status, stderr, changes } = setup(t, [], { answers });
   assert.equal(status, 1);
@@ -160,7 +158,7 @@ test("setup.sh hides the secret in an error of Auth0 that quotes it", NEEDS_JQ, 
 });
 
 for (const trigger of ["custom-phone-provider", "send-phone-message"]) {
-  test(`setup.sh --dry-run ${trigger} prints the commands in their order and calls nobody`, NEEDS_JQ, (t) => {
+  test(`setup.sh --dry-run ${trigger} prints the commands in their order and calls nobody`, (t) => {
     const { status, stdout, commands } = setup(t, ["--dry-run", trigger]);
     assert.equal(status, 0);
     assert.deepEqual(commands, []);
@@ -168,8 +166,3 @@ for (const trigger of ["custom-phone-provider", "send-phone-message"]) {
     assert.match(stdout, new RegExp(`^auth0 api post actions/actions <<< .*"HOOK_SECRET","value":"\\*\\*\\*".*\\nauth0 actions deploy .*\\nauth0 api ${last} <<< .*\\n$`));
   });
 }
-
-test("shellcheck has nothing to say", { skip: !has("shellcheck") && "shellcheck is not on this machine" }, () => {
-  const { status, stdout } = spawnSync("shellcheck", [SCRIPT], { encoding: "utf8" });
-  assert.equal(status, 0, stdout);
-});

@@ -16,7 +16,7 @@ locals {
   environment = merge(
     # Joins the function's log lines to Cloud Run's own.
     { GOOGLE_CLOUD_PROJECT = var.project_id },
-    # Where the server puts its control socket; without a writable place it complains at every start.
+    # Where the server puts its control socket; without a writable folder it logs a warning at every start.
     { XDG_RUNTIME_DIR = "/tmp" },
     { for name, id in local.secrets : "${name}_FILE" => "/secrets/${id}/value" },
     var.redis ? { STORE_URL = "redis://${google_redis_instance.store[0].host}:${google_redis_instance.store[0].port}" } : {},

@@ -54,7 +54,7 @@ variable "settings" {
 
   validation {
     condition     = can(regex("^(0*[0-9](\\.[0-9]*)?)?$", lookup(var.settings, "DEADLINE_SECONDS", "")))
-    error_message = "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after it told it to stop."
+    error_message = "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after the signal to stop."
   }
 }
 

@@ -1,4 +1,4 @@
-"""Calls a deployed function as an identity platform would: signed or with a bearer secret, each call timed."""
+"""Calls a deployed function as an identity platform would: signed or with a bearer secret. Every call is timed."""
 
 import base64
 import contextlib
@@ -16,87 +16,87 @@ import httpx
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome
 
-PATIENCE_SECONDS = 30.0
-"""As long as the most patient platform waits."""
+RESPONSE_TIMEOUT_SECONDS = 30.0
+"""The longest timeout of any platform."""
 
-Prove = Callable[[bytes], Mapping[str, str]]
-"""Gives the headers that prove who calls, for a body."""
+MakeHeaders = Callable[[bytes], Mapping[str, str]]
+"""Makes the headers that authenticate a body."""
 
-_PLAIN = {"Accept": "application/json", "Accept-Encoding": "identity"}
-_MAX_ANSWER_BYTES = 65536
+_JSON_ONLY = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_MAX_RESPONSE_BYTES = 65536
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class Credential(NamedTuple):
-    """One secret, by a name that tells nothing of it."""
+    """One secret, under a name that reveals nothing about it."""
 
     name: str
-    prove: Prove
+    make_headers: MakeHeaders
 
 
-class Answer(NamedTuple):
-    """What the function answered, and after how long. Nothing in it comes from the other side unchecked."""
+class HookResponse(NamedTuple):
+    """The function's response, and how long it took. Every value from the other side is validated."""
 
     status: int
     code: str
-    """An outcome of ours, ``accepted`` included; empty when something else answered."""
+    """One of our outcomes, ``accepted`` included; ``ok`` for a healthy ``/health``; empty when something else responded."""
     seconds: float
     message_id: str = ""
     segments: int = 0
     is_duplicate: bool = False
     clock_ahead_seconds: float = 0.0
-    """How far the other side's clock is ahead of ours, to the second."""
+    """How far the server's clock is ahead of ours, to the second; negative when it is behind."""
 
 
 class Caller:
-    """Calls one function. Redirects are not followed, as no platform follows them."""
+    """Calls one function. It follows no redirects, as platforms do not."""
 
     def __init__(self, client: httpx.Client, hook_url: str, health_url: str) -> None:
-        """Take the client that carries the requests; nothing is opened before the first one."""
+        """Take the client that sends the requests. Nothing is sent yet."""
         self._client = client
         self._hook_url = hook_url
         self._health_url = health_url
 
-    def health(self) -> Answer:
-        """Ask whether it lives. Raises ``httpx.TransportError``."""
-        return self._answer(self._client.build_request("GET", self._health_url, headers=_PLAIN))
+    def health(self) -> HookResponse:
+        """Call ``/health``. Raises ``httpx.TransportError``."""
+        return self._send(self._client.build_request("GET", self._health_url, headers=_JSON_ONLY))
 
-    def post(self, payload: object, prove: Prove) -> Answer:
+    def post(self, payload: object, make_headers: MakeHeaders) -> HookResponse:
         """Call the hook. Raises ``httpx.TransportError``."""
         body = json.dumps(payload).encode()
-        headers = {**_PLAIN, "Content-Type": "application/json", **prove(body)}
-        return self._answer(self._client.build_request("POST", self._hook_url, content=body, headers=headers))
+        headers = {**_JSON_ONLY, "Content-Type": "application/json", **make_headers(body)}
+        return self._send(self._client.build_request("POST", self._hook_url, content=body, headers=headers))
 
-    def _answer(self, request: httpx.Request) -> Answer:
+    def _send(self, request: httpx.Request) -> HookResponse:
         started = time.perf_counter()
         response = self._client.send(request, stream=True)
         with contextlib.closing(response):
             body = b""
             for chunk in response.iter_raw():
                 body += chunk
-                if len(body) > _MAX_ANSWER_BYTES:
+                if len(body) > _MAX_RESPONSE_BYTES:
                     break
         seconds = time.perf_counter() - started
-        return read_answer(response.status_code, body, response.headers.get("date", ""), seconds, time.time())
+        return read_response(response.status_code, body, response.headers.get("date", ""), seconds, time.time())
 
 
-def read_answer(status: int, body: bytes, date: str, seconds: float, now: float) -> Answer:
-    """Read an answer of whoever answered; ``now`` is in Unix seconds."""
-    answer = Answer(status, "", seconds, clock_ahead_seconds=_ahead(date, now))
+def read_response(status: int, body: bytes, date: str, seconds: float, now: float) -> HookResponse:
+    """Read a response, whatever server sent it. ``now`` is in Unix seconds."""
+    response = HookResponse(status, "", seconds, clock_ahead_seconds=_clock_ahead(date, now))
     try:
         fields: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return answer
+        return response
     if not isinstance(fields, dict):
-        return answer
+        return response
     error = fields.get("error")
     if isinstance(error, dict):
         code = error.get("code")
-        return answer._replace(code=code if isinstance(code, str) and code in set(Outcome) else "")
+        return response._replace(code=code if isinstance(code, str) and code in set(Outcome) else "")
     if fields.get("status") != Outcome.ACCEPTED:
-        return answer._replace(code="ok" if fields == {"status": "ok"} else "")
+        return response._replace(code="ok" if fields == {"status": "ok"} else "")
     message_id, segments = fields.get("message_id"), fields.get("segments")
-    return answer._replace(
+    return response._replace(
         code=Outcome.ACCEPTED.value,
         message_id=message_id if isinstance(message_id, str) and _MESSAGE_ID.fullmatch(message_id) else "",
         segments=segments if type(segments) is int else 0,
@@ -105,44 +105,44 @@ def read_answer(status: int, body: bytes, date: str, seconds: float, now: float)
 
 
 def credentials(secrets: HookSecrets) -> list[Credential]:
-    """Give every secret that there is, the signing keys first."""
-    signing = [(f"signing key{_ordinal(at, secrets.signing_keys)}", signed_with(key)) for at, key in enumerate(secrets.signing_keys)]
-    bearer = [(f"bearer secret{_ordinal(at, secrets.bearer)}", bearing(secret)) for at, secret in enumerate(secrets.bearer)]
-    return [Credential(*one) for one in (*signing, *bearer)]
+    """Return one credential per secret, signing keys first."""
+    signing = [(f"signing key{_number(index, secrets.signing_keys)}", signed_with(key)) for index, key in enumerate(secrets.signing_keys)]
+    bearer = [(f"bearer secret{_number(index, secrets.bearer)}", bearer_with(secret)) for index, secret in enumerate(secrets.bearer)]
+    return [Credential(*pair) for pair in (*signing, *bearer)]
 
 
-def signed_with(key: bytes) -> Prove:
+def signed_with(key: bytes) -> MakeHeaders:
     """Sign by the Standard Webhooks specification."""
 
-    def prove(body: bytes) -> Mapping[str, str]:
+    def make_headers(body: bytes) -> Mapping[str, str]:
         message_id, timestamp = f"check_{os.urandom(8).hex()}", str(int(time.time()))
         digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
         signature = f"v1,{base64.b64encode(digest).decode()}"
         return {"webhook-id": message_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
 
-    return prove
+    return make_headers
 
 
-def bearing(secret: bytes) -> Prove:
-    """Show a bearer secret."""
+def bearer_with(secret: bytes) -> MakeHeaders:
+    """Send a bearer secret."""
     return lambda _: {"Authorization": f"Bearer {secret.decode()}"}
 
 
-def nothing(_: bytes) -> Mapping[str, str]:
-    """Prove nothing."""
+def no_credentials(_: bytes) -> Mapping[str, str]:
+    """Send no credentials."""
     return {}
 
 
-def wrong(body: bytes) -> Mapping[str, str]:
-    """Prove it wrongly in both ways."""
-    return {**signed_with(os.urandom(32))(body), **bearing(os.urandom(32).hex().encode())(body)}
+def wrong_credentials(body: bytes) -> Mapping[str, str]:
+    """Send a wrong signature and a wrong bearer secret."""
+    return {**signed_with(os.urandom(32))(body), **bearer_with(os.urandom(32).hex().encode())(body)}
 
 
-def _ordinal(at: int, secrets: tuple[bytes, ...]) -> str:
-    return f" {at + 1}" if len(secrets) > 1 else ""
+def _number(index: int, secrets: tuple[bytes, ...]) -> str:
+    return f" {index + 1}" if len(secrets) > 1 else ""
 
 
-def _ahead(date: str, now: float) -> float:
+def _clock_ahead(date: str, now: float) -> float:
     try:
         return parsedate_to_datetime(date).timestamp() - now
     except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""``mitto-phone-hook check``: the settings as the function would read them, and the world that they point at."""
+"""``mitto-phone-hook check``: tests the settings, the store and Mitto, or a deployed function."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from mitto_phone_hook.cli import deployed, key, probe, settings_report
-from mitto_phone_hook.cli.caller import PATIENCE_SECONDS, Caller, credentials
+from mitto_phone_hook.cli.caller import RESPONSE_TIMEOUT_SECONDS, Caller, credentials
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
@@ -23,22 +23,22 @@ from mitto_phone_hook.routes import HEALTH_PATH, ROUTES
 _CONNECT_SECONDS = 10.0
 _MAX_LABEL = 63  # DNS
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_SECRETS_STEP = "put the secret that the function knows, one line of it, into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
+_SECRETS_STEP = "put one line of the function's HOOK_SECRETS into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
 
 _HELP = """\
-Say line by line what is right and what is not, and what to do about it.
+Print one line per finding: what is ok, what is not, and what to do about it.
 
-Without --url: the settings in the environment, read as the function reads
-them; the store; the way to Mitto; and whether Mitto takes the API key, by one
-test message that is neither delivered nor charged. Run it where the function
-runs, since the network and its address count.
+Without --url it checks the settings in the environment, the store, the
+connection to Mitto, and whether Mitto accepts the API key. For the key it
+sends one test message, which Mitto neither delivers nor charges. Run it where
+the function runs: the result depends on the network and its IP address.
 
-With --url: a deployed function, from outside. Needs only HOOK_SECRETS in the
-environment (or HOOK_SECRETS_FILE). It sends nothing without --recipient.
-About ten lines in the function's log come from it, with the events
+With --url it checks a deployed function from outside. It needs only
+HOOK_SECRETS (or HOOK_SECRETS_FILE) in the environment. It sends no SMS without
+--recipient. It adds about ten lines to the function's log, with the events
 unauthorized and voice_unsupported, or blocked_country.
 
-Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
+Exit status: 0 no error, 1 at least one error, 2 wrong usage.
 """
 
 
@@ -46,7 +46,7 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     """Add the subcommand."""
     parser = parsers.add_parser(
         "check",
-        help="check the settings here, or a deployed function",
+        help="check the settings of this environment, or a deployed function",
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,23 +55,23 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
         "--recipient",
         type=_recipient,
         metavar="NUMBER",
-        help="E.164 number for the test message (default: one reserved for fiction); with --url one real SMS goes there",
+        help="E.164 number for the test message (default: a fictional number); with --url it gets one real SMS",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: Terminal) -> int:
-    """Check, and give the exit status."""
+    """Run the checks. Returns the exit status."""
     if options.url:
         _check_deployed(options.url, options.recipient, environment, terminal)
     else:
-        _check_here(options.recipient, environment, terminal)
+        _check_environment(options.recipient, environment, terminal)
     return terminal.finish()
 
 
-def _check_here(recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:
+def _check_environment(recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:
     terminal.heading("Settings")
-    terminal.show_all(settings_report.stray_lines(environment))
+    terminal.show_all(settings_report.unknown_variable_lines(environment))
     try:
         settings = load(environment)
     except SettingsError as error:
@@ -88,12 +88,10 @@ def _check_store(settings: Settings, environment: Mapping[str, str], terminal: T
     if line := settings_report.store_line(settings, environment):
         terminal.show(line)
     elif find_spec("redis") is None:
-        terminal.show(
-            Line(Mark.WRONG, "redis", "the package for it is missing", "stage with deploy/bundle.py --redis, or pip install redis")
-        )
+        terminal.show(Line(Mark.ERROR, "redis", "the package redis is not installed", "use deploy/bundle.py --redis, or pip install redis"))
     else:
-        # The package is only there when it is asked for.
-        from mitto_phone_hook.cli import store  # noqa: PLC0415 - as said
+        # The package redis is optional.
+        from mitto_phone_hook.cli import store  # noqa: PLC0415 - see above
 
         terminal.show(settings_report.state_key_line(settings))
         terminal.pending("redis")
@@ -102,37 +100,37 @@ def _check_store(settings: Settings, environment: Mapping[str, str], terminal: T
 
 def _check_mitto(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> None:
     url = httpx.URL(settings.mitto_base_url)
-    is_taken = False
+    is_accepted = False
     try:
         terminal.pending("name")
         terminal.show(probe.resolve(url))
         terminal.pending("connection")
         terminal.show(probe.connect(url, timeout_seconds=settings.connect_timeout_seconds))
-        is_taken = _check_key(settings, recipient, terminal)
-    except probe.NoWay as end:
-        terminal.show(end.line)
-    # Most of all where Mitto does not answer: it may be silent to addresses that it does not know.
-    if source := probe.source_of(url):
-        terminal.show(probe.egress_line(source, is_taken=is_taken))
+        is_accepted = _check_key(settings, recipient, terminal)
+    except probe.ProbeFailed as error:
+        terminal.show(error.line)
+    # Also after a failure: Mitto may ignore IP addresses that it does not know.
+    if local := probe.local_address(url):
+        terminal.show(probe.egress_line(local, is_accepted=is_accepted))
 
 
 def _check_key(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> bool:
-    """Tell whether Mitto took the key."""
+    """Whether Mitto accepted the key."""
     terminal.pending("API key")
     started = time.perf_counter()
-    answer = asyncio.run(key.ask(settings, recipient or Recipient(key.FICTIONAL_RECIPIENT)))
-    lines = key.verdict(answer, is_fictional=recipient is None)
-    if answer.outcome is Outcome.ACCEPTED:
+    result = asyncio.run(key.send_test_message(settings, recipient or Recipient(key.FICTIONAL_RECIPIENT)))
+    lines = key.result_lines(result, is_fictional=recipient is None)
+    if result.outcome is Outcome.ACCEPTED:
         lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}, in {milliseconds(time.perf_counter() - started)}")
     terminal.show(*lines)
-    return key.is_taken(lines)
+    return key.is_key_accepted(lines)
 
 
 def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:
-    own = {name: value for name, value in environment.items() if name.startswith("HOOK_SECRETS")}
+    hook_settings = {name: value for name, value in environment.items() if name.startswith("HOOK_SECRETS")}
     try:
-        # The key is not asked for: whoever calls the function does not have it.
-        settings = load({"MITTO_API_KEY": "-", **own})
+        # A caller of the function does not have the API key.
+        settings = load({"MITTO_API_KEY": "-", **hook_settings})
     except SettingsError as error:
         terminal.heading("Secrets")
         terminal.show_all(settings_report.problem_lines(error.problems, _SECRETS_STEP))
@@ -141,8 +139,8 @@ def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[
     path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
     active = settings.secrets_of(ROUTES[path].secrets)
     health_url = urlunsplit(parts._replace(path=parts.path.removesuffix(path) + HEALTH_PATH))
-    timeout = httpx.Timeout(PATIENCE_SECONDS, connect=_CONNECT_SECONDS)
-    # A proxy of the environment is for the world, not for this machine.
+    timeout = httpx.Timeout(RESPONSE_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS)
+    # Proxies from the environment are not for loopback.
     with httpx.Client(timeout=timeout, trust_env=parts.hostname not in _LOOPBACK) as client:
         deployed.check(Caller(client, url, health_url), credentials(active.current(0)), recipient, terminal)
 
@@ -151,13 +149,13 @@ def _hook_url(text: str) -> str:
     msg = "must be https:// and a host, without user, query or fragment (http:// only for loopback)"
     try:
         url = urlsplit(text)
-        is_right = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
-        is_bare = "@" not in url.netloc and not url.query and not url.fragment and url.port != 0
+        is_scheme_allowed = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+        is_plain = "@" not in url.netloc and not url.query and not url.fragment and url.port != 0
         httpx.URL(text)
     except (ValueError, httpx.InvalidURL):
         raise argparse.ArgumentTypeError(msg) from None
-    is_host = all(0 < len(label) <= _MAX_LABEL for label in (url.hostname or "").rstrip(".").split("."))
-    if not (is_right and is_bare and is_host and text.isascii() and text.isprintable() and " " not in text):
+    is_host_valid = all(0 < len(label) <= _MAX_LABEL for label in (url.hostname or "").rstrip(".").split("."))
+    if not (is_scheme_allowed and is_plain and is_host_valid and text.isascii() and text.isprintable() and " " not in text):
         raise argparse.ArgumentTypeError(msg)
     return urlunsplit(url._replace(path=url.path or "/"))
 
@@ -166,5 +164,5 @@ def _recipient(text: str) -> Recipient:
     try:
         return Recipient(read_number(text, None).e164)
     except ValueError:
-        # Not the number itself: this sentence may end up in a log.
+        # Without the number: this text may end up in a log.
         raise argparse.ArgumentTypeError("must be a phone number with + and its country code") from None

@@ -1,4 +1,4 @@
-"""The command line: which subcommands there are, and how the program ends."""
+"""The command line: its subcommands and its exit status."""
 
 import argparse
 import io
@@ -13,7 +13,7 @@ from mitto_phone_hook.cli.secret import add_to as add_secret
 from mitto_phone_hook.cli.terminal import Terminal
 
 COMMANDS = (add_secret, add_check, add_capacity)
-"""Each adds its parser, whose ``run`` takes options, environment and screen, and gives the exit status."""
+"""Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
 
 INTERRUPTED = 130
 _FAILED = 1
@@ -22,15 +22,15 @@ Run = Callable[[argparse.Namespace, Mapping[str, str], Terminal], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand with this process's environment and output. 0: all right, 1: something is not, 2: wrong usage."""
+    """Run one subcommand with this process's environment and output. Returns 0: no error, 1: an error was found, 2: wrong usage."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A pipe gets each line as soon as it is known, and a terminal that lacks a character shows "?".
+        # A pipe gets each line at once. A terminal that cannot show a character shows "?".
         sys.stdout.reconfigure(line_buffering=True, errors="replace")
     return run(arguments, os.environ, sys.stdout)
 
 
 def run(arguments: Sequence[str] | None, environment: Mapping[str, str], stream: TextIO) -> int:
-    """Run one subcommand. Wrong usage raises ``SystemExit`` with 2, as argparse does."""
+    """Run one subcommand. Raises ``SystemExit(2)`` on wrong usage, as argparse does."""
     options = _parser().parse_args(arguments)
     command: Run = options.run
     try:
@@ -38,13 +38,15 @@ def run(arguments: Sequence[str] | None, environment: Mapping[str, str], stream:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads any more; the interpreter must not fail on its last flush.
+        # The reader has closed the pipe. The interpreter must not fail on its last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mitto-phone-hook", description="Helps whoever runs the hook that sends phone messages by Mitto.")
+    parser = argparse.ArgumentParser(
+        prog="mitto-phone-hook", description="Commands for operators of the hook that sends phone messages through Mitto."
+    )
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add_command in COMMANDS:
         add_command(parsers)

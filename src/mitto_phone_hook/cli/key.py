@@ -1,4 +1,4 @@
-"""Whether Mitto takes our key. One test message tells, neither delivered nor charged; what each answer means is a table."""
+"""Checks whether Mitto accepts our key, with one test message. Mitto neither delivers nor charges it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -16,65 +16,72 @@ from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
 
 FICTIONAL_RECIPIENT = "+12025550110"
-"""Reserved for fiction by the North American numbering plan: nobody gets the message even if Mitto forgot that it is a test."""
+"""Reserved for fiction by the North American numbering plan: nobody gets the message, even if Mitto ignores the test flag."""
 
 _TEXT = "A test message of mitto-phone-hook check."
 _REFERENCE = "mitto-phone-hook-check"
 
-_KEY_TAKEN = Line(Mark.RIGHT, "API key", "accepted by Mitto")
-_ANOTHER_RECIPIENT = "try a number of your own in a country that you serve: --recipient"
-_LATER = "wait a minute, then check again; see Mitto's status page"
-
-_FICTION = "; sender IDs are registered by country, and the fictional number is American"
+_KEY_ACCEPTED = Line(Mark.OK, "API key", "accepted by Mitto")
+_OWN_RECIPIENT = "try again with a number of your own, in a country that you serve: --recipient"
+_TRY_LATER = "look at Mitto's status page, and check again in a minute"
 
 BY_WHY: Mapping[str, Sequence[Line]] = {
-    "accepted": (_KEY_TAKEN, Line(Mark.RIGHT, "test message", "taken; neither delivered nor charged")),
+    "accepted": (_KEY_ACCEPTED, Line(Mark.OK, "test message", "accepted; not delivered, not charged")),
     "http_401": (
-        Line(Mark.WRONG, "API key", "refused (401)", "compare it with Mitto's dashboard; where it is the same, look at the egress IP"),
+        Line(Mark.ERROR, "API key", "refused (401)", "compare it with Mitto's dashboard; if it is the same, check the egress IP"),
     ),
     "http_403": (
-        Line(Mark.WRONG, "API key", "refused from this address (403)", "have Mitto register the egress IP, or lift its IP restriction"),
+        Line(
+            Mark.ERROR, "API key", "refused from this address (403)", "ask Mitto to register the egress IP, or to remove the IP restriction"
+        ),
     ),
     **dict.fromkeys(
         ("mitto_code_5", "mitto_code_6"),
-        (_KEY_TAKEN, Line(Mark.WRONG, "sender ID", "refused for this recipient's country", "have Mitto register MITTO_SENDER_ID there")),
+        (
+            _KEY_ACCEPTED,
+            Line(Mark.ERROR, "sender ID", "refused for this recipient's country", "ask Mitto to register MITTO_SENDER_ID there"),
+        ),
     ),
     **dict.fromkeys(
         ("mitto_code_7", "mitto_code_8"),
-        (_KEY_TAKEN, Line(Mark.LOOK, "test message", "the recipient is refused, the key is not", _ANOTHER_RECIPIENT)),
+        (_KEY_ACCEPTED, Line(Mark.WARNING, "test message", "the recipient is refused, but the key is accepted", _OWN_RECIPIENT)),
     ),
-    "http_404": (Line(Mark.WRONG, "API key", "there is no SMS API at this address (404)", "correct MITTO_BASE_URL"),),
-    "http_429": (Line(Mark.WRONG, "API key", "unknown: Mitto asks for fewer calls (429)", _LATER),),
+    "http_404": (Line(Mark.ERROR, "API key", "no SMS API at this address (404)", "correct MITTO_BASE_URL"),),
+    "http_429": (Line(Mark.ERROR, "API key", "unknown: too many calls for Mitto (429)", _TRY_LATER),),
     "tls_not_trusted": (
-        Line(Mark.WRONG, "API key", "not tried: the certificate is not trusted", "does a proxy open TLS here? See SSL_CERT_FILE"),
+        Line(Mark.ERROR, "API key", "not sent: the certificate is not trusted", "does a proxy decrypt TLS here? See SSL_CERT_FILE"),
     ),
 }
-"""Mitto's answers by the word for them in the log; all others by their outcome."""
+"""What each result means, by the ``why`` that the log shows for it. All other results: ``BY_OUTCOME``."""
 
 BY_OUTCOME: Mapping[Outcome, Line] = {
-    Outcome.UPSTREAM_AUTH: Line(Mark.WRONG, "API key", "Mitto refuses this function", "see docs/operations.md, upstream_auth"),
-    Outcome.UPSTREAM_REJECTED: Line(Mark.LOOK, "test message", "refused by Mitto", "docs/operations.md, upstream_rejected, has the codes"),
-    Outcome.INVALID_RECIPIENT: Line(Mark.LOOK, "test message", "the recipient is refused", _ANOTHER_RECIPIENT),
-    Outcome.UPSTREAM_UNAVAILABLE: Line(Mark.WRONG, "API key", "unknown: Mitto cannot be reached", _LATER),
-    Outcome.OUTCOME_UNKNOWN: Line(Mark.WRONG, "API key", "unknown: no answer that can be trusted", _LATER),
+    Outcome.UPSTREAM_AUTH: Line(Mark.ERROR, "API key", "Mitto refuses this function", "see docs/operations.md, upstream_auth"),
+    Outcome.UPSTREAM_REJECTED: Line(Mark.WARNING, "test message", "refused by Mitto", "see docs/operations.md, upstream_rejected"),
+    Outcome.INVALID_RECIPIENT: Line(Mark.WARNING, "test message", "the recipient is refused", _OWN_RECIPIENT),
+    Outcome.UPSTREAM_UNAVAILABLE: Line(Mark.ERROR, "API key", "unknown: Mitto cannot be reached", _TRY_LATER),
+    Outcome.OUTCOME_UNKNOWN: Line(Mark.ERROR, "API key", "unknown: no valid response from Mitto", _TRY_LATER),
 }
 
 
-def verdict(answer: MittoResult, *, is_fictional: bool) -> list[Line]:
-    """Say what Mitto's answer to the test message means. ``is_fictional``: nobody chose its recipient."""
-    lines = list(BY_WHY.get(answer.why, ()))
+def result_lines(result: MittoResult, *, is_fictional: bool) -> list[Line]:
+    """Explain Mitto's result for the test message. ``is_fictional``: it went to ``FICTIONAL_RECIPIENT``."""
+    lines = list(BY_WHY.get(result.why, ()))
     if not lines:
-        line = BY_OUTCOME[answer.outcome]
-        return [line._replace(text=f"{line.text} ({answer.why})")]
-    if is_fictional and answer.why in ("mitto_code_5", "mitto_code_6"):
-        lines[1] = lines[1]._replace(mark=Mark.LOOK, text=f"refused for this recipient{_FICTION}", next_step=_ANOTHER_RECIPIENT)
-    if is_fictional and answer.why in ("mitto_code_7", "mitto_code_8"):
-        lines[1] = Line(Mark.RIGHT, "test message", "its fictional recipient is refused, which proves the key")
+        line = BY_OUTCOME[result.outcome]
+        return [line._replace(text=f"{line.text} ({result.why})")]
+    if is_fictional and result.why in ("mitto_code_5", "mitto_code_6"):
+        lines[1] = lines[1]._replace(
+            mark=Mark.WARNING,
+            text="refused for the fictional American recipient; sender IDs are registered by country",
+            next_step=_OWN_RECIPIENT,
+        )
+    if is_fictional and result.why in ("mitto_code_7", "mitto_code_8"):
+        lines[1] = Line(Mark.OK, "test message", "its fictional recipient is refused; the key is accepted")
     return lines
 
 
-async def ask(settings: Settings, recipient: Recipient) -> MittoResult:
-    """Send one test message, within the function's own deadline."""
+async def send_test_message(settings: Settings, recipient: Recipient) -> MittoResult:
+    """Send one test message within ``DEADLINE_SECONDS``."""
     origin = httpx.URL(settings.mitto_base_url)
     transport = OneOriginTransport(origin, httpx.create_ssl_context() if origin.scheme == "https" else None)
     mitto = Mitto(
@@ -92,6 +99,6 @@ async def ask(settings: Settings, recipient: Recipient) -> MittoResult:
         await transport.aclose()
 
 
-def is_taken(lines: Sequence[Line]) -> bool:
-    """Tell whether the key was accepted, and with it our address."""
-    return lines[0] == _KEY_TAKEN
+def is_key_accepted(lines: Sequence[Line]) -> bool:
+    """Whether Mitto accepted the key, and so our address, too."""
+    return lines[0] == _KEY_ACCEPTED

@@ -11,10 +11,10 @@ from mitto_phone_hook.cli.terminal import Terminal
 _SECRET_BYTES = 32
 
 _HELP = """\
-Make a secret by which the identity platform proves itself to the function.
+Make a secret that authenticates the identity platform to the function.
 
-On a terminal both forms are shown, with what each is for. In a pipe there are just the two, one a line, the signing
-key first: that is a good value for HOOK_SECRETS as it stands. --signing and --bearer give that form alone, everywhere:
+On a terminal it shows both forms and their use. In a pipe it prints only the two secrets, one per line, the signing
+key first. HOOK_SECRETS takes this output as it is. --signing and --bearer print one form only:
 
   HOOK_SECRETS=$(mitto-phone-hook secret --signing)
 """
@@ -32,7 +32,7 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
 
 
 def run(options: argparse.Namespace, _: Mapping[str, str], terminal: Terminal) -> int:
-    """Show new secrets."""
+    """Print new secrets."""
     if options.signing or options.bearer:
         terminal.write(f"{signing_key() if options.signing else bearer_secret()}\n")
     elif terminal.is_terminal:
@@ -43,18 +43,18 @@ def run(options: argparse.Namespace, _: Mapping[str, str], terminal: Terminal) -
 
 
 def signing_key() -> str:
-    """Make a key as the Standard Webhooks specification writes it."""
+    """Make a key in the form of the Standard Webhooks specification."""
     return f"whsec_{base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()}"
 
 
 def bearer_secret() -> str:
-    """Make a bearer secret: of letters and digits only, so that no shell, URL or double click cuts it."""
+    """Make a bearer secret of letters and digits only, so that no shell, URL or double click cuts it."""
     return secrets.token_hex(_SECRET_BYTES)
 
 
 def _explained(key: str, bearer: str) -> str:
     return f"""\
-For callers that sign, such as the Actions of deploy/auth0 (the secret itself never travels):
+For callers that sign, such as the Actions of deploy/auth0 (the secret itself is never sent):
 
   {key}
 
@@ -62,5 +62,5 @@ For callers that can only send "Authorization: Bearer ...":
 
   {bearer}
 
-Put one or both into HOOK_SECRETS of the function, and one of them into the caller. Supabase writes a key as v1,whsec_...
+Put one or both into HOOK_SECRETS of the function, and one of them into the caller. Supabase needs the key as v1,whsec_...
 """

@@ -1,4 +1,4 @@
-"""The settings, as an operator wants to read them. Pure: a mapping in, findings out, and no secret in any of them."""
+"""The settings in words, for the operator. Pure: a mapping in, findings out. No finding contains a secret."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -12,182 +12,185 @@ from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWOR
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
 from mitto_phone_hook.storage.protocols import Window
 
-RULES = {
+RULE_DESCRIPTIONS = {
     "recipient": "to one number",
     "prefix": "to one block of numbers",
-    "ip": "for one user's address",
-    "region": "to a country not named",
-    "total": "in all, in segments",
+    "ip": "for one IP address",
+    "region": "to one unlisted country",
+    "total": "in total, in segments",
 }
-"""What each name in ``LIMITS`` counts."""
+"""What each rule in ``LIMITS`` counts."""
 
-ACTION_GIVES_UP_SECONDS = 9.0
-"""When the Actions of ``deploy/auth0`` stop waiting."""
+ACTION_TIMEOUT_SECONDS = 9.0
+"""How long the Actions of ``deploy/auth0`` wait."""
 
-DOES_NOT_START = "the function does not start like this; README.md explains every setting"
+DOES_NOT_START = "the function does not start with these settings; README.md explains each of them"
 
-_LONGEST_RESEND_SECONDS = 60
-_RULE_COLUMNS = 25
+_RULE_COLUMNS = max(map(len, RULE_DESCRIPTIONS.values())) + 2
 _FEW_CHARACTERS = 8
+_LONGEST_RESEND_SECONDS = 60
 
 
 def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> Iterator[Line]:
-    """Give what is wrong with the settings, by default of the function: each begins with its variable and says the rule."""
+    """Report wrong settings. Each problem starts with the name of its variable, then the rule. The last line gets ``next_step``."""
     for number, problem in enumerate(problems, 1):
         variable, _, rule = problem.partition(" ")
         is_last = number == len(problems)
-        yield Line(Mark.WRONG, variable, rule, next_step if is_last else "")
+        yield Line(Mark.ERROR, variable, rule, next_step if is_last else "")
 
 
-def stray_lines(environment: Mapping[str, str]) -> Iterator[Line]:
-    """Give the variables that look like a setting and are none."""
+def unknown_variable_lines(environment: Mapping[str, str]) -> Iterator[Line]:
+    """Report variables that look like a setting but are not one."""
     for variable, successor in renamed(environment).items():
-        yield Line(Mark.LOOK, variable, "is the name of the version before", f"set {successor} in its place")
+        yield Line(Mark.WARNING, variable, "is the old name of a setting", f"rename it to {successor}")
     for variable, step in unknown(environment).items():
-        yield Line(Mark.LOOK, variable, "is no setting, nothing reads it", step)
+        yield Line(Mark.WARNING, variable, "is no setting, nothing reads it", step)
 
 
 def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
-    """Give what is set, in the order in which a message meets it."""
-    yield Line(Mark.RIGHT, "Mitto API key", f"set{_source('MITTO_API_KEY', environment)}")
+    """Report the settings, in the order in which a message meets them."""
+    yield Line(Mark.OK, "Mitto API key", f"set{_source('MITTO_API_KEY', environment)}")
     for platform, secrets in settings.hook_secrets.items():
         topic, variable = (f"{platform}'s secrets", f"HOOK_SECRETS_{platform.upper()}") if platform else ("hook secrets", "HOOK_SECRETS")
         yield from _secrets_lines(topic, secrets.current(0), _source(variable, environment))
     yield _sender_line(settings.mitto_sender_id)
     if settings.mitto_test:
-        yield Line(Mark.LOOK, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
+        yield Line(Mark.WARNING, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
     yield _regions_line(settings.allowed_regions)
     if settings.blocked_numbers:
-        yield Line(Mark.RIGHT, "blocked", f"{counted(len(settings.blocked_numbers), 'number')}, whole or first digits")
-    where = settings.default_region
-    yield Line(Mark.RIGHT, "default region", where or "none: numbers without a country code are refused")
+        yield Line(Mark.OK, "blocked", f"{counted(len(settings.blocked_numbers), 'number')}, in full or by their first digits")
+    yield Line(Mark.OK, "default region", settings.default_region or "none: numbers without a country code are refused")
     yield _policy_line(settings.policy_mode)
     yield _limits_line(settings.quotas)
     yield _budget_line(settings.quotas)
     yield _deadline_line(settings)
     if settings.log_level not in ("DEBUG", "INFO"):
-        text = f"{settings.log_level}: messages that were accepted leave no line"
-        yield Line(Mark.LOOK, "log", text, "LOG_LEVEL=INFO, or dashboards and alerts see half of it")
-    yield _repeats_line(settings)
+        text = f"{settings.log_level}: accepted messages are not logged"
+        yield Line(Mark.WARNING, "log", text, "set LOG_LEVEL=INFO: dashboards and alerts need these lines")
+    yield _repeats_line(settings.resend_after_seconds)
+
+
+def _repeats_line(seconds: int) -> Line:
+    if not seconds:
+        return Line(
+            Mark.WARNING, "repeated calls", "each one is sent", "remove RESEND_AFTER_SECONDS=0, or callers that repeat a call cause two SMS"
+        )
+    text = f"the same message is not sent twice in {_duration(seconds)}"
+    if seconds > _LONGEST_RESEND_SECONDS:
+        return Line(
+            Mark.WARNING,
+            "repeated calls",
+            text,
+            f"users who ask again wait that long: set RESEND_AFTER_SECONDS to {_LONGEST_RESEND_SECONDS} or less",
+        )
+    return Line(Mark.OK, "repeated calls", text)
 
 
 def store_line(settings: Settings, environment: Mapping[str, str]) -> Line | None:
-    """Say what the memory store means; ``None`` where Redis has to be asked."""
+    """Explain the memory store. ``None``: the store is Redis."""
     if settings.store_url != MEMORY:
         return None
     if (workers := environment.get("WORKERS") or "1") != "1":
-        text = f"WORKERS={workers}: so many processes share nothing, and every limit is a multiple"
-        return Line(Mark.WRONG, "memory", text, "one worker (leave WORKERS unset), or STORE_URL=redis://...")
-    text = "each instance remembers its own messages and limits: exact with one instance"
-    several = "with several, a repeated call may send a second SMS, and the true limits are a multiple"
-    return Line(Mark.LOOK, "memory", text, "where there can be several, share it: STORE_URL=redis://...", [several])
+        text = f"WORKERS={workers}: these processes share nothing, and each has limits of its own"
+        return Line(Mark.ERROR, "memory", text, "use one worker (leave WORKERS unset), or set STORE_URL=redis://...")
+    text = "each instance knows only its own messages and limits: exact with one instance"
+    several = "with several, a repeated call may send a second SMS, and each instance has limits of its own"
+    return Line(Mark.WARNING, "memory", text, "for several instances, set STORE_URL=redis://...", [several])
 
 
 def state_key_line(settings: Settings) -> Line:
-    """Say what keys the hashes in Redis, and when they are forgotten."""
+    """Say which secret keys the hashes in Redis, and which change makes the function forget them."""
     if settings.state_secret:
-        return Line(Mark.RIGHT, "state key", "from STATE_SECRET: a new API key or new hook secrets forget nothing")
-    text = "from MITTO_API_KEY: a new key forgets which messages were sent and how many"
-    return Line(Mark.RIGHT, "state key", text, more=["STATE_SECRET would keep both: mitto-phone-hook secret --bearer makes one"])
+        return Line(Mark.OK, "state key", "from STATE_SECRET: a new API key does not change it")
+    text = "from MITTO_API_KEY: a new API key makes the function forget earlier messages and counts"
+    return Line(Mark.OK, "state key", text, more=["to keep them, set STATE_SECRET: mitto-phone-hook secret --bearer makes one"])
 
 
 def when_the_store_fails(settings: Settings) -> str:
-    """Say what becomes of messages without Redis."""
+    """Say what happens to messages while Redis fails."""
     if settings.limits_fail == CLOSED:
-        return "while it fails, nothing is sent (LIMITS_FAIL=closed)"
-    return "while it fails, messages go out and each instance counts alone"
+        return "while Redis fails, nothing is sent (LIMITS_FAIL=closed)"
+    return "while Redis fails, messages are sent, and each instance counts alone"
 
 
 def money(micros: int) -> str:
-    """Write millionths of the operator's currency as an amount."""
+    """Format millionths of the operator's currency as an amount."""
     return f"{(Decimal(micros) / MICRO).normalize():f}"
 
 
 def _source(name: str, environment: Mapping[str, str]) -> str:
-    return "" if environment.get(name) else f", from the file that {name}_FILE names"
+    return "" if environment.get(name) else f", from the file in {name}_FILE"
 
 
 def _secrets_lines(topic: str, secrets: HookSecrets, source: str) -> Iterator[Line]:
     kinds = [(len(secrets.signing_keys), "signing key"), (len(secrets.bearer), "bearer secret")]
-    yield Line(Mark.RIGHT, topic, ", ".join(counted(number, kind) for number, kind in kinds if number) + source)
-    poor = sum(len(set(one)) < _FEW_CHARACTERS for one in (*secrets.signing_keys, *secrets.bearer))
-    if poor:
-        text = f"{counted(poor, 'secret')} of a few characters, repeated: easily guessed"
-        yield Line(Mark.LOOK, topic, text, "make a better one: mitto-phone-hook secret")
+    yield Line(Mark.OK, topic, ", ".join(counted(number, kind) for number, kind in kinds if number) + source)
+    weak = sum(len(set(one)) < _FEW_CHARACTERS for one in (*secrets.signing_keys, *secrets.bearer))
+    if weak:
+        text = f"{counted(weak, 'secret')} with few different characters: easy to guess"
+        yield Line(Mark.WARNING, topic, text, "make a new one: mitto-phone-hook secret")
 
 
 def _sender_line(sender_id: str) -> Line:
     if sender_id == Settings.model_fields["mitto_sender_id"].default:
-        return Line(Mark.LOOK, "sender ID", f"{sender_id}, the default", "set MITTO_SENDER_ID to the one that Mitto registered for you")
-    return Line(Mark.RIGHT, "sender ID", sender_id)
+        return Line(
+            Mark.WARNING, "sender ID", f"{sender_id}, the default", "set MITTO_SENDER_ID to the sender ID that Mitto registered for you"
+        )
+    return Line(Mark.OK, "sender ID", sender_id)
 
 
 def _regions_line(regions: frozenset[str]) -> Line:
     named = sorted(regions - {ANY_REGION})
     if ANY_REGION in regions:
         satellites = " and satellite networks" if INTERNATIONAL_NETWORKS in regions else ""
-        step = "fraud comes from abroad: name the countries that you serve, if you can"
-        return Line(Mark.LOOK, "regions", f"every country{satellites}, as asked for by *", step)
+        step = "fraud mostly goes to countries that you do not serve: name yours, if you can"
+        return Line(Mark.WARNING, "regions", f"every country{satellites} (*)", step)
     if not regions:
-        return Line(Mark.LOOK, "regions", "every country gets messages", "set ALLOWED_REGIONS to the countries that you serve, or to *")
-    return Line(Mark.RIGHT, "regions", ", ".join(named))
+        return Line(Mark.WARNING, "regions", "every country gets messages", "set ALLOWED_REGIONS to the countries that you serve, or to *")
+    return Line(Mark.OK, "regions", ", ".join(named))
 
 
 def _policy_line(mode: str) -> Line:
     if mode == OBSERVE:
-        text = "observed only: no destination, limit or budget refuses anything"
-        return Line(Mark.LOOK, "policy", text, "when would_refuse in the log looks right: POLICY_MODE=enforce")
-    return Line(Mark.RIGHT, "policy", "enforced")
+        text = "observe: nothing is refused by destination, limit or budget"
+        return Line(Mark.WARNING, "policy", text, "set POLICY_MODE=enforce once would_refuse in the log looks right")
+    return Line(Mark.OK, "policy", "enforce")
 
 
 def _limits_line(limits: Limits) -> Line:
     if not limits.windows:
-        return Line(Mark.LOOK, "limits", "off: nothing stops a flood of messages", "leave LIMITS unset for the defaults")
-    rows = [f"{RULES[name]:<{_RULE_COLUMNS}}{_windows(limits.windows.get(name, ()))}" for name in NAMES]
-    is_whole = all(limits.windows.get(name) for name in NAMES)
-    step = "" if is_whole else "what is off stops nobody; leave it out of LIMITS for its default"
-    return Line(Mark.RIGHT if is_whole else Mark.LOOK, "limits", rows[0], step, rows[1:])
+        return Line(Mark.WARNING, "limits", "off: nothing stops a flood of messages", "leave LIMITS unset to use the defaults")
+    rows = [f"{RULE_DESCRIPTIONS[name]:<{_RULE_COLUMNS}}{_windows(limits.windows.get(name, ()))}" for name in NAMES]
+    is_complete = all(limits.windows.get(name) for name in NAMES)
+    step = "" if is_complete else "a rule that is off stops nothing; remove it from LIMITS to use its default"
+    return Line(Mark.OK if is_complete else Mark.WARNING, "limits", rows[0], step, rows[1:])
 
 
 def _budget_line(limits: Limits) -> Line:
     if any(window.limit == 0 for windows in limits.budgets.values() for window in windows):
-        return Line(Mark.LOOK, "budgets", "one of them is 0: what it covers never leaves", "give it an amount, or take it out")
+        return Line(Mark.WARNING, "budgets", "one budget is 0: no message that it covers is sent", "give it an amount, or remove it")
     if limits.budgets:
-        rows = [f"{region or 'in all':<{_RULE_COLUMNS}}{_windows(windows, money)}" for region, windows in sorted(limits.budgets.items())]
-        return Line(Mark.RIGHT, "budgets", rows[0], more=rows[1:])
+        rows = [f"{region or 'in total':<{_RULE_COLUMNS}}{_windows(windows, money)}" for region, windows in sorted(limits.budgets.items())]
+        return Line(Mark.OK, "budgets", rows[0], more=rows[1:])
     if limits.windows.get("total"):
-        return Line(Mark.RIGHT, "budgets", "none in money; the limit on all segments caps the bill")
-    return Line(Mark.LOOK, "budgets", "none, and no limit on all segments: nothing caps the bill", "set total in LIMITS, or a budget")
-
-
-def _repeats_line(settings: Settings) -> Line:
-    seconds = settings.resend_after_seconds
-    if not seconds:
-        return Line(
-            Mark.LOOK, "repeats", "each is sent: RESEND_AFTER_SECONDS=0", "leave it unset, or a caller that repeats itself sends two SMS"
-        )
-    text = f"the same message again in less than {_time(seconds)} is not sent a second time"
-    if seconds > _LONGEST_RESEND_SECONDS:
-        return Line(
-            Mark.LOOK, "repeats", text, f"users who ask again wait so long: RESEND_AFTER_SECONDS={_LONGEST_RESEND_SECONDS} is enough"
-        )
-    return Line(Mark.RIGHT, "repeats", text)
+        return Line(Mark.OK, "budgets", "none in money; total in LIMITS limits the cost")
+    return Line(Mark.WARNING, "budgets", "none, and no total in LIMITS: nothing limits the cost", "set total in LIMITS, or set a budget")
 
 
 def _deadline_line(settings: Settings) -> Line:
     times = f"{settings.deadline_seconds:g} s for a call, {settings.connect_timeout_seconds:g} s to connect"
     text = f"{times}, up to {counted(settings.max_attempts, 'attempt')}"
-    if settings.deadline_seconds >= ACTION_GIVES_UP_SECONDS:
-        step = f"the Auth0 Actions stop waiting after {ACTION_GIVES_UP_SECONDS:g} s; keep DEADLINE_SECONDS under that"
-        return Line(Mark.LOOK, "deadline", text, step)
-    return Line(Mark.RIGHT, "deadline", text)
+    if settings.deadline_seconds >= ACTION_TIMEOUT_SECONDS:
+        step = f"the Auth0 Actions stop waiting after {ACTION_TIMEOUT_SECONDS:g} s; keep DEADLINE_SECONDS below that"
+        return Line(Mark.WARNING, "deadline", text, step)
+    return Line(Mark.OK, "deadline", text)
 
 
 def _windows(windows: tuple[Window, ...], amount: Callable[[int], str] = str) -> str:
-    return ", ".join(f"{amount(window.limit)} in {_time(window.seconds)}" for window in windows) or "off"
+    return ", ".join(f"{amount(window.limit)} in {_duration(window.seconds)}" for window in windows) or "off"
 
 
-def _time(seconds: int) -> str:
+def _duration(seconds: int) -> str:
     unit = next(unit for unit, length in sorted(UNITS.items(), key=lambda row: -row[1]) if seconds % length == 0)
     number = seconds // UNITS[unit]
     article = "an" if unit == "hour" else "a"

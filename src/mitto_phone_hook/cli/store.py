@@ -1,4 +1,4 @@
-"""Whether the shared store is there, fast, and writable by a script like the function's."""
+"""Tests whether the shared store is reachable, fast, and writable by a script like the function's."""
 
 import asyncio
 import os
@@ -18,15 +18,15 @@ from redis.backoff import NoBackoff
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS
 
-PATIENCE_SECONDS = 3.0
-"""Longer than the function's own, to tell slow from gone."""
+MAX_WAIT_SECONDS = 3.0
+"""Longer than the function's own timeout, to distinguish a slow Redis from an unreachable one."""
 
 SLOW_SECONDS = 0.02
-"""A message takes three round trips."""
+"""Slower than this gets a warning. A message needs three round trips."""
 
 ROUNDS = 5
 
-# As the function does it: a script under its prefix that reads and writes one key, which is gone afterwards.
+# Like the function's scripts: it reads and writes one key under the function's prefix. It deletes the key at the end.
 _SCRIPT = """
 redis.call('GET', KEYS[1])
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
@@ -35,72 +35,72 @@ return redis.call('DEL', KEYS[1])
 
 
 class Fault(NamedTuple):
-    """Why the store is of no use, and what to do."""
+    """Why the store cannot be used, and what to do."""
 
     text: str
     next_step: str
 
 
 UNREACHABLE = Fault(
-    "cannot be reached", "is it running, may the function reach its network, and does it speak TLS (rediss://) or not (redis://)?"
+    "cannot be reached", "is it running? Is its network open to this machine? Does it use TLS (rediss://) or not (redis://)?"
 )
-OVERLONG = Fault("does not answer", UNREACHABLE.next_step)
+NO_RESPONSE = Fault("does not respond", UNREACHABLE.next_step)
 WRONG_PASSWORD = Fault("refuses the user or the password", "correct them in STORE_URL: redis://user:password@host")
 
 FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
     (exceptions.AuthenticationError, WRONG_PASSWORD),
     (exceptions.AuthorizationError, WRONG_PASSWORD),
     (exceptions.BusyLoadingError, Fault("is still loading its data", "wait, then check again")),
-    (exceptions.ReadOnlyError, Fault("is a read-only replica", "let STORE_URL name the primary")),
-    (exceptions.OutOfMemoryError, Fault("is full and takes nothing more", "give it memory, or a maxmemory-policy of volatile-ttl")),
+    (exceptions.ReadOnlyError, Fault("is a read-only replica", "set STORE_URL to the primary")),
+    (exceptions.OutOfMemoryError, Fault("is out of memory", "give it more memory, or set its maxmemory-policy to volatile-ttl")),
     (
         exceptions.NoPermissionError,
-        Fault("lets this user not do all that is needed", f"allow it +@scripting +@read +@write +@fast on ~{KEY_PREFIX}*"),
+        Fault("denies this user a permission that is needed", f"allow it +@scripting +@read +@write +@fast on ~{KEY_PREFIX}*"),
     ),
-    (exceptions.ClusterError, Fault("is one node of a cluster, and not the right one", "let STORE_URL name a plain Redis or its proxy")),
-    (exceptions.ResponseError, Fault("does not run the function's script (EVAL)", "it needs Redis 5 or Valkey, with scripting")),
-    (exceptions.TimeoutError, OVERLONG),
-    (TimeoutError, OVERLONG),
-    (socket.gaierror, Fault("has a host name that does not resolve", "correct STORE_URL, or the DNS of the network")),
-    (ssl.SSLError, Fault("speaks no TLS, or with a certificate that is not trusted", "redis:// without TLS, rediss:// with it")),
+    (exceptions.ClusterError, Fault("is a node of a Redis Cluster", "set STORE_URL to a Redis without cluster mode, or to a proxy")),
+    (exceptions.ResponseError, Fault("cannot run the function's script (EVAL)", "use Redis 5 or later, or Valkey, with scripting enabled")),
+    (exceptions.TimeoutError, NO_RESPONSE),
+    (TimeoutError, NO_RESPONSE),
+    (socket.gaierror, Fault("has a host name that does not resolve", "correct STORE_URL, or fix the DNS of this network")),
+    (ssl.SSLError, Fault("does not use TLS, or its certificate is not trusted", "use redis:// without TLS, rediss:// with TLS")),
     (exceptions.RedisError, UNREACHABLE),
     (OSError, UNREACHABLE),
 )
-"""The client's errors; the first that fits counts. None of their own texts is shown: some quote the address."""
+"""What each error of the client means. The first type that matches counts. Its own text is never shown: it may quote the URL."""
 
 
-def lines(url: str, *, when_it_fails: str, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[Line]:
-    """Try the store at ``url``; ``when_it_fails`` says what becomes of messages then."""
-    place = _place(url)
+def lines(url: str, *, when_it_fails: str, max_wait_seconds: float = MAX_WAIT_SECONDS) -> Iterator[Line]:
+    """Test the store at ``url``. ``when_it_fails`` says what happens to messages while it fails."""
+    address = _address(url)
     try:
-        seconds = asyncio.run(asyncio.wait_for(_round_trips(url), patience_seconds))
+        seconds = asyncio.run(asyncio.wait_for(_round_trips(url), max_wait_seconds))
     except tuple(kind for kind, _ in FAULTS) as error:
         fault = fault_of(error)
-        yield Line(Mark.WRONG, "redis", f"{place} {fault.text}", fault.next_step, [when_it_fails])
+        yield Line(Mark.ERROR, "redis", f"{address} {fault.text}", fault.next_step, [when_it_fails])
         return
-    yield speed_line(place, statistics.median(seconds))
-    yield Line(Mark.RIGHT, "writable", "its script runs", more=[when_it_fails])
+    yield speed_line(address, statistics.median(seconds))
+    yield Line(Mark.OK, "writable", "the function's script runs", more=[when_it_fails])
 
 
-def speed_line(place: str, seconds: float) -> Line:
-    """Judge a round trip."""
-    text = f"{place} answers in {milliseconds(seconds)}, median of {ROUNDS}"
+def speed_line(address: str, seconds: float) -> Line:
+    """Judge the time of a round trip."""
+    text = f"{address} responds in {milliseconds(seconds)}, median of {ROUNDS}"
     if seconds >= TIMEOUT_SECONDS:
-        step = f"the function waits {1000 * TIMEOUT_SECONDS:.0f} ms and then goes on without it: put it nearer"
-        return Line(Mark.WRONG, "redis", text, step)
+        step = f"the function waits {1000 * TIMEOUT_SECONDS:.0f} ms, then continues without Redis: move it closer"
+        return Line(Mark.ERROR, "redis", text, step)
     if seconds >= SLOW_SECONDS:
-        return Line(Mark.LOOK, "redis", text, "each message takes three such round trips: put it into the function's region")
-    return Line(Mark.RIGHT, "redis", text)
+        return Line(Mark.WARNING, "redis", text, "each message needs three round trips: move Redis to the function's region")
+    return Line(Mark.OK, "redis", text)
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Find the true cause: the client wraps the system's errors into its own."""
+    """Find the real cause: the client wraps the errors of the system in its own."""
     chain: list[BaseException] = []
     while error not in chain:
         chain.append(error)
         error = error.__cause__ or error.__context__ or error
     for kind in (ssl.SSLError, socket.gaierror):
-        if any(isinstance(one, kind) for one in chain):
+        if any(isinstance(link, kind) for link in chain):
             return dict(FAULTS)[kind]
     return next(fault for kind, fault in FAULTS if isinstance(chain[0], kind))
 
@@ -109,7 +109,7 @@ async def _round_trips(url: str) -> list[float]:
     client = redis.asyncio.from_url(url, retry=Retry(NoBackoff(), 0), decode_responses=True)
     try:
         key = f"{KEY_PREFIX}check:{os.urandom(8).hex()}"
-        # The first one connects, and is not counted.
+        # The first round trip connects, and is not counted.
         return [await _timed(client, key) for _ in range(ROUNDS + 1)][1:]
     finally:
         await client.aclose()
@@ -121,7 +121,7 @@ async def _timed(client: "redis.asyncio.Redis", key: str) -> float:
     return time.perf_counter() - started
 
 
-def _place(url: str) -> str:
-    """Name the store without its password."""
+def _address(url: str) -> str:
+    """Return host and port, without the password."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port or 6379}"

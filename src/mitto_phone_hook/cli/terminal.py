@@ -1,20 +1,20 @@
-"""Where findings are shown: each one as soon as it is known, in the best form that the stream can take."""
+"""Prints findings, each one as soon as it is known, in the best form that the stream supports."""
 
 import shutil
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from mitto_phone_hook.cli.report import ASCII, SIGNS, Line, Mark, Style, heading, pending, summary, written
+from mitto_phone_hook.cli.report import ASCII, UNICODE, Line, Mark, Style, format_line, heading, pending, summary
 
 _MAX_COLUMNS = 110
-_BACK_AND_CLEAR = "\r\x1b[K"
+_CLEAR_LINE = "\r\x1b[K"
 
 
 class Terminal:
-    """Shows findings and remembers how they were."""
+    """Prints findings and remembers their marks."""
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str]) -> None:
-        """Look at what ``stream`` can show. Colours only on a terminal, and not where ``NO_COLOR`` is set (no-color.org)."""
+        """Take the stream. Colours are used only on a terminal, and not with ``NO_COLOR`` set (no-color.org)."""
         self.is_terminal = stream.isatty()
         self._stream = stream
         self._style = _style_for(stream, environment, is_terminal=self.is_terminal)
@@ -23,40 +23,40 @@ class Terminal:
         self._is_pending = False
 
     def heading(self, text: str) -> None:
-        """Begin a part of the output."""
+        """Start a section of the output."""
         self.write(f"{heading(text, self._style)}\n" if not self._marks else f"\n{heading(text, self._style)}\n")
 
     def pending(self, topic: str) -> None:
-        """Say what is being looked at, until the next line; only where that can be taken away again."""
+        """Show what is being checked until the next line replaces it. Does nothing where a line cannot be erased."""
         if self._can_erase:
             self.write(pending(topic, self._style))
             self._is_pending = True
 
     def show(self, *lines: Line) -> None:
-        """Show findings."""
+        """Print findings."""
         for line in lines:
-            self.write(f"{written(line, self._style)}\n")
+            self.write(f"{format_line(line, self._style)}\n")
             self._marks.append(line.mark)
 
     def show_all(self, lines: Iterable[Line]) -> None:
-        """Show findings as they come."""
+        """Print findings one by one, as they become known."""
         for line in lines:
             self.show(line)
 
     def finish(self) -> int:
-        """Sum up, and give the exit status: 1 when something is wrong."""
+        """Print the summary. Returns the exit status: 1 if there was an error, else 0."""
         self.write(f"\n{summary(self._marks, self._style)}\n")
-        return int(Mark.WRONG in self._marks)
+        return int(Mark.ERROR in self._marks)
 
     def write(self, text: str) -> None:
-        """Write a text as it is, in place of what was pending."""
-        self._stream.write(_BACK_AND_CLEAR + text if self._is_pending else text)
+        """Write a text unchanged. It replaces the pending line."""
+        self._stream.write(_CLEAR_LINE + text if self._is_pending else text)
         self._stream.flush()
         self._is_pending = False
 
 
 def _style_for(stream: TextIO, environment: Mapping[str, str], *, is_terminal: bool) -> Style:
-    style = SIGNS if _can_encode(stream, "".join([*SIGNS.marks.values(), SIGNS.arrow, SIGNS.dot])) else ASCII
+    style = UNICODE if _can_encode(stream, "".join([*UNICODE.marks.values(), UNICODE.arrow, UNICODE.dot])) else ASCII
     if not is_terminal:
         return style
     is_coloured = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

@@ -1,1 +1,1 @@
-"""The operator's settings: what there is, how each is read, what contradicts. The environment is an argument."""
+"""The operator's settings: which there are, how each is read, which contradict each other. The environment is an argument."""

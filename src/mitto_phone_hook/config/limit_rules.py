@@ -1,53 +1,47 @@
 """How limits, budgets and prices are read from their texts."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container
 from decimal import Decimal
 
-from phonenumbers import SUPPORTED_REGIONS
-
-from mitto_phone_hook.config.rules import DECIMAL
-from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
+from mitto_phone_hook.config.rules import DECIMAL, KNOWN_REGIONS
+from mitto_phone_hook.policy.destination import ANY_REGION
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS
 from mitto_phone_hook.storage.protocols import Window
 
 DEFAULTS = "recipient=5/10minute,10/hour; prefix=20/hour; ip=10/hour; region=100/hour; total=5000/hour,50000/day"
-"""Per recipient, per number without its last four digits, per end user's address, per region that is not named in
-ALLOWED_REGIONS, all in messages; in total in segments."""
+"""In messages: per recipient, per number without its last four digits, per address of the end user, per region that
+ALLOWED_REGIONS does not name. In segments: in total."""
 
 _WINDOW = re.compile(r"([0-9]{1,7})/([0-9]{0,4})(second|minute|hour|day)s?")
 
 
 def windows(text: str) -> dict[str, tuple[Window, ...]]:
-    """Read ``LIMITS``: ``name=amount/[n]unit,…; …`` over the defaults, ``off`` for one or for all."""
+    """Read ``LIMITS``: ``name=amount/[n]unit,…; …``. A name replaces its default; ``off`` for one or for all."""
     if text.strip().lower() == "off":
         return {}
     own: dict[str, tuple[Window, ...]] = {}
-    for place, rule in enumerate(text.split(";"), 1):
-        if not rule.strip():
-            continue
-        try:
-            name, windows = _rule(rule)
-        except ValueError as error:
-            raise ValueError(f"{error} (rule {place} does not)") from None
-        if name in own:
-            raise ValueError(f"must name each rule once, with all its limits: recipient=5/10minute,10/hour (rule {place} does not)")
-        own[name] = windows
-    return dict(map(_rule, DEFAULTS.split(";"))) | own
+    for position, rule in enumerate(text.split(";"), 1):
+        if rule.strip():
+            try:
+                name, windows = _rule(rule, own)
+            except ValueError as error:
+                raise ValueError(f"{error} (rule {position} does not)") from None
+            own[name] = windows
+    return dict(_rule(rule, {}) for rule in DEFAULTS.split(";")) | own
 
 
-def _rule(text: str) -> tuple[str, tuple[Window, ...]]:
-    name, _, windows = (word.strip() for word in text.partition("="))
+def _rule(text: str, earlier: Container[str]) -> tuple[str, tuple[Window, ...]]:
+    name, _, windows = (part.strip() for part in text.partition("="))
     if name not in NAMES:
         raise ValueError(f"must name {', '.join(NAMES)}, as in recipient=5/10minute,10/hour; total=off")
-    return name, () if windows.lower() == "off" else _one_a_length(map(_window, windows.split(",")))
-
-
-def money(text: str) -> int:
-    """Read an amount of money, in millionths."""
-    if not DECIMAL.fullmatch(text.strip()):
-        raise ValueError("must be an amount such as 250 or 0.075")
-    return int(Decimal(text.strip()) * MICRO)
+    if name in earlier:
+        raise ValueError("must name each rule once, with all its limits: recipient=5/10minute,10/hour")
+    smallest: dict[int, Window] = {}
+    for window in map(_window, windows.split(",") if windows.lower() != "off" else ()):
+        # Two windows of one length would be counted in one place, and only the smaller limit can matter.
+        smallest[window.seconds] = min(window, smallest.get(window.seconds, window))
+    return name, tuple(smallest.values())
 
 
 def _window(text: str) -> Window:
@@ -60,12 +54,11 @@ def _window(text: str) -> Window:
     return Window(limit, length * UNITS[found[3]])
 
 
-def _one_a_length(windows: Iterable[Window]) -> tuple[Window, ...]:
-    """Of windows of the same length only the smallest limit can matter, and both would count in the same place."""
-    least: dict[int, Window] = {}
-    for window in windows:
-        least[window.seconds] = min(window, least.get(window.seconds, window))
-    return tuple(least.values())
+def money(text: str) -> int:
+    """Read an amount of money, in millionths."""
+    if not DECIMAL.fullmatch(text.strip()):
+        raise ValueError("must be an amount such as 250 or 0.075")
+    return int(Decimal(text.strip()) * MICRO)
 
 
 def prices(text: str) -> dict[str, int]:
@@ -75,8 +68,7 @@ def prices(text: str) -> dict[str, int]:
         region, _, price = (part.strip() for part in line.partition(","))
         if not line.strip() or (number == 1 and region.lower() == "region"):
             continue
-        is_known = region.isascii() and region.upper() in SUPPORTED_REGIONS | {INTERNATIONAL_NETWORKS}
-        if region != ANY_REGION and not is_known:
+        if not region.isascii() or region.upper() not in KNOWN_REGIONS:
             raise ValueError(
                 f"must have lines such as CH,0.05 (region, comma, price) and one *,0.10; line {number} has no ISO 3166 region and no *"
             )

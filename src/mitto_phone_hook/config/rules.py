@@ -1,8 +1,9 @@
-"""How each setting is read from its text: one function a form, raising ``ValueError`` with the rule and never the value."""
+"""How each setting is read from its text. A reader raises ``ValueError`` with the rule, never with the value."""
 
 import base64
 import re
 from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -12,103 +13,94 @@ from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.phone_number import E164
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 
-_VISIBLE_ASCII = re.compile("[!-~]+")
-_SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{1,9})[A-Za-z0-9]|[0-9]{3,14}")
-_NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
-DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
-_DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
+T = TypeVar("T")
+
 MEMORY = "memory://"
 OBSERVE = "observe"
 CLOSED = "closed"
+KNOWN_REGIONS = SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
+DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+
+_DNS_NAME = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_LOOPBACK = r"(?:127\.0\.0\.1|\[::1\]|localhost)"
+_BASE_URL = re.compile(
+    # Without ASCII, IGNORECASE takes a long s for an s.
+    rf"(?:https://(?:(?P<name>{_DNS_NAME})|{_LOOPBACK})|http://{_LOOPBACK})(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[!-~]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_INTERNAL_SUFFIXES = (".internal", ".local", ".localhost", "metadata.goog")
+_MAX_PORT = 65535
 _KEY_LIKE = re.compile(r"wh(?:sec|pk|sk)_", re.IGNORECASE)
-_MIN_BEARER_LENGTH = 24
 _KEY_BYTES = range(24, 65)
+_MIN_SECRET_LENGTH = 24
+_SECRET = f"[!-~]{{{_MIN_SECRET_LENGTH},}}"
+_SWITCH = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
 
 
-def api_key(text: str) -> str:
-    """Read an API key: it becomes an HTTP header, where a line break would be smuggling."""
-    if not _VISIBLE_ASCII.fullmatch(text):
-        raise ValueError("must be visible ASCII characters in one line, without spaces")
-    return text
+def _reader(read: Callable[[str], T | None], rule: str) -> Callable[[str], T]:
+    """Give a reader that raises ``ValueError(rule)`` where ``read`` gives ``None``."""
+
+    def checked(text: str) -> T:
+        value = read(text)
+        if value is None:
+            raise ValueError(rule)
+        return value
+
+    return checked
+
+
+def _matching(pattern: str, rule: str) -> Callable[[str], str]:
+    return _reader(lambda text: text if re.fullmatch(pattern, text) else None, rule)
+
+
+# In an HTTP header a line break would begin another header.
+api_key = _matching("[!-~]+", "must be visible ASCII characters in one line, without spaces")
+sender_id = _matching(
+    "(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ]{1,9}[A-Za-z0-9]|[0-9]{3,14}",
+    "must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits",
+)
+state_secret = _matching(_SECRET, f"must be at least {_MIN_SECRET_LENGTH} visible ASCII characters")
+boolean = _reader(lambda text: _SWITCH.get(text.lower()), "must be true or false, or on or off")
+
+
+def word(*words: str) -> Callable[[str], str]:
+    """Give the reader of one of a few words, in capitals or not."""
+    known = {one.lower(): one for one in words}
+    return _reader(lambda text: known.get(text.lower()), f"must be {', '.join(words[:-1])} or {words[-1]}")
+
+
+log_level = word("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Give the reader of a time between two bounds."""
+    rule = f"must be seconds from {low:g} to {high:g}"
+    return _reader(lambda text: float(text) if DECIMAL.fullmatch(text) and low <= float(text) <= high else None, rule)
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Give the reader of a whole number between two bounds."""
+    rule = f"must be a whole number from {low} to {high}"
+    return _reader(lambda text: int(text) if re.fullmatch("[0-9]{1,9}", text) and low <= int(text) <= high else None, rule)
 
 
 def refuse_quotation_marks(text: str) -> None:
-    """Files of variables are no shell: there the marks become a part of the value, which is then another one."""
+    """Refuse quotation marks around a value: outside a shell they would become a part of it."""
     if text and text[0] == text[-1] and text[0] in "'\"`":
         raise ValueError("stands in quotation marks: leave them out")
 
 
-def sender_id(text: str) -> str:
-    """Read a sender ID as Mitto takes it."""
-    if not _SENDER_ID.fullmatch(text):
-        raise ValueError("must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits")
-    return text
-
-
 def base_url(text: str) -> str:
-    """Read the address of the API, which gets every number and code: no way to point it inwards or at a look-alike."""
-    msg = "must be https:// and a host name without user, query or fragment (http:// only for loopback)"
-    if not _VISIBLE_ASCII.fullmatch(text) or set("\\?#") & set(text):
-        raise ValueError(msg)
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError:
-        # The library's own sentence quotes the value.
-        raise ValueError(msg) from None
-    host = url.hostname or ""
-    is_public = _DNS_NAME.fullmatch(host) is not None and not host.endswith(_INTERNAL_SUFFIXES)
-    is_right_scheme = url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)
-    written = f"[{host}]" if ":" in host else host
-    is_bare = url.netloc.lower() == (written if port is None else f"{written}:{port}")
-    if not (is_right_scheme and is_bare and (is_public or host in _LOOPBACK)) or port == 0:
-        raise ValueError(msg)
+    """Read the address of Mitto's API. All numbers and codes go there, so it cannot be an internal host or a look-alike."""
+    found = _BASE_URL.fullmatch(text)
+    is_internal = found and (found["name"] or "").lower().endswith(_INTERNAL_SUFFIXES)
+    if not found or is_internal or int(found["port"] or 1) > _MAX_PORT or set("\\?#") & set(text):
+        raise ValueError("must be https:// and a host name without user, query or fragment (http:// only for loopback)")
     return text.rstrip("/")
 
 
-def hook_secrets(text: str) -> HookSecrets:
-    """Read bearer secrets and Standard Webhooks keys; ``v1,whsec_…`` is how Supabase writes them."""
-    bearer, keys = [], []
-    for secret in re.split(r"[\s|]+", text.strip()):
-        refuse_quotation_marks(secret)
-        parts = secret.removeprefix("v1,").split(",")
-        if len(parts) > 1 and all(map(_looks_like_a_secret, parts)):
-            raise ValueError("has a comma between secrets: separate them by a space or |")
-        if secret.startswith(("whsec_", "v1,whsec_")):
-            keys.append(_signing_key(secret.removeprefix("v1,")))
-        elif _KEY_LIKE.search(secret):
-            raise ValueError("every signing key must begin with whsec_ or v1,whsec_; other kinds of keys are not for this")
-        elif len(secret) < _MIN_BEARER_LENGTH or not _VISIBLE_ASCII.fullmatch(secret):
-            raise ValueError(f"every bearer secret must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
-        else:
-            bearer.append(secret.encode())
-    return HookSecrets(tuple(bearer), tuple(keys))
-
-
-def platform(name: str, info: ValidationInfo) -> str:
-    """Read the end of ``HOOK_SECRETS_<PLATFORM>``: secrets for a platform without a route protect nothing, so they stop the start."""
-    known = (info.context or {})["platforms"]
-    if name and name.lower() not in known:
-        routes = ", ".join(f"HOOK_SECRETS_{one.upper()}" for one in known)
-        raise ValueError(f"names a platform that has no route here: take it out, there are {routes}")
-    return name.lower()
-
-
-def state_secret(text: str) -> str:
-    """Read a secret of our own."""
-    if len(text) < _MIN_BEARER_LENGTH or not _VISIBLE_ASCII.fullmatch(text):
-        raise ValueError(f"must be at least {_MIN_BEARER_LENGTH} visible ASCII characters")
-    return text
-
-
-def _looks_like_a_secret(text: str) -> bool:
-    return len(text) >= _MIN_BEARER_LENGTH or text.startswith("whsec_")
-
-
 def store_url(text: str) -> str:
-    """Read where ledger and limits are kept. The address may hold a password, and no options: a wrong one would only show in use."""
+    """Read the address of the store. It may hold a password, but no options: a wrong option would only show in use."""
     try:
         url = urlsplit(text)
         is_redis = text.startswith(("redis://", "rediss://")) and text.isprintable() and bool(url.hostname) and url.port != 0
@@ -119,72 +111,42 @@ def store_url(text: str) -> str:
     return text
 
 
+def hook_secrets(text: str) -> HookSecrets:
+    """Read bearer secrets and Standard Webhooks keys; Supabase writes a key as ``v1,whsec_…``."""
+    bearer, keys = [], []
+    for secret in re.split(r"[\s|]+", text.strip()):
+        refuse_quotation_marks(secret)
+        parts = secret.removeprefix("v1,").split(",")
+        if len(parts) > 1 and all(len(part) >= _MIN_SECRET_LENGTH or part.startswith("whsec_") for part in parts):
+            raise ValueError("has a comma between secrets: separate them by a space or |")
+        if secret.startswith(("whsec_", "v1,whsec_")):
+            keys.append(_signing_key(secret.removeprefix("v1,")))
+        elif _KEY_LIKE.search(secret):
+            raise ValueError("every signing key must begin with whsec_ or v1,whsec_; other kinds of keys do not work here")
+        elif not re.fullmatch(_SECRET, secret):
+            raise ValueError(f"every bearer secret must be at least {_MIN_SECRET_LENGTH} visible ASCII characters")
+        else:
+            bearer.append(secret.encode())
+    return HookSecrets(tuple(bearer), tuple(keys))
+
+
 def _signing_key(secret: str) -> bytes:
-    msg = "every whsec_ secret must be base64 of 24 to 64 bytes"
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
-        raise ValueError(msg) from None
+        key = b""
     if len(key) not in _KEY_BYTES:
-        raise ValueError(msg)
+        raise ValueError("every whsec_ secret must be base64 of 24 to 64 bytes")
     return key
 
 
-def boolean(text: str) -> bool:
-    """Read on or off, or what else people write for them."""
-    words = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
-    if text.lower() not in words:
-        raise ValueError("must be true or false, or on or off")
-    return words[text.lower()]
-
-
-def seconds(low: float, high: float) -> Callable[[str], float]:
-    """Give the reader of a time between two bounds."""
-
-    def parse(text: str) -> float:
-        if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
-            raise ValueError(f"must be seconds from {low:g} to {high:g}")
-        return float(text)
-
-    return parse
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Give the reader of a whole number between two bounds."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _items(text: str) -> list[str]:
-    return [item for item in re.split(r"[\s,;]+", text) if item]
-
-
-def _right_items(text: str, is_right: Callable[[str], bool], rule: str) -> list[str]:
-    """Give the items, or say by its place which one breaks ``rule``: what a setting holds is never repeated."""
-    items = _items(text)
-    if text.strip() and not items:
-        raise ValueError(rule)
-    for place, item in enumerate(items, 1):
-        if not is_right(item):
-            raise ValueError(f"{rule} (entry {place} is not)")
-    return items
-
-
-_REGIONS = "must be ISO 3166 regions such as CH,DE,GB, or * for all"
-
-
-def regions(text: str) -> frozenset[str]:
-    """Read ISO 3166 regions, ``*`` and ``001``."""
-    if "UK" in map(str.upper, _items(text)):
-        raise ValueError(f"{_REGIONS}; the United Kingdom is GB, not UK")
-    known = SUPPORTED_REGIONS | {ANY_REGION, INTERNATIONAL_NETWORKS}
-    items = _right_items(text, lambda item: item.isascii() and item.upper() in known, _REGIONS)
-    return frozenset(item.upper() for item in items)
+def platform(name: str, info: ValidationInfo) -> str:
+    """Read the end of ``HOOK_SECRETS_<PLATFORM>``. Secrets for a platform without a route would protect nothing."""
+    known = (info.context or {})["platforms"]
+    if name and name.lower() not in known:
+        routes = ", ".join(f"HOOK_SECRETS_{one.upper()}" for one in known)
+        raise ValueError(f"names a platform that has no route here: take it out, there are {routes}")
+    return name.lower()
 
 
 def region(text: str) -> str | None:
@@ -194,32 +156,31 @@ def region(text: str) -> str | None:
     return text.upper() or None
 
 
-def numbers(text: str) -> tuple[str, ...]:
-    """Read E.164 numbers or their first digits."""
-    rule = "must be E.164 numbers or their first digits, each with +, separated by commas"
-    return tuple(_right_items(text, lambda item: bool(_NUMBER_PREFIX.fullmatch(item)), rule))
+def _several(is_right: Callable[[str], object], rule: str) -> Callable[[str], tuple[str, ...]]:
+    """Give the reader of several entries. What is wrong is named by its position, because a value is never repeated."""
+
+    def read(text: str) -> tuple[str, ...]:
+        items = tuple(item for item in re.split(r"[\s,;]+", text) if item)
+        if text.strip() and not items:
+            raise ValueError(rule)
+        for position, item in enumerate(items, 1):
+            if not is_right(item):
+                raise ValueError(f"{rule} (entry {position} is not)")
+        return items
+
+    return read
 
 
-def whole_numbers(text: str) -> tuple[str, ...]:
-    """Read E.164 numbers, none of them only a beginning."""
-    if not all(map(E164.fullmatch, numbers(text))):
-        raise ValueError("must be complete E.164 numbers, such as +41791234567, separated by commas")
-    return numbers(text)
+_REGIONS = "must be ISO 3166 regions such as CH,DE,GB, or * for all"
+_regions = _several(lambda item: item.isascii() and item.upper() in KNOWN_REGIONS, _REGIONS)
+number_prefixes = _several(
+    re.compile(r"\+[1-9][0-9]{0,14}").fullmatch, "must be E.164 numbers or their first digits, each with +, separated by commas"
+)
+numbers = _several(E164.fullmatch, "must be complete E.164 numbers, such as +41791234567, separated by commas")
 
 
-def log_level(text: str) -> str:
-    """Read the least severity that is logged."""
-    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return text.upper()
-
-
-def word(*words: str) -> Callable[[str], str]:
-    """Give the reader of one of a few words."""
-
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"must be {' or '.join(words)}")
-        return text.lower()
-
-    return parse
+def regions(text: str) -> frozenset[str]:
+    """Read ISO 3166 regions, ``*`` and ``001``."""
+    if "UK" in re.split(r"[\s,;]+", text.upper()):
+        raise ValueError(f"{_REGIONS}; the United Kingdom is GB, not UK")
+    return frozenset(map(str.upper, _regions(text)))

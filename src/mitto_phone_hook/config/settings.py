@@ -1,11 +1,12 @@
 """The operator's settings: one model, whose fields are the variables, read once from a mapping.
 
-Values are never printed: a problem names the variable and the rule.
+No value is ever printed: a problem names the variable and the rule.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
+from types import EllipsisType
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo, field_validator
@@ -21,201 +22,153 @@ from mitto_phone_hook.storage.protocols import Window
 T = TypeVar("T")
 
 MAX_DEADLINE_SECONDS = 25
-"""The server below gives calls 30 s to end when it is told to stop, then kills them without an answer."""
+"""A server that is told to stop gives running calls 30 s, then ends them without a response."""
 
 
 RENAMED = {"DUPLICATE_WINDOW_SECONDS": "RESEND_AFTER_SECONDS"}
-"""Settings of the version before, and those that took their places. They are still understood, with a warning."""
+"""Settings of the version before, with their new names. The old names still work, with a warning."""
 
 
 class SettingsError(Exception):
-    """What is wrong with the settings: one sentence a problem, each naming its variable and never a value."""
+    """All that is wrong with the settings: one sentence per problem, which names its variable and never a value."""
 
     def __init__(self, problems: list[str]) -> None:
-        """Keep every problem that was found."""
+        """Keep the sentences."""
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
-class _Given(NamedTuple):
-    """The text of one variable, or of the file that ``<variable>_FILE`` names."""
+class _Source(NamedTuple):
+    """Where the text of one variable comes from: the variable itself, or the file that ``<variable>_FILE`` names."""
 
-    text: str = ""
-    problem: str = ""
-    read_again: Callable[[], str] | None = None
-    run_in_background: RunInBackground = lambda work: work()
-    on_unavailable: Callable[[], None] = lambda: None
+    read: Callable[[], str]
+    is_file: bool
+    run_in_background: RunInBackground
+    on_unavailable: Callable[[], None]
 
 
-def _setting(default: str | None, meaning: str, *, is_required: bool = False, is_secret: bool = False, is_family: bool = False) -> Any:  # noqa: ANN401 - as pydantic's own Field
-    """Declare a variable: its default text (``None``: unset), what it means, whether a file may hold it.
+def _setting(default: str | EllipsisType | None, meaning: str, *, is_secret: bool = False, is_family: bool = False) -> Any:  # noqa: ANN401 - as pydantic's own Field
+    """Declare a variable: its default text (``...``: required, ``None``: unset) and what it means.
 
-    A family is a variable and its special cases: ``HOOK_SECRETS`` and ``HOOK_SECRETS_AUTH0``.
+    A secret may come from a file. A family is a variable and its special cases: ``HOOK_SECRETS`` and ``HOOK_SECRETS_AUTH0``.
     """
-    extra: dict[str, Any] = {"is_required": is_required, "is_secret": is_secret, "is_family": is_family}
-    return (
-        Field(default_factory=dict, description=meaning, json_schema_extra=extra)
-        if is_family
-        else Field(default, description=meaning, json_schema_extra=extra)
-    )
+    extra: dict[str, Any] = {"is_required": default is ..., "is_secret": is_secret, "is_family": is_family}
+    return Field({} if is_family else default, repr=False, description=meaning, json_schema_extra=extra)
 
 
-def _parsed(parse: Callable[[str], T], given: _Given | str) -> T:
-    if isinstance(given, str):
-        return parse(given)
-    if given.problem:
-        raise ValueError(given.problem)
-    rules.refuse_quotation_marks(given.text.strip())
-    return parse(given.text)
+def _parsed(parse: Callable[[str], T], source: _Source) -> T:
+    text = source.read()
+    rules.refuse_quotation_marks(text.strip())
+    return parse(text)
 
 
 def _read(parse: Callable[[str], object]) -> PlainValidator:
-    """Read the text of a variable; one without a default may be missing."""
-    return PlainValidator(lambda given: None if given is None else _parsed(parse, given))
+    return PlainValidator(partial(_parsed, parse))
 
 
-def _read_rotating(parse: Callable[[str], object]) -> PlainValidator:
-    """Read a secret that may be replaced while the function runs, where it comes from a file."""
+def _rotating(parse: Callable[[str], object]) -> PlainValidator:
+    """Read a secret that is read again while the function runs, where it comes from a file."""
 
-    def validate(given: _Given | None) -> object:
-        if given is None:
-            raise ValueError(_REQUIRED)
-        read = given.read_again
-        again = (lambda: _parsed(parse, _Given(read()))) if read else None
-        return RotatingSecret(_parsed(parse, given), again, given.run_in_background, given.on_unavailable)
+    def validate(source: _Source) -> object:
+        read = partial(_parsed, parse, source)
+        return RotatingSecret(read(), read if source.is_file else None, source.run_in_background, source.on_unavailable)
 
     return PlainValidator(validate)
 
 
-def _prices(given: _Given | str, info: ValidationInfo) -> dict[str, int]:
-    path = _parsed(str, given)
-    if not path:
-        return {}
+def _prices(source: _Source, info: ValidationInfo) -> dict[str, int]:
+    path = _parsed(str, source)
     try:
-        text = (info.context or {})["read_file"](path)
+        return limit_rules.prices((info.context or {})["read_file"](path)) if path else {}
     except (OSError, UnicodeDecodeError):
         raise ValueError("cannot be read") from None
-    return limit_rules.prices(text)
 
-
-_REQUIRED = "is required (or {}_FILE)"
 
 _Platform = Annotated[str, BeforeValidator(rules.platform)]
 _Region = Annotated[str, BeforeValidator(lambda text: rules.region(text) or "")]
-_Secrets = Annotated[RotatingSecret[HookSecrets], _read_rotating(rules.hook_secrets)]
+_Secrets = Annotated[RotatingSecret[HookSecrets], _rotating(rules.hook_secrets)]
 _Money = Annotated[int, _read(limit_rules.money)]
 
 
 class Settings(BaseModel):
-    """Everything that the operator decides, checked. No ``repr``: half of it is secret.
+    """Everything that the operator decides, checked. It prints no value, because half of them are secret.
 
-    The name of a field in capitals is the variable. The tables in the documentation, ``.env.example``, the report of
-    ``mitto-phone-hook check`` and the search for unknown variables are made from these fields.
+    The name of a field in capitals is the variable. The fields also make the tables in the documentation, ``.env.example``,
+    the report of ``mitto-phone-hook check`` and the search for unknown variables.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    mitto_api_key: Annotated[RotatingSecret[str], _read_rotating(rules.api_key)] = _setting(
-        None, "Mitto's API key", is_required=True, is_secret=True
-    )
+    mitto_api_key: Annotated[RotatingSecret[str], _rotating(rules.api_key)] = _setting(..., "Mitto's API key", is_secret=True)
     hook_secrets: dict[_Platform, _Secrets] = _setting(
-        None,
+        ...,
         "who may call: bearer secrets (24 characters or more) and `whsec_…` signing keys, separated by white space or a vertical bar; "
-        "`HOOK_SECRETS_AUTH0`: the only secrets accepted on `/hooks/auth0`, likewise for each platform",
-        is_required=True,
+        "`HOOK_SECRETS_AUTH0` replaces them on `/hooks/auth0`, and so on for each platform",
         is_secret=True,
         is_family=True,
     )
     mitto_sender_id: Annotated[str, _read(rules.sender_id)] = _setting("Mitto SMS", "sender ID that the handset shows")
     mitto_base_url: Annotated[str, _read(rules.base_url)] = _setting(
-        "https://rest.mittoapi.com", "Mitto's API; `http://` only for loopback"
+        "https://rest.mittoapi.com", "address of Mitto's API; `http://` only for loopback"
     )
-    mitto_test: Annotated[bool, _read(rules.boolean)] = _setting("false", "`true`: Mitto checks every message, delivers and charges none")
-    deadline_seconds: Annotated[float, _read(rules.seconds(0.5, MAX_DEADLINE_SECONDS))] = _setting(
-        "8", "total time for one hook call, Mitto included"
-    )
-    connect_timeout_seconds: Annotated[float, _read(rules.seconds(0.05, 30))] = _setting("1", "time for one connection to Mitto")
-    max_attempts: Annotated[int, _read(rules.whole(1, 10))] = _setting("3", "attempts at one message, only while nothing has been sent")
-    max_body_bytes: Annotated[int, _read(rules.whole(1024, 1048576))] = _setting("65536", "largest body that is read")
-    max_segments: Annotated[int, _read(rules.whole(1, 20))] = _setting("4", "longest text, in segments, the unit of cost")
-    smart_encoding: Annotated[bool, _read(rules.boolean)] = _setting(
-        "on", "typographic signs become their GSM-7 equals where that makes the whole text GSM-7"
-    )
-    code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting(
-        "300", "how long a code is good for, in seconds, where the call has no `expires_at`"
-    )
+    mitto_test: Annotated[bool, _read(rules.boolean)] = _setting("false", "`true`: Mitto checks messages, but neither delivers nor charges")
+    deadline_seconds: Annotated[float, _read(rules.seconds(0.5, MAX_DEADLINE_SECONDS))] = _setting("8", "total time for one hook call")
+    connect_timeout_seconds: Annotated[float, _read(rules.seconds(0.05, 30))] = _setting("1", "time to open one connection to Mitto")
+    max_attempts: Annotated[int, _read(rules.whole(1, 10))] = _setting("3", "attempts per message, only while nothing has been sent")
+    max_body_bytes: Annotated[int, _read(rules.whole(1024, 1048576))] = _setting("65536", "largest request body")
+    max_segments: Annotated[int, _read(rules.whole(1, 20))] = _setting("4", "longest text in segments, the unit of cost")
+    smart_encoding: Annotated[bool, _read(rules.boolean)] = _setting("on", "replaces typographic characters if that makes the text GSM-7")
+    code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting("300", "how long a code without `expires_at` is valid")
     resend_after_seconds: Annotated[int, _read(rules.whole(0, 86400))] = _setting(
-        "30",
-        "the same code and text for the same recipient again in less than this gets the first result and no SMS; later the user has asked "
-        "again, and it is sent and counted; `0` sends each",
+        "30", "the same code and text to the same recipient is sent again only after this time, and then counts; `0`: at once"
     )
     store_url: Annotated[str, _read(rules.store_url)] = _setting(
         rules.MEMORY,
-        "where that is remembered; `redis://…` or `rediss://…` shares it between instances (with the package `redis`)",
+        "where sent messages and counts are kept; `redis://…` or `rediss://…` shares them between instances (needs the package `redis`)",
         is_secret=True,
     )
-    state_secret: Annotated[str | None, _read(rules.state_secret)] = _setting(
+    state_secret: Annotated[str, _read(rules.state_secret)] | None = _setting(
         None,
-        "keys the hashes in the shared store (24 characters or more); without it they are keyed by MITTO_API_KEY, "
-        "and a new key forgets the messages and counts of before",
+        "key of the hashes in the shared store (24 characters or more); without it MITTO_API_KEY is used, "
+        "and a new API key forgets earlier messages and counts",
         is_secret=True,
     )
     allowed_regions: Annotated[frozenset[str], _read(rules.regions)] = _setting(
-        "", "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all, `*,001` = satellite networks, too"
+        "", "countries that get messages: `CH,DE,GB`; empty: all, with a warning; `*`: all; `*,001`: satellite networks, too"
     )
-    blocked_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting(
-        "", "numbers, or their first digits, that get none: `+4179,+18765550123`"
+    blocked_numbers: Annotated[tuple[str, ...], _read(rules.number_prefixes)] = _setting(
+        "", "numbers, or first digits of numbers, that get no message: `+4179,+18765550123`"
     )
-    default_region: Annotated[str | None, _read(rules.region)] = _setting(
-        "", "country of numbers written without a country code; empty = refuse them"
-    )
+    default_region: Annotated[str | None, _read(rules.region)] = _setting("", "country of numbers without country code; empty: refuse them")
     policy_mode: Annotated[str, _read(rules.word("enforce", rules.OBSERVE))] = _setting(
-        "enforce", "`observe`: nothing is refused by destination, limit or budget; the log says what would be"
+        "enforce", "`observe`: destinations, limits and budgets refuse nothing; the log says what they would refuse"
     )
     limits: Annotated[Mapping[str, tuple[Window, ...]], _read(limit_rules.windows)] = _setting(
-        limit_rules.DEFAULTS, "how many messages (`total`: segments) may leave; each name overrides its default, `off` for one or for all"
+        limit_rules.DEFAULTS, "how many messages (`total`: segments) may be sent; a name replaces its default; `off` for one or for all"
     )
-    limits_fail: Annotated[str, _read(rules.word("open", rules.CLOSED))] = _setting(
-        "open", "`closed`: nothing leaves while the shared limits cannot be asked"
-    )
-    exempt_numbers: Annotated[tuple[str, ...], _read(rules.whole_numbers)] = _setting(
-        "", "E.164 numbers that no limit counts, for tests and VIPs; destination rules hold for them, too"
-    )
+    limits_fail: Annotated[str, _read(rules.word("open", rules.CLOSED))] = _setting("open", "`closed`: nothing is sent while Redis fails")
+    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting("", "E.164 numbers without limits; destination rules hold")
     budget_per_hour: dict[_Region, _Money] = _setting(
-        None, "money that may be spent in any hour, by PRICES_FILE; `BUDGET_PER_HOUR_CH` for one region", is_family=True
+        None, "money that may be spent in any hour, at the prices in PRICES_FILE; `BUDGET_PER_HOUR_CH`: in one region", is_family=True
     )
     budget_per_day: dict[_Region, _Money] = _setting(
-        None, "money that may be spent in any day, by PRICES_FILE; `BUDGET_PER_DAY_CH` for one region", is_family=True
+        None, "money that may be spent in any day, at the prices in PRICES_FILE; `BUDGET_PER_DAY_CH`: in one region", is_family=True
     )
     prices_file: Annotated[dict[str, int], PlainValidator(_prices)] = _setting(
-        "", "CSV file `region,price` of a segment, with a line `*,price` for all others, in any currency"
+        "", "CSV file with the price of a segment, in any currency: lines `region,price`, and `*,price` for all other regions"
     )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
-    @field_validator("hook_secrets")
+    @field_validator("connect_timeout_seconds", "prices_file")
     @classmethod
-    def _there_are_secrets(cls, secrets: dict[str, object]) -> dict[str, object]:
-        if "" not in secrets:
-            raise ValueError(_REQUIRED)
-        return secrets
-
-    @field_validator("connect_timeout_seconds")
-    @classmethod
-    def _connects_before_the_deadline(cls, seconds: float, info: ValidationInfo) -> float:
-        if seconds >= info.data.get("deadline_seconds", seconds + 1):
+    def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
+        """Compare with the fields above. One that is wrong itself is missing there."""
+        deadline = info.data.get("deadline_seconds")
+        if info.field_name == "connect_timeout_seconds" and deadline and value >= deadline:
             raise ValueError("must be less than DEADLINE_SECONDS")
-        return seconds
-
-    @field_validator("prices_file")
-    @classmethod
-    def _budgets_have_prices(cls, prices: dict[str, int], info: ValidationInfo) -> dict[str, int]:
-        if not prices and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
+        if info.field_name == "prices_file" and not value and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
-        return prices
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show nothing."""
-        return iter(())
+        return value
 
     @property
     def destination(self) -> DestinationPolicy:
@@ -224,35 +177,28 @@ class Settings(BaseModel):
 
     @cached_property
     def quotas(self) -> Limits:
-        """How many messages may leave, and for how much money."""
-        budgets: dict[str, list[Window]] = {}
+        """How many messages may be sent, and for how much money."""
+        budgets: dict[str, tuple[Window, ...]] = {}
         for seconds, name in BUDGETS.items():
             for region, limit in getattr(self, name.lower()).items():
-                budgets.setdefault(region, []).append(Window(limit, seconds))
-        return Limits(
-            windows=self.limits,
-            budgets={region: tuple(windows) for region, windows in budgets.items()},
-            prices=self.prices_file,
-            home_regions=self.allowed_regions,
-            exempt_numbers=frozenset(self.exempt_numbers),
-        )
+                budgets[region] = (*budgets.get(region, ()), Window(limit, seconds))
+        exempt = frozenset(self.exempt_numbers)
+        return Limits(self.limits, budgets, self.prices_file, home_regions=self.allowed_regions, exempt_numbers=exempt)
 
     def secrets_of(self, platform: str) -> RotatingSecret[HookSecrets]:
-        """Give the secrets that open a platform's route: its own, else those for all."""
+        """Give the secrets of a platform's route: its own, else those for all."""
         return self.hook_secrets.get(platform) or self.hook_secrets[""]
 
 
 class Variable(NamedTuple):
-    """What the documentation says of one variable."""
+    """What the documentation says about one variable; see ``_setting``."""
 
     name: str
-    default: str
+    default: str | None
     meaning: str
     is_required: bool
     is_secret: bool
-    """It may also come from the file that ``<name>_FILE`` names."""
     is_family: bool
-    """A name behind it, after an underscore, is a special case."""
 
 
 def variables() -> list[Variable]:
@@ -260,7 +206,7 @@ def variables() -> list[Variable]:
     return [
         Variable(
             name.upper(),
-            field.default if isinstance(field.default, str) else "",
+            field.default if isinstance(field.default, str) else None,
             field.description or "",
             **cast("Any", field.json_schema_extra),
         )
@@ -269,7 +215,7 @@ def variables() -> list[Variable]:
 
 
 def renamed(environment: Mapping[str, str]) -> dict[str, str]:
-    """Find settings of the version before, each with the one that took its place."""
+    """Find settings of the version before, each with its new name."""
     return {old: new for old, new in RENAMED.items() if environment.get(old)}
 
 
@@ -287,38 +233,44 @@ def load(
     ``platforms`` are those whose secrets may be set.
     """
 
-    def given(name: str, *, is_secret: bool) -> _Given | None:
-        text, path = environment.get(name), environment.get(f"{name}_FILE") if is_secret else None
-        if not path:
-            return _Given(text) if text else None
-        if text:
-            return _Given(problem=f"and {name}_FILE are both set; keep one")
-        try:
-            text = read_file(path).strip()
-        except (OSError, ValueError):
-            return _Given(problem=f"cannot be read from the file that {name}_FILE names")
-        return _Given(text, "", lambda: read_file(path).strip(), run_in_background, lambda: on_unavailable(name))
+    def source(name: str, variable: Variable) -> _Source:
+        text, path = environment.get(name), environment.get(f"{name}_FILE") if variable.is_secret else None
+
+        def read() -> str:
+            if not path:
+                if not text and variable.is_required:
+                    raise ValueError(f"is required (or {name}_FILE)")
+                return text or variable.default or ""
+            if text:
+                raise ValueError(f"and {name}_FILE are both set; keep one")
+            try:
+                return read_file(path).strip()
+            except (OSError, ValueError):
+                raise ValueError(f"cannot be read from the file that {name}_FILE names") from None
+
+        return _Source(read, bool(path), run_in_background, lambda: on_unavailable(name))
 
     environment = {**{new: environment[old] for old, new in renamed(environment).items() if not environment.get(new)}, **environment}
     values: dict[str, Any] = {}
+    given = {name for name, text in environment.items() if text}
+    given_or_in_file = {name.removesuffix("_FILE") for name in given}
     for variable in variables():
-        value: Any = given(variable.name, is_secret=variable.is_secret)
-        if variable.is_family:
-            members = {key: given(name, is_secret=variable.is_secret) for key, name in _members(variable, environment)}
-            value = {key: member for key, member in {"": value, **members}.items() if member is not None}
-        if value is not None:
-            values[variable.name.lower()] = value
+        names = _names(variable, given_or_in_file if variable.is_secret else given)
+        sources = {key: source(name, variable) for key, name in names.items()}
+        if sources:
+            values[variable.name.lower()] = sources if variable.is_family else sources[""]
     try:
         return Settings.model_validate(values, context={"read_file": read_file, "platforms": platforms})
     except ValidationError as error:
         raise SettingsError(_problems(error)) from None
 
 
-def _members(variable: Variable, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Find the special cases of a variable, each with its own variable's name."""
-    for name in sorted({name.removesuffix("_FILE") if variable.is_secret else name for name, value in environment.items() if value}):
-        if name.startswith(f"{variable.name}_"):
-            yield name.removeprefix(f"{variable.name}_"), name
+def _names(variable: Variable, given: set[str]) -> dict[str, str]:
+    """Give the names to look at: the variable's own and those of its special cases, each by its special part."""
+    names = [variable.name] if variable.is_required or variable.default is not None or variable.name in given else []
+    if variable.is_family:
+        names += sorted(name for name in given if name.startswith(f"{variable.name}_"))
+    return {name[len(variable.name) + 1 :]: name for name in names}
 
 
 def _problems(error: ValidationError) -> list[str]:
@@ -327,8 +279,7 @@ def _problems(error: ValidationError) -> list[str]:
     for one in error.errors(include_url=False, include_input=False):
         name, *keys = map(str, one["loc"])
         variable = f"{name}_{keys[0]}".upper() if keys and keys[0] else name.upper()
-        rule = str(one["ctx"]["error"]).replace("{}", variable)
         # Where the name of a special case is wrong, its value does not matter.
         if keys[1:] or variable not in problems:
-            problems[variable] = f"{variable} {rule}"
+            problems[variable] = f"{variable} {one['ctx']['error']}"
     return list(problems.values())

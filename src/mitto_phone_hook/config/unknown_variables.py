@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: a misspelt limit limits nothing."""
+"""Variables that look like settings but are none, such as a misspelt limit."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from mitto_phone_hook.config.settings import RENAMED, variables
 
 _SHARED_WORDS = frozenset({"MAX", "CODE", "DEADLINE", "CONNECT", "DEFAULT", "LOG", "STORE", "STATE"})
-"""First words of settings with which variables of other software begin, too."""
+"""First words of settings that variables of other software begin with, too."""
 
 _MIN_LIKENESS = 0.85
 
 
 def unknown(environment: Mapping[str, str]) -> dict[str, str]:
-    """Find them, each with what to do."""
+    """Give the names of such variables, each with what to do about it."""
     known = {variable.name: variable for variable in variables()}
     # What follows the name of a family is checked when the settings are read.
     families = tuple(f"{name}_" for name, variable in known.items() if variable.is_family)

@@ -1,1 +1,1 @@
-"""Secrets: who may call, how they rotate, and hashes keyed with them. Nothing here is ever printed."""
+"""Secrets: who may call, how secrets are rotated, and hashes keyed with them. Nothing here is ever printed."""

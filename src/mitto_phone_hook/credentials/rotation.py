@@ -1,7 +1,8 @@
-"""Secrets that change while the function runs: a value, or a mounted file that is read again."""
+"""Secrets that change while the function runs: a value, or a file that is read again."""
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -10,21 +11,20 @@ T = TypeVar("T")
 REREAD_SECONDS = 300
 
 SOONEST_SECONDS = 5
-"""Between two readings for callers that are refused: whoever has no secret must not keep us reading."""
+"""Least time between two readings for refused callers: a caller without a secret must not make us read all the time."""
 
 PATIENCE_SECONDS = 1.0
-"""For one such reading: a mount that is slower is read on, but holds no strangers' calls."""
+"""How long refused callers wait for such a reading. A slower one goes on without them."""
 
 RunInBackground = Callable[[Callable[[], object]], object]
-"""Runs work somewhere, now or later: at once by default, in a thread in production."""
+"""Runs work now or later: at once by default, in a thread in production."""
 
 
 class RotatingSecret(Generic[T]):
     """A secret that is always the current one.
 
-    ``read`` gives the parsed secret; it is called again every ``REREAD_SECONDS`` and when somebody is refused. A file that
-    has become unreadable or wrong leaves the last good value in force: a rotation that went wrong must not lock
-    out everybody. But the next start would fail, so the operator is told.
+    ``read`` is called again every ``REREAD_SECONDS`` and when a caller is refused. When the file is unreadable or wrong, the last
+    good value stays in force, because a failed rotation must not lock out everybody. The operator is told: the next start would fail.
     """
 
     def __init__(
@@ -34,22 +34,21 @@ class RotatingSecret(Generic[T]):
         run_in_background: RunInBackground = lambda work: work(),
         on_unavailable: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without it nothing changes.
+        """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without ``read`` the value never changes.
 
-        ``run_in_background`` runs the regular reading: a mounted file may be a call over the network, for which no message
-        should wait. Until it is done the value is the last one. ``on_unavailable`` is called, in any thread, when the file is
-        unreadable or wrong, and again after ``REREAD_SECONDS`` at the soonest.
+        ``run_in_background`` runs the regular reading: a file may be a call over the network, for which no message should wait.
+        ``on_unavailable`` is called in any thread when the file is unreadable or wrong, at most once in ``REREAD_SECONDS``.
         """
         self._value = value
         self._read = read
         self._run_in_background = run_in_background
         self._on_unavailable = on_unavailable
-        self._quiet_until: float | None = None
+        self._quiet_until = -math.inf
         self._read_at: float | None = None
-        self._looked_at: float | None = None
+        self._refreshed_at = -math.inf
         self._is_being_read = False
-        self._begun = self._latest = 0
-        self._look: asyncio.Task[None] | None = None
+        self._last_begun = self._last_used = 0
+        self._refreshing: asyncio.Task[None] | None = None
 
     def current(self, now: float) -> T:
         """Give the value as of ``now``, in seconds of a monotonic clock."""
@@ -60,31 +59,29 @@ class RotatingSecret(Generic[T]):
             self._run_in_background(lambda: self.reread(now))
         return self._value
 
-    async def look_for_refused(self, now: float, until: float) -> bool:
-        """Look whether a caller that is refused brings a newer secret; ``False`` where there was no look.
+    async def refresh_for_refused(self, now: float, until: float) -> bool:
+        """Read the file because a caller was refused; ``False`` where that was done a moment ago.
 
-        All who are refused meanwhile wait for the same look, none of them beyond ``until`` of the event loop's clock.
+        All who are refused meanwhile wait for the same reading, none of them beyond ``until`` of the event loop's clock.
         """
-        ago = None if self._looked_at is None else now - self._looked_at
-        is_under_way = self._look is not None and not self._look.done() and ago is not None and ago < PATIENCE_SECONDS
-        if self._read is None or (ago is not None and ago < SOONEST_SECONDS and not is_under_way):
+        is_running = self._refreshing is not None and not self._refreshing.done() and now - self._refreshed_at < PATIENCE_SECONDS
+        if self._read is None or (now - self._refreshed_at < SOONEST_SECONDS and not is_running):
             return False
-        if not is_under_way:
-            self._looked_at = now
-        # A mounted file may be a call over the network that nobody answers.
+        if not is_running:
+            self._refreshed_at = now
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + PATIENCE_SECONDS)):
-                await self.look_again(now)
+                await self.refresh(now)
         return True
 
-    async def look_again(self, now: float) -> None:
-        """Read the file, in one thread for all who ask meanwhile: a mount that hangs must not take one after the other."""
+    async def refresh(self, now: float) -> None:
+        """Read the file, in one thread for all who ask meanwhile: a file system that hangs must not take one thread each."""
         if self._read is None:
             return
-        if self._look is None or self._look.done():
-            self._look = asyncio.create_task(asyncio.to_thread(self.reread, now))
-        # Whoever is out of time must not end it for the others.
-        await asyncio.shield(self._look)
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(asyncio.to_thread(self.reread, now))
+        # A caller that runs out of time must not cancel the reading of the others.
+        await asyncio.shield(self._refreshing)
 
     def reread(self, now: float) -> None:
         """Read the file now."""
@@ -92,17 +89,17 @@ class RotatingSecret(Generic[T]):
         if self._read is None:
             return
         self._is_being_read = True
-        self._begun = number = self._begun + 1
+        self._last_begun = number = self._last_begun + 1
         try:
             value = self._read()
         except (OSError, ValueError):
-            if self._quiet_until is None or now >= self._quiet_until:
+            if now >= self._quiet_until:
                 self._quiet_until = now + REREAD_SECONDS
                 self._on_unavailable()
             return
         finally:
             self._is_being_read = False
-        self._quiet_until = None
-        if number > self._latest:  # else one that was begun later has been faster
-            self._latest = number
+        self._quiet_until = -math.inf
+        if number > self._last_used:  # otherwise a later reading has been faster
+            self._last_used = number
             self._value = value

@@ -1,1 +1,1 @@
-"""What is talked about: numbers, messages, outcomes, deadlines. Values only; imports no other room and does no I/O."""
+"""The values that all rooms use: numbers, messages, outcomes, deadlines. Imports no other room and does no I/O."""

@@ -1,10 +1,7 @@
-"""The deadline of a call: what must be left of it for something to begin.
-
-A deadline is a time on the event loop's clock, called ``until`` everywhere.
-"""
+"""How a call's time is divided. Its deadline, a time on the event loop's clock, is called ``until`` everywhere."""
 
 RESERVE_SECONDS = 0.5
-"""What must be left when an attempt at a message begins: one with less would only be cut."""
+"""An attempt that begins with less time than this before the deadline would only be cut off."""
 
 _SHARE = 0.25
 
@@ -15,5 +12,5 @@ def reserve_seconds(deadline_seconds: float) -> float:
 
 
 def queue_seconds(deadline_seconds: float) -> float:
-    """Give how long one question to a shared store may wait in line: a message asks twice before it is sent."""
+    """Give how long a request to a shared store may wait for a connection. A message needs two requests before it is sent."""
     return deadline_seconds * _SHARE

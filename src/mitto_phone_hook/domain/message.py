@@ -1,4 +1,4 @@
-"""The phone message, the one thing that every caller's payload becomes."""
+"""The phone message: what every payload is turned into."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -16,10 +16,10 @@ class Recipient(Secret[str]):
     """An E.164 number that prints as ``+41*******67``: calling code and last two digits."""
 
     def _display(self) -> str:
-        digits = self.get_secret_value()[1:]
-        length = len(calling_code(digits))
-        hidden = max(len(digits) - length - _VISIBLE_LAST_DIGITS, 0)
-        return f"+{digits[:length]}{'*' * hidden}{digits[length + hidden :]}"
+        code = calling_code(self.msisdn)
+        rest = self.msisdn[len(code) :]
+        hidden = max(len(rest) - _VISIBLE_LAST_DIGITS, 0)
+        return f"+{code}{'*' * hidden}{rest[hidden:]}"
 
     @property
     def msisdn(self) -> str:
@@ -35,7 +35,7 @@ class Channel(StrEnum):
 
 
 class Purpose(StrEnum):
-    """What the message is for, in one vocabulary for all callers."""
+    """What the message is for: one list of values for all platforms."""
 
     AUTHENTICATION = "authentication"
     ENROLLMENT = "enrollment"
@@ -45,7 +45,7 @@ class Purpose(StrEnum):
 
 
 class PhoneMessage(NamedTuple):
-    """What the identity platform wants the user to receive, whoever the platform is.
+    """What the identity platform wants the user to receive.
 
     Number, text and code mask themselves in ``str``, ``repr``, f-strings, JSON and exceptions.
     """
@@ -56,8 +56,8 @@ class PhoneMessage(NamedTuple):
     region: str
     """ISO 3166 region of the number, ``001`` for international networks."""
     number_kind: NumberKind
-    channel: Channel
     text: SecretStr
+    channel: Channel = Channel.SMS
     code: SecretStr | None = None
     purpose: Purpose = Purpose.OTHER
     locale: str | None = None
@@ -66,6 +66,6 @@ class PhoneMessage(NamedTuple):
     organization: str | None = None
     tenant: str | None = None
     client_ip: IPv4Address | IPv6Address | None = None
-    """The end user's address, where the caller passes it on."""
+    """The end user's address, where the platform sends it."""
     expires_at: datetime | None = None
     sent_at: datetime | None = None

@@ -1,8 +1,7 @@
-"""Whose a number is and what it is used for, by libphonenumber's tables of the world's numbering plans.
+"""Region and kind of a number, from libphonenumber's tables of all numbering plans.
 
-libphonenumber asks a dozen patterns one after the other, for countries that share a calling code several times, and compiles
-them anew where very many countries are served. Here a region has four patterns, compiled once. The rules are libphonenumber's,
-too; the tests compare the two on numbers of every plan.
+libphonenumber tries a dozen patterns one by one, and compiles them again and again when messages go to very many countries.
+Here a region has four patterns, compiled once. The rules are libphonenumber's; the tests compare the two on numbers of every plan.
 """
 
 import re
@@ -31,13 +30,13 @@ class NumberKind(IntEnum):
 
 
 HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
-"""The kinds that receive SMS. North America never says "mobile": its plan does not tell them apart."""
+"""The kinds that receive SMS. The numbering plan of North America does not separate mobile numbers from others."""
 
 _CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 _ANY = re.compile("")
 
 _SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
-"""The kinds that a number is of before it is anything else, as the metadata names them."""
+"""The kinds that are checked before fixed line and mobile, by their names in the metadata."""
 
 _LINES = {
     (True, True): NumberKind.FIXED_LINE_OR_MOBILE,
@@ -45,15 +44,15 @@ _LINES = {
     (False, True): NumberKind.MOBILE,
     (False, False): NumberKind.UNKNOWN,
 }
-"""The kind by whether a number may be a fixed line and whether it may be a mobile one."""
+"""The kind by whether the number matches the pattern of fixed lines, and that of mobile numbers."""
 
 
 class _Plan(NamedTuple):
-    """One region's numbers: patterns for the whole national number."""
+    """One region's patterns; each matches the whole national number."""
 
     all: re.Pattern[str]
     special: re.Pattern[str]
-    """One group a kind."""
+    """One group per kind."""
     fixed_line: re.Pattern[str]
     mobile: re.Pattern[str]
 
@@ -66,14 +65,14 @@ class _Plan(NamedTuple):
 
 
 def calling_code(digits: str) -> str:
-    """Give the calling code at the head of an international number without ``+``; empty where there is none."""
+    """Give the calling code of an international number without ``+``; empty when there is none."""
     return next((head for head in (digits[:1], digits[:2], digits[:3]) if head in _CALLING_CODES), "")
 
 
 def find_plan(code: int, national: str) -> tuple[str | None, NumberKind]:
     """Give region (``001`` for international networks) and kind of a national significant number.
 
-    ``UNKNOWN`` is the kind of what no plan has assigned: this is libphonenumber's own test of validity.
+    ``UNKNOWN`` means that no plan has assigned the number. libphonenumber calls such a number invalid, too.
     """
     regions = COUNTRY_CODE_TO_REGION_CODE.get(code, ())
     for region in regions:
@@ -88,7 +87,7 @@ def find_plan(code: int, national: str) -> tuple[str | None, NumberKind]:
 
 @cache
 def _leading_digits(code: int, region: str) -> re.Pattern[str] | None:
-    """Give what tells a region's numbers from those of others with its calling code; ``None`` where only their kinds do."""
+    """Give the pattern that separates a region from others with its calling code; ``None`` when it has none."""
     data = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     return re.compile(data.leading_digits) if data and data.leading_digits else None
 
@@ -107,7 +106,7 @@ def _plan(code: int, region: str) -> _Plan:
 
 
 def _pattern(data: PhoneMetadata | None, kind: str) -> str:
-    """Give the pattern that numbers of one kind match; where there are none, one that nothing matches."""
+    """Give the pattern of one kind of number; without any such numbers, a pattern that matches nothing."""
     numbers = getattr(data, kind, None)
     if numbers is None or not numbers.national_number_pattern:
         return "(?!)"

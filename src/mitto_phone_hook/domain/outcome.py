@@ -1,11 +1,11 @@
-"""How a hook call can end, and whose fault it is. Nothing here knows HTTP."""
+"""How a hook call can end. Nothing here knows HTTP."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Outcome(StrEnum):
-    """Every end of a hook call. The value is the code in replies, logs and alerts: add, never rename."""
+    """Every way in which a hook call can end. The value is the code in responses, logs and alerts: add, never rename."""
 
     ACCEPTED = "accepted"
     NOT_FOUND = "not_found"
@@ -32,14 +32,14 @@ class Outcome(StrEnum):
 
 
 POSSIBLY_SENT = frozenset({Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN})
-"""The ends after which an SMS has left or may have."""
+"""The outcomes after which an SMS was sent, or possibly sent."""
 
 
 class Result(NamedTuple):
-    """One hook call's end with all that a reply or a log line may tell about it; no secret fits in here.
+    """The outcome of one hook call, with everything that a response or a log line may say. It holds no secrets.
 
-    ``why`` is a constant word for the operator, ``fields`` are names of payload fields,
-    ``retry_after_seconds`` is set only where certainly nothing was sent.
+    ``why`` is a constant for the operator, ``fields`` are names of payload fields, ``retry_after_seconds`` is set only when
+    nothing was sent.
     """
 
     outcome: Outcome
@@ -51,12 +51,12 @@ class Result(NamedTuple):
     retry_after_seconds: int | None = None
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Refused(Exception):  # noqa: N818 - a refusal is a result, not an error
     """Ends a hook call before anything is sent."""
 
     def __init__(
         self, outcome: Outcome, why: str | None = None, fields: tuple[str, ...] = (), *, retry_after_seconds: int | None = None
     ) -> None:
-        """Take the outcome, a constant word about the cause, the names of the fields at fault, and when time heals it."""
+        """Take the values of ``Result``."""
         super().__init__(outcome.value)
         self.result = Result(outcome, why, fields, retry_after_seconds=retry_after_seconds)

@@ -1,1 +1,1 @@
-"""Through whom: Mitto's API and the connections to it. The only room that imports httpx besides ``function``; decides nothing."""
+"""Who sends: Mitto's API and the connections to it. Only this room and ``function`` import httpx. It decides nothing."""

@@ -1,4 +1,4 @@
-"""Mitto's SMS API over HTTP: a thin client, the only module that knows the names of its request fields."""
+"""Mitto's SMS API over HTTP. Only this module knows the names of its request fields."""
 
 import asyncio
 import ssl
@@ -14,14 +14,14 @@ from mitto_phone_hook.mitto.response_codes import MittoResult, read_result
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding
 
-MAX_ANSWER_BYTES = 65536
+MAX_RESPONSE_BYTES = 65536
 
 TYPES = {Encoding.GSM7: "GSM", Encoding.UCS2: "Unicode"}
-"""Mitto's word for an encoding. It rejects a text outside the alphabet that is declared."""
+"""Mitto's names of the encodings. It rejects a text that does not fit the declared one."""
 
 
 class Mitto:
-    """A thin client of ``/sms.json``: one call of ``send`` is one attempt at one SMS."""
+    """A client of ``/sms.json``: one call of ``send`` is one attempt at one SMS."""
 
     def __init__(
         self,
@@ -45,32 +45,27 @@ class Mitto:
         return self._api_key.current(now)
 
     async def reread_key(self, now: float) -> None:
-        """Look whether the operator has mounted another API key; ``now`` in seconds of a monotonic clock."""
-        await self._api_key.look_again(now)
+        """Read the API key again, which the operator may have replaced; ``now`` in seconds of a monotonic clock."""
+        await self._api_key.refresh(now)
 
     async def send(self, sms: Sms, *, reference: str, until: float) -> MittoResult:
-        """Try once to hand ``sms`` to Mitto, until the event loop's clock shows ``until``. Raises nothing on any fault of the network."""
+        """Try once to hand ``sms`` to Mitto, until the event loop's clock shows ``until``. Raises nothing on a fault of the network."""
         now = asyncio.get_running_loop().time()
         if now >= until:
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
-        exchange = _Exchange()
-        request = self._request(sms, reference, exchange, now)
+        attempt = _Attempt()
+        request = self._request(sms, reference, attempt, now)
         try:
             async with asyncio.timeout_at(until):
-                response = await self._transport.handle_async_request(request)
-                exchange.status = response.status_code
-                exchange.retry_after = "" if response.is_success else response.headers.get("retry-after", "")
-                try:
-                    exchange.body = await _read(response)
-                finally:
-                    await response.aclose()
+                await attempt.read(await self._transport.handle_async_request(request))
         except (TimeoutError, httpx.TransportError) as fault:
-            return exchange.result_of(fault)
-        answer = read_result(exchange.status, exchange.body, exchange.retry_after)
-        # Else an id made of the number would carry it into the log and the reply.
-        return answer._replace(message_id=None) if sms.recipient.msisdn in (answer.message_id or "") else answer
+            if not attempt.status:
+                return attempt.result_of(fault)
+        result = read_result(attempt.status, attempt.body, attempt.retry_after)
+        # An id made of the recipient's number would carry the number into the log and the response.
+        return result._replace(message_id=None) if sms.recipient.msisdn in (result.message_id or "") else result
 
-    def _request(self, sms: Sms, reference: str, exchange: "_Exchange", now: float) -> httpx.Request:
+    def _request(self, sms: Sms, reference: str, attempt: "_Attempt", now: float) -> httpx.Request:
         fields: dict[str, Any] = {
             "to": sms.recipient.msisdn,
             "from": sms.sender_id,
@@ -84,11 +79,9 @@ class Mitto:
         content = to_json(fields)
         headers = _headers(self._host, self._api_key.current(now)).copy()
         headers["Content-Length"] = str(len(content))
-        # With ``content`` httpx would work out all headers anew, which takes as long as everything else that it does here.
-        stream = httpx.ByteStream(content)
-        return httpx.Request(
-            "POST", self._url, headers=headers, stream=stream, extensions={"timeout": self._timeout, "trace": exchange.trace}
-        )
+        extensions = {"timeout": self._timeout, "trace": attempt.trace}
+        # ``content`` instead of ``stream`` would make httpx build all headers again, which takes as long as all the rest here.
+        return httpx.Request("POST", self._url, headers=headers, stream=httpx.ByteStream(content), extensions=extensions)
 
 
 @lru_cache(maxsize=1)
@@ -104,15 +97,15 @@ def _headers(host: str, api_key: str) -> httpx.Headers:
     )
 
 
-class _Exchange:
-    """What is known about one request while it runs, so that a deadline that cuts it can still be told the truth."""
+class _Attempt:
+    """What is known about one request while it runs, so that its result is true whenever the deadline ends it."""
 
-    def __init__(self) -> None:
-        # Until the transport says that it is only connecting, bytes may have been written.
-        self.is_connecting = False
-        self.status: int | None = None
-        self.retry_after = ""
-        self.body: bytes | None = None
+    is_connecting = False
+    """While this is false, bytes may have been written: a transport need not report that it connects."""
+    status = 0
+    retry_after = ""
+    body: bytes | None = None
+    """``None`` where it was compressed, too long or cut: nothing in it can be trusted then."""
 
     async def trace(self, event: str, _: object) -> None:
         if event == "connection.connect_tcp.started":
@@ -120,36 +113,30 @@ class _Exchange:
         elif event == "http11.send_request_headers.started":
             self.is_connecting = False
 
+    async def read(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        try:
+            if not response.is_success:
+                self.retry_after = response.headers.get("retry-after", "")
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                return
+            body = bytearray()
+            async for chunk in response.stream:  # type: ignore[union-attr] # always asynchronous here
+                body += chunk
+                if len(body) > MAX_RESPONSE_BYTES:
+                    return
+            self.body = bytes(body)
+        finally:
+            await response.aclose()
+
     def result_of(self, fault: Exception) -> MittoResult:
-        if self.status is not None:
-            return read_result(self.status, self.body, self.retry_after)
+        """Say what a fault before the response means."""
         if isinstance(fault, TimeoutError):
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE if self.is_connecting else Outcome.OUTCOME_UNKNOWN, "deadline")
-        if _is_caused_by(fault, ssl.SSLCertVerificationError):
+        if isinstance(fault.__cause__, ssl.SSLCertVerificationError):
             return MittoResult(Outcome.UPSTREAM_AUTH, "tls_not_trusted")
         if isinstance(fault, httpx.ConnectTimeout):
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "connect_timeout")
         if isinstance(fault, httpx.ConnectError):
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "cannot_connect")
         return MittoResult(Outcome.OUTCOME_UNKNOWN, "connection_lost")
-
-
-def _is_caused_by(fault: BaseException | None, kind: type[BaseException]) -> bool:
-    while fault is not None and not isinstance(fault, kind):
-        fault = fault.__cause__
-    return fault is not None
-
-
-async def _read(response: httpx.Response) -> bytes | None:
-    """Read the raw body; ``None`` when it is compressed, too long or cut: nothing in it can be trusted then."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        return None
-    body = bytearray()
-    try:
-        async for chunk in response.stream:  # type: ignore[union-attr] # always asynchronous here
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                return None
-    except httpx.TransportError:
-        return None
-    return bytes(body)

@@ -1,10 +1,10 @@
-"""What Mitto's answers mean: the tables of its codes and statuses, and how an answer is read by them. Pure.
+"""What Mitto's responses mean: the tables of its codes and statuses, and how a response is read by them. Does no I/O.
 
 Source: Mitto's API documentation, its published client code and what certified connectors do with it.
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic_core import from_json
 
@@ -12,7 +12,7 @@ from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome
 
 RESPONSE_CODES = {
     0: Outcome.ACCEPTED,
-    1: Outcome.OUTCOME_UNKNOWN,  # "Internal error": nobody says whether before or after sending
+    1: Outcome.OUTCOME_UNKNOWN,  # "Internal error", before or after sending
     2: Outcome.UPSTREAM_REJECTED,  # invalid type
     3: Outcome.UPSTREAM_REJECTED,  # empty message
     4: Outcome.UPSTREAM_REJECTED,  # characters outside the type
@@ -25,31 +25,28 @@ RESPONSE_CODES = {
 """``responseCode``; any other non-zero code is a rejection."""
 
 CHARACTER_SET_CODES = frozenset({4, 9})
-"""Codes for a text outside its alphabet: the one rejection that another encoding can heal."""
-
-MAY_HAVE_SENT_CODES = frozenset(code for code, outcome in RESPONSE_CODES.items() if outcome in POSSIBLY_SENT)
-"""Codes that no status outweighs: beside them nobody can say that nothing was sent."""
+"""Codes for a text outside its alphabet. Only such a rejected message may succeed in another encoding."""
 
 STATUSES = {
     401: Outcome.UPSTREAM_AUTH,
     403: Outcome.UPSTREAM_AUTH,
-    408: Outcome.OUTCOME_UNKNOWN,  # some gateway gave up waiting, on one side or the other
+    408: Outcome.OUTCOME_UNKNOWN,  # a gateway's time-out, on one side or the other
     429: Outcome.UPSTREAM_UNAVAILABLE,
     503: Outcome.UPSTREAM_UNAVAILABLE,
 }
-"""HTTP statuses with a meaning of their own; of the others, 3xx and 4xx are rejections, the rest unknown."""
+"""HTTP statuses with a meaning of their own. Of the others, 3xx and 4xx are rejections, the rest is unknown."""
 
 _SUCCESS_CLASS = 2
-_REJECTING_CLASSES = frozenset({3, 4})
-_MAX_KNOWN_CODE = 999
-_MESSAGE_ID_JUNK = re.compile(r"[^A-Za-z0-9._:-]")
+_REJECTING_CLASSES = (3, 4)
+_SHORT_CODES = range(1000)
 _MAX_MESSAGE_ID = 64
+_NOT_IN_AN_ID = re.compile("[^A-Za-z0-9._:-]")
 
 
 class MittoResult(NamedTuple):
     """What became of one attempt.
 
-    ``ACCEPTED``: Mitto took it. ``UPSTREAM_UNAVAILABLE``: certainly not sent. ``OUTCOME_UNKNOWN``: bytes were
+    ``ACCEPTED``: Mitto accepted it. ``UPSTREAM_UNAVAILABLE``: certainly not sent. ``OUTCOME_UNKNOWN``: bytes were
     written and nothing trustworthy came back. Anything else: rejected.
     """
 
@@ -62,57 +59,42 @@ class MittoResult(NamedTuple):
 
 
 def read_result(status: int, body: bytes | None, retry_after: str) -> MittoResult:
-    """Tell what an HTTP answer means; ``body`` is ``None`` where it did not arrive whole and plain.
+    """Read an HTTP response; ``body`` is ``None`` where it did not arrive complete and uncompressed.
 
-    Accepted is only a 2xx with a JSON object whose ``responseCode`` is the integer 0: Mitto reports
-    rejections with 200, too, and ``false`` or ``"0"`` are no promise.
+    Accepted is only a 2xx with a JSON object whose ``responseCode`` is the integer 0: Mitto reports rejections with 200, too,
+    and ``false`` or ``"0"`` promise nothing.
     """
-    fields = _fields(body)
-    code = fields.get("responseCode")
+    try:
+        fields = from_json(body or b"", allow_inf_nan=False)
+    except ValueError:
+        fields = None
+    code = fields.get("responseCode") if isinstance(fields, dict) else None
     if type(code) is not int:
         code = None
     outcome = _outcome(status, code)
+    if outcome is Outcome.ACCEPTED:
+        return MittoResult(outcome, "accepted", message_id=_message_id(fields.get("id")))
+    is_by_status = code is None or status in STATUSES
+    has_retry_after = outcome is Outcome.UPSTREAM_UNAVAILABLE and re.fullmatch("[0-9]{1,6}", retry_after)
     return MittoResult(
         outcome,
-        _why(outcome, status, code),
-        message_id=_message_id(fields.get("id")) if outcome is Outcome.ACCEPTED else None,
-        retry_after_seconds=_whole_seconds(retry_after) if outcome is Outcome.UPSTREAM_UNAVAILABLE else None,
+        f"http_{status}" if is_by_status else f"mitto_code_{code if code in _SHORT_CODES else 'other'}",
+        retry_after_seconds=int(retry_after) if has_retry_after else None,
         is_key_refused=outcome is Outcome.UPSTREAM_AUTH and status in STATUSES,
         is_character_set_refused=outcome is Outcome.UPSTREAM_REJECTED and code in CHARACTER_SET_CODES,
     )
 
 
 def _outcome(status: int, code: int | None) -> Outcome:
-    """Read status and code together. A status that contradicts code 0 leaves nobody able to tell."""
+    """Read status and code together. Where a status contradicts a code that may mean "sent", the outcome is unknown."""
+    by_code = None if code is None else RESPONSE_CODES.get(code, Outcome.UPSTREAM_REJECTED)
     if status in STATUSES:
-        return Outcome.OUTCOME_UNKNOWN if code in MAY_HAVE_SENT_CODES else STATUSES[status]
-    if code == 0:
-        return Outcome.ACCEPTED if status // 100 == _SUCCESS_CLASS else Outcome.OUTCOME_UNKNOWN
-    if code is not None:
-        return RESPONSE_CODES.get(code, Outcome.UPSTREAM_REJECTED)
-    return Outcome.UPSTREAM_REJECTED if status // 100 in _REJECTING_CLASSES else Outcome.OUTCOME_UNKNOWN
-
-
-def _why(outcome: Outcome, status: int, code: int | None) -> str:
-    if outcome is Outcome.ACCEPTED:
-        return "accepted"
-    if code is None or status in STATUSES:
-        return f"http_{status}"
-    return f"mitto_code_{code}" if 0 <= code <= _MAX_KNOWN_CODE else "mitto_code_other"
-
-
-def _fields(body: bytes | None) -> dict[str, Any]:
-    try:
-        fields = from_json(body or b"", allow_inf_nan=False)
-    except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
+        return Outcome.OUTCOME_UNKNOWN if by_code in POSSIBLY_SENT else STATUSES[status]
+    if by_code is Outcome.ACCEPTED and status // 100 != _SUCCESS_CLASS:
+        return Outcome.OUTCOME_UNKNOWN
+    return by_code or (Outcome.UPSTREAM_REJECTED if status // 100 in _REJECTING_CLASSES else Outcome.OUTCOME_UNKNOWN)
 
 
 def _message_id(raw: object) -> str | None:
-    """Keep of Mitto's id what can neither forge a log line nor fill it."""
-    return _MESSAGE_ID_JUNK.sub("", raw)[:_MAX_MESSAGE_ID] or None if isinstance(raw, str) else None
-
-
-def _whole_seconds(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,6}", text) else None
+    """Keep only the part of Mitto's id that is safe in a log line."""
+    return _NOT_IN_AN_ID.sub("", raw)[:_MAX_MESSAGE_ID] or None if isinstance(raw, str) else None

@@ -1,4 +1,4 @@
-"""What a platform is: how it proves who it is, what it sends, what it must be answered, how long it waits."""
+"""What a platform is: how it authenticates, what it sends, which response it expects, how long it waits."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -12,7 +12,7 @@ Headers = Mapping[bytes, bytes]
 
 
 class Defaults(NamedTuple):
-    """What the operator has set for payloads that do not say it themselves."""
+    """The operator's settings for what a payload does not say itself."""
 
     region: str | None = None
     """ISO 3166 region of numbers without a country code."""
@@ -27,14 +27,14 @@ class Response(NamedTuple):
 
 
 class Platform(NamedTuple):
-    """One identity platform. Every file of this room that has no leading underscore defines one, named ``PLATFORM``."""
+    """One identity platform. Every module of this room without a leading underscore defines one, named ``PLATFORM``."""
 
     authenticate: Callable[[Headers, bytes, HookSecrets, float], float | None]
-    """Takes headers, body, active secrets and Unix seconds. Gives the time of the signature (Unix seconds), ``None`` where
-    nothing is signed. Raises ``Refused``."""
+    """Checks headers and body with the active secrets, at a time in Unix seconds. Returns when the caller signed (Unix seconds),
+    or ``None`` without a signature. Raises ``Refused``."""
     read: Callable[[bytes, Headers, Defaults], PhoneMessage]
     """Reads the body of an authenticated call. Raises ``Refused``."""
     respond: Callable[[Result, str], Response]
-    """Tells the platform, in its own dialect, how its call ended; the second argument is the request id."""
+    """Builds the response that the platform understands. The second argument is the request id."""
     timeout_seconds: float
-    """How long it waits for the response, by its own source."""
+    """How long it waits for the response, by its own documentation."""

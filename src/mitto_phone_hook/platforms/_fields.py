@@ -1,9 +1,9 @@
-"""The types of payload fields: strict where a field decides something, tolerant where it only describes the message."""
+"""The types of payload fields. A wrong value is refused where the field matters for sending; elsewhere it becomes ``None``."""
 
 import re
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import PlainValidator, SecretStr
 
@@ -14,13 +14,13 @@ CHANNELS = {
     "text": Channel.SMS,
     "voice": Channel.VOICE,
     "call": Channel.VOICE,
-    # Ory's types of templates for SMS, for which its courier has this channel.
+    # Ory sends the type of its template; these are its templates for SMS.
     "login_code_valid": Channel.SMS,
     "registration_code_valid": Channel.SMS,
     "verification_code_valid": Channel.SMS,
     "recovery_code_valid": Channel.SMS,
 }
-"""What callers write for the channel. An unknown word is refused: it may mean a call."""
+"""What callers write for the channel. Any other value is refused: it may mean a phone call."""
 
 PURPOSES = {
     "authentication": Purpose.AUTHENTICATION,
@@ -33,7 +33,7 @@ PURPOSES = {
     "blocked_account": Purpose.NOTICE,
     "password_breach": Purpose.NOTICE,
 }
-"""What callers write for the purpose; anything else is ``Purpose.OTHER``."""
+"""What callers write for the purpose. Any other value is ``Purpose.OTHER``."""
 
 _CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
@@ -69,7 +69,7 @@ def _digits_or_string(raw: object) -> str:
 
 
 def _string(raw: object) -> str:
-    # A ValueError, since pydantic lets a TypeError through.
+    # Pydantic handles a ValueError, but not a TypeError.
     if not isinstance(raw, str):
         raise ValueError  # noqa: TRY004 - as said
     return raw
@@ -99,10 +99,10 @@ def _code(raw: object) -> SecretStr:
 
 
 def _channel(raw: object) -> Channel:
-    channel = CHANNELS.get(_string(raw).lower())
-    if channel is None:
-        raise ValueError
-    return channel
+    try:
+        return CHANNELS[_string(raw).lower()]
+    except KeyError:
+        raise ValueError from None
 
 
 def _purpose(raw: object) -> Purpose:
@@ -146,14 +146,8 @@ def _instant(raw: object) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
-def _object(raw: object) -> dict[str, Any]:
-    if not isinstance(raw, dict):
-        raise ValueError  # noqa: TRY004 - as said
-    return raw
-
-
 WrittenNumber = Annotated[str, PlainValidator(_digits_or_string)]
-"""A phone number as it is written, also as a JSON integer; ``read_number`` judges it."""
+"""A phone number as the caller writes it, also as a JSON integer; ``read_number`` checks it."""
 
 MessageText = Annotated[SecretStr, PlainValidator(_text)]
 """The words of the SMS, without hidden characters."""
@@ -166,22 +160,16 @@ MessageChannel = Annotated[Channel, PlainValidator(_channel)]
 MessagePurpose = Annotated[Purpose, PlainValidator(_purpose)]
 
 Name = Annotated[str, PlainValidator(_name)]
-"""A name that decides something: at most 512 characters, no control characters."""
+"""A name that matters for sending: at most 512 characters, no control characters."""
 
 Description = Annotated[str | None, PlainValidator(_description)]
-"""What only describes the message. ``None`` where it cannot be read: no login may fail for it."""
+"""A name that only describes the message. A wrong one becomes ``None``, so that no login fails because of it."""
 
 Language = Annotated[str | None, PlainValidator(_language)]
-"""A BCP 47 tag, also with an underscore; ``None`` where it is none."""
+"""A BCP 47 tag, also with an underscore; anything else becomes ``None``."""
 
 EndUserAddress = Annotated[IPv4Address | IPv6Address | None, PlainValidator(_address)]
 """An IP address, also with a port, or the first of a list as in ``X-Forwarded-For``; ``None`` where it is none."""
 
 Instant = Annotated[datetime, PlainValidator(_instant)]
 """A time in Unix seconds, as a JSON integer or as digits."""
-
-JsonObject = Annotated[dict[str, Any] | None, PlainValidator(_object)]
-"""An object that holds fields which decide something; anything else in its place is refused."""
-
-AnyObject = Annotated[dict[str, Any] | None, PlainValidator(lambda raw: raw if isinstance(raw, dict) else {})]
-"""An object that only describes the message; anything else in its place counts as empty."""

@@ -1,18 +1,16 @@
 """From the bytes of an authenticated call to a ``PhoneMessage``, by one pydantic model per payload."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticUndefined, from_json
 
-from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
+from mitto_phone_hook.domain.message import PhoneMessage, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, Number, read_number
+from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, read_number
 from mitto_phone_hook.platforms._contract import Defaults, Headers
 
 FORM = b"application/x-www-form-urlencoded"
@@ -22,80 +20,30 @@ _EMPTY = (None, "")
 
 
 def at(*places: str, default: Any = PydanticUndefined) -> Any:  # noqa: ANN401 - as pydantic's own Field
-    """Declare where a payload has a field: dotted paths, of which the first that is filled counts. Without ``default`` it is required."""
-    return Field(default, validation_alias=AliasChoices(*(AliasPath(*place.split(".")) if "." in place else place for place in places)))
+    """Say where a payload has a field: dotted paths, the first filled one counts. Without ``default`` the field is required."""
+    return Field(default, validation_alias=AliasChoices(*places))
 
 
 class Payload(BaseModel):
-    """What a platform sends; a subclass says where. Nothing of a payload is ever shown."""
+    """What a platform sends: the fields of ``PhoneMessage`` that it has. A subclass declares their types and places."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=False, loc_by_alias=False, hide_input_in_errors=True)
 
     SOURCE: ClassVar[str]
     """Name of the payload in the log."""
     MARKER: ClassVar[str | None] = None
-    """The key by which the payload is recognised; ``None`` takes whatever is left."""
-    OBJECTS: ClassVar[tuple[str, ...]] = ()
-    """Dotted paths of the objects that hold fields, the outer ones first: those declared as objects."""
-
-    _HOLDERS: ClassVar[tuple[tuple[str, str, str], ...]] = ()
-    """The same, each with the path of the object around it and its key there."""
+    """The key that only this payload has; ``None`` accepts every payload."""
+    OBJECTS: ClassVar[frozenset[str]] = frozenset()
+    """Dotted paths where a value other than an object is refused."""
 
     recipient: str
-    text: SecretStr
-    channel: Channel = Channel.SMS
-    code: SecretStr | None = None
-    purpose: Purpose = Purpose.OTHER
-    locale: str | None = None
-    client_id: str | None = None
-    organization: str | None = None
-    tenant: str | None = None
-    client_ip: IPv4Address | IPv6Address | None = None
-    expires_at: datetime | None = None
-    sent_at: datetime | None = None
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: object) -> None:
-        """Find the objects among the fields."""
-        cls.OBJECTS = tuple(sorted(_places(field)[0] for field in cls.model_fields.values() if field.annotation == dict[str, Any] | None))
-        cls._HOLDERS = tuple((path, *path.rpartition(".")[::2]) for path in cls.OBJECTS)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_what_is_empty(cls, payload: dict[str, Any]) -> dict[str, Any]:
-        """Pydantic takes the first alias that is present; callers fill in one of several and leave the others empty."""
-        filled = {"": _filled(payload)}
-        for path, outer, key in cls._HOLDERS:
-            if outer in filled and isinstance(value := filled[outer].get(key), dict):
-                filled[path] = filled[outer][key] = _filled(value)
-        return filled[""]
-
-    def message(self, number: Number) -> PhoneMessage:
-        """Give the message; ``number`` is what ``recipient`` has been read as."""
-        return PhoneMessage(
-            source=self.SOURCE,
-            recipient=Recipient(number.e164),
-            region=number.region,
-            number_kind=number.kind,
-            channel=self.channel,
-            text=self.text,
-            code=self.code,
-            purpose=self.purpose,
-            locale=self.locale,
-            client_id=self.client_id,
-            organization=self.organization,
-            tenant=self.tenant,
-            client_ip=self.client_ip,
-            expires_at=self.expires_at,
-            sent_at=self.sent_at,
-        )
 
 
 def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], PhoneMessage]:
-    """Give a platform's ``read``: the first of ``models`` whose marker is filled reads the payload.
+    """Build a platform's ``read``: it uses the first of ``models`` whose marker is in the payload.
 
-    JSON is read whatever the Content-Type says, except for forms. It raises ``Refused`` with ``invalid_json``,
-    ``invalid_request`` or ``invalid_recipient``, with the names of the fields at fault and never their values.
+    A body is read as JSON, whatever its Content-Type says, except for forms. ``read`` raises ``Refused`` with ``invalid_json``,
+    ``invalid_request`` or ``invalid_recipient``, and with the names of the wrong fields, never their values.
     """
 
     def read(body: bytes, headers: Headers, defaults: Defaults) -> PhoneMessage:
@@ -103,70 +51,82 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
         raw = _read_form(body) if content_type == FORM else _read_json(body)
         if not isinstance(raw, dict):
             raise Refused(Outcome.INVALID_REQUEST, "not_an_object")
-        model = next(model for model in models if model.MARKER is None or raw.get(model.MARKER) is not None)
+        for model in models:
+            if model.MARKER is None or raw.get(model.MARKER) is not None:
+                break
+        values, wrong = _find(model, raw)
         try:
-            payload = model.model_validate(raw)
+            payload = model.model_validate(values)
         except ValidationError as error:
-            fields = _fields_at_fault(model, error)
-            if len(fields) == 1 and fields[0] in _places(model.model_fields["recipient"]) and _value_at(raw, fields[0]) == "":
-                raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, fields) from None
-            raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", fields) from None
+            # Only the names of fields: everything else in this error may repeat what was sent.
+            wrong += [_place(model, str(one["loc"][0]), raw) for one in error.errors(include_input=False, include_context=False)]
+            if wrong == [_place(model, "recipient", raw)] and _value_at(raw, wrong[0]) == "":
+                raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, tuple(wrong)) from None
+        if wrong:
+            raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(wrong))
         try:
             number = read_number(payload.recipient, defaults.region)
         except ValueError as error:
-            raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place_of_recipient(model, raw),)) from None
-        return payload.message(number)
+            raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place(model, "recipient", raw),)) from None
+        known = {"source": model.SOURCE, "recipient": Recipient(number.e164), "region": number.region, "number_kind": number.kind}
+        return PhoneMessage(**vars(payload) | known)
 
     return read
+
+
+def _find(model: type[Payload], raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Give the filled fields by name, and the paths where an object is expected but something else was sent."""
+    paths, fields = _layout(model)
+    objects: dict[str, dict[str, Any]] = {"": raw}
+    wrong = []
+    for path, outer, key in paths:
+        value = objects[outer].get(key)
+        objects[path] = value if isinstance(value, dict) else {}
+        if objects[path] is not value and path in model.OBJECTS and (value not in _EMPTY or path == model.MARKER):
+            wrong.append(path)
+    # A later place overwrites an earlier one. Pydantic itself would take the first alias that is present, even an empty one.
+    return {name: value for name, outer, key in fields if (value := objects[outer].get(key)) is not None and value != ""}, wrong
+
+
+@cache
+def _layout(model: type[Payload]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+    """List the objects (path, outer path, key; outer ones first) and the places of fields (name, outer path, key; last choice first)."""
+    fields = [(name, *place.rpartition(".")[::2]) for name in model.model_fields for place in reversed(_places(model, name))]
+    paths = {*model.OBJECTS, *(outer for _, outer, _ in fields)}
+    paths |= {path[:index] for path in paths for index, character in enumerate(path) if character == "."}
+    return [(path, *path.rpartition(".")[::2]) for path in sorted(paths - {""})], fields
+
+
+def _places(model: type[Payload], name: str) -> list[str]:
+    alias = model.model_fields[name].validation_alias
+    return list(map(str, alias.choices)) if isinstance(alias, AliasChoices) else [name]
+
+
+def _place(model: type[Payload], name: str, raw: dict[str, Any]) -> str:
+    """Name the place of a field: the first filled one, else the first one."""
+    places = _places(model, name)
+    return next((place for place in places if _value_at(raw, place) not in _EMPTY), places[0])
+
+
+def _value_at(raw: object, path: str) -> object:
+    for key in path.split("."):
+        raw = raw.get(key) if isinstance(raw, dict) else None
+    return raw
 
 
 def _read_json(body: bytes) -> object:
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError:
-        # The parser's own sentence quotes the body.
+        # The parser's own message quotes the body.
         raise Refused(Outcome.INVALID_JSON, "not_json") from None
 
 
 def _read_form(body: bytes) -> object:
     if body.lstrip().startswith(b"{"):
-        # curl announces a form where nobody says what it is.
+        # JSON: curl says "form" when nobody tells it otherwise.
         raise Refused(Outcome.INVALID_JSON, "not_a_form")
     try:
-        text = body.decode("utf-8")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS)
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS))
     except ValueError:
         raise Refused(Outcome.INVALID_JSON, "not_a_form") from None
-    return dict(pairs)
-
-
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    held = values.values()
-    # Most callers leave nothing empty; comparing all at once is faster than looking at each.
-    return (
-        {key: value for key, value in values.items() if value is not None and value != ""} if None in held or "" in held else dict(values)
-    )
-
-
-def _fields_at_fault(model: type[Payload], error: ValidationError) -> tuple[str, ...]:
-    """Name the fields by their paths in the payload, objects first. Nothing else of pydantic's error is safe to repeat."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return tuple(sorted(dict.fromkeys(".".join(map(str, one["loc"])) for one in found), key=lambda place: place not in model.OBJECTS))
-
-
-def _places(field: FieldInfo) -> list[str]:
-    """Give the dotted paths of a field."""
-    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
-    return [".".join(map(str, choice.path)) if isinstance(choice, AliasPath) else choice for choice in choices]
-
-
-def _place_of_recipient(model: type[Payload], raw: dict[str, Any]) -> str:
-    """Name the place from which the recipient was read."""
-    places = _places(model.model_fields["recipient"])
-    return next((place for place in places if _value_at(raw, place) not in _EMPTY), places[0])
-
-
-def _value_at(raw: object, place: str) -> object:
-    for key in place.split("."):
-        raw = raw.get(key) if isinstance(raw, dict) else None
-    return raw

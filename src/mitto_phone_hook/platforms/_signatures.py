@@ -1,4 +1,4 @@
-"""Bearer secrets and Standard Webhooks signatures, checked over raw bytes before anything is parsed.
+"""Bearer secrets and Standard Webhooks signatures, checked over the raw bytes before anything is parsed.
 
 Source of the signature: the Standard Webhooks specification, version 1, symmetric signatures.
 """
@@ -13,24 +13,24 @@ from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.platforms._contract import Headers
 
 TOLERANCE_SECONDS = 300
-"""A signature may be so much older, or newer, than our clock."""
+"""How much the time of a signature may differ from our clock."""
 
 IsToken = Callable[[bytes, tuple[bytes, ...], float], bool]
-"""Tells whether a bearer value is a token that one of the secrets has signed; takes Unix seconds, too."""
+"""Whether a bearer value is a token that one of the secrets signed; the last argument is the time in Unix seconds."""
 
 _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
-# A full stop in the id would let one signature fit two readings of the same bytes.
+# With a full stop in the id, the same signed bytes could be read in two ways.
 _ID = re.compile(rb"[!-\-/-~]{1,256}")
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
-# Separated by a space as specified, or by ", " as Supabase does. Unknown versions (v1a, v2) are ignored.
+# The specification separates signatures by a space, Supabase by ", ". Other versions (v1a, v2) are ignored.
 _V1_SIGNATURE = re.compile(rb"(?:\A|[ ,])v1,([A-Za-z0-9+/]{43}=)(?=\Z|[ ,])")
 
 
 def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float, is_token: IsToken | None = None) -> float | None:
-    """Accept the call if a bearer secret or a signature is right; else raise ``Refused``, the same for every cause.
+    """Accept a call with a right bearer secret or signature; otherwise raise ``Refused``, the same for every cause.
 
-    ``now`` is in Unix seconds. Returns the time at which the caller signed (Unix seconds), ``None`` for a bearer call.
-    A platform whose bearer value may be a signed token says so with ``is_token``.
+    ``now`` is in Unix seconds. Returns when the caller signed (Unix seconds), ``None`` for a bearer call. A platform whose
+    bearer value can be a signed token passes ``is_token``.
     """
     found = _BEARER.fullmatch(headers.get(b"authorization", b""))
     is_bearer = found is not None and (
@@ -43,15 +43,22 @@ def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float
 
 
 def is_any(given: bytes, accepted: tuple[bytes, ...]) -> bool:
-    """Compare with all of them, in constant time each, so that timing does not tell which one was close."""
-    is_equal = False
-    for one in accepted:
-        is_equal |= hmac.compare_digest(given, one)
-    return is_equal
+    """Compare with every accepted value, each in constant time, so that the timing tells nothing."""
+    return True in [hmac.compare_digest(given, one) for one in accepted]
+
+
+def _signed_at(headers: Headers, body: bytes, keys: tuple[bytes, ...], now: float) -> float | None:
+    message_id, timestamp = headers.get(b"webhook-id", b""), headers.get(b"webhook-timestamp", b"")
+    if not _ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(timestamp) or abs(now - int(timestamp)) > TOLERANCE_SECONDS:
+        return None
+    signed = b".".join((message_id, timestamp, body))
+    expected = tuple(base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys)
+    signatures = _V1_SIGNATURE.findall(headers.get(b"webhook-signature", b""))
+    return float(timestamp) if True in [is_any(signature, expected) for signature in signatures] else None
 
 
 def _why(headers: Headers, now: float) -> str:
-    """Say in the log what to look at; the caller is never told."""
+    """Give the cause for the log. The caller never learns it."""
     timestamp = headers.get(b"webhook-timestamp", b"")
     if b"webhook-signature" in headers:
         is_stale = _TIMESTAMP.fullmatch(timestamp) and abs(now - int(timestamp)) > TOLERANCE_SECONDS
@@ -62,18 +69,3 @@ def _why(headers: Headers, now: float) -> str:
     if b"whsec_" in authorization:
         return "signing_key_sent_as_bearer"
     return "wrong_secret" if _BEARER.fullmatch(authorization) else "not_a_bearer"
-
-
-def _signed_at(headers: Headers, body: bytes, keys: tuple[bytes, ...], now: float) -> float | None:
-    message_id = headers.get(b"webhook-id", b"")
-    timestamp = headers.get(b"webhook-timestamp", b"")
-    if not _ID.fullmatch(message_id) or not _TIMESTAMP.fullmatch(timestamp):
-        return None
-    if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
-        return None
-    signed = b".".join((message_id, timestamp, body))
-    expected = tuple(base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys)
-    is_right = False
-    for signature in _V1_SIGNATURE.findall(headers.get(b"webhook-signature", b"")):
-        is_right |= is_any(signature, expected)
-    return float(timestamp) if is_right else None

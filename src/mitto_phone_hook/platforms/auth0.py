@@ -1,32 +1,19 @@
-"""Auth0: the events of both Actions, and all that its sample Actions and its passwordless SMS gateway send.
+"""Auth0: the events of both Actions; its sample Actions and its passwordless SMS gateway send the native payload.
 
 Source: Auth0's documentation of the Actions ``send-phone-message`` and ``custom-phone-provider`` and of the passwordless SMS
-gateway, and its sample Actions. The samples and the gateway send the native payload.
+gateway, and its sample Actions.
 """
 
 import base64
 import hmac
 import re
 from functools import partial
-from typing import ClassVar
 
 from pydantic_core import from_json
 
 from mitto_phone_hook.domain.message import Channel, Purpose
+from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._contract import Platform
-from mitto_phone_hook.platforms._fields import (
-    AnyObject,
-    Code,
-    Description,
-    EndUserAddress,
-    JsonObject,
-    Language,
-    MessageChannel,
-    MessagePurpose,
-    MessageText,
-    Name,
-    WrittenNumber,
-)
 from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms._native_response import respond
 from mitto_phone_hook.platforms._payload import Payload, at, reader
@@ -36,51 +23,48 @@ _TOKEN = re.compile(rb"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
 
 
 class _Event(Payload):
-    """What the events of both Actions have in the same places."""
+    """The fields that have the same places in the events of both Actions."""
 
-    client: JsonObject = at("client", default=None)
-    request: JsonObject = at("request", default=None)
-    organization_object: AnyObject = at("organization", default=None)
-    tenant_object: JsonObject = at("tenant", default=None)
-    user: JsonObject = at("user", default=None)
-    client_id: Description = at("client.client_id", default=None)
-    organization: Description = at("organization.id", default=None)
-    tenant: Name | None = at("tenant.id", default=None)
-    client_ip: EndUserAddress = at("request.ip", default=None)
+    OBJECTS = frozenset({"client", "request", "tenant", "user"})
+
+    client_id: field.Description = at("client.client_id", default=None)
+    organization: field.Description = at("organization.id", default=None)
+    tenant: field.Name | None = at("tenant.id", default=None)
+    client_ip: field.EndUserAddress = at("request.ip", default=None)
 
 
 class MfaEvent(_Event):
     """The event of ``send-phone-message``."""
 
-    SOURCE: ClassVar[str] = "auth0_event_mfa"
-    MARKER: ClassVar[str] = "message_options"
+    SOURCE = "auth0_event_mfa"
+    MARKER = "message_options"
+    OBJECTS = _Event.OBJECTS | {"message_options"}
 
-    message_options: JsonObject = at("message_options")
-    recipient: WrittenNumber = at("message_options.recipient")
-    text: MessageText = at("message_options.text")
-    channel: MessageChannel = at("message_options.message_type", default=Channel.SMS)
-    code: Code | None = at("message_options.code", default=None)
-    purpose: MessagePurpose = at("message_options.action", default=Purpose.OTHER)
-    locale: Language = at("request.language", default=None)
+    recipient: field.WrittenNumber = at("message_options.recipient")
+    text: field.MessageText = at("message_options.text")
+    channel: field.MessageChannel = at("message_options.message_type", default=Channel.SMS)
+    code: field.Code | None = at("message_options.code", default=None)
+    purpose: field.MessagePurpose = at("message_options.action", default=Purpose.OTHER)
+    locale: field.Language = at("request.language", default=None)
 
 
 class ProviderEvent(_Event):
     """The event of ``custom-phone-provider``."""
 
-    SOURCE: ClassVar[str] = "auth0_event_provider"
-    MARKER: ClassVar[str] = "notification"
+    SOURCE = "auth0_event_provider"
+    MARKER = "notification"
+    OBJECTS = _Event.OBJECTS | {"notification"}
 
-    notification: JsonObject = at("notification")
-    recipient: WrittenNumber = at("notification.recipient")
-    text: MessageText = at("notification.as_text")
-    channel: MessageChannel = at("notification.delivery_method", default=Channel.SMS)
-    code: Code | None = at("notification.code", default=None)
-    purpose: MessagePurpose = at("notification.message_type", default=Purpose.OTHER)
-    locale: Language = at("notification.locale", "request.language", default=None)
+    recipient: field.WrittenNumber = at("notification.recipient")
+    text: field.MessageText = at("notification.as_text")
+    channel: field.MessageChannel = at("notification.delivery_method", default=Channel.SMS)
+    code: field.Code | None = at("notification.code", default=None)
+    purpose: field.MessagePurpose = at("notification.message_type", default=Purpose.OTHER)
+    locale: field.Language = at("notification.locale", "request.language", default=None)
 
 
 def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
-    """Tell whether the value is a JSON Web Token signed with a secret (RFC 7519, HS256), the only thing the gateway can send."""
+    """Whether the value is a JSON Web Token signed with a secret (RFC 7519, HS256). The gateway can send nothing else."""
     found = _TOKEN.fullmatch(bearer)
     if found is None:
         return False
@@ -90,7 +74,7 @@ def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
 
 
 def _is_expired(claims: bytes, now: float) -> bool:
-    """Read ``exp`` of claims that the right secret has signed. A token without it is as good as the secret itself."""
+    """Whether ``exp`` has passed, in claims whose signature is right. A token without ``exp`` never expires."""
     try:
         expiry = from_json(base64.urlsafe_b64decode(claims + b"=="), allow_inf_nan=False).get("exp", now)
     except (ValueError, AttributeError):
@@ -102,5 +86,5 @@ PLATFORM = Platform(
     authenticate=partial(authenticate, is_token=_is_token),
     read=reader(ProviderEvent, MfaEvent, HookCall, FlatCall),
     respond=respond,
-    timeout_seconds=20,  # for a run of a trigger, by Auth0's documentation of Actions
+    timeout_seconds=20,  # for one run of a trigger: Auth0's documentation of Actions
 )

@@ -1,6 +1,6 @@
-"""The native contract: for every caller whose admin shapes the request, and for code of one's own.
+"""The native payload: for platforms whose administrator can shape the request, and for your own code.
 
-Source: the ``recipient``, ``text``, ``context`` of Auth0's Send Phone Message Hook; the field names of Casdoor, Ory and others.
+Source: ``recipient``, ``text`` and ``context`` of Auth0's Send Phone Message Hook; the field names of Casdoor, Ory and others.
 """
 
 import math
@@ -15,5 +15,5 @@ PLATFORM = Platform(
     authenticate=authenticate,
     read=reader(HookCall, FlatCall),
     respond=respond,
-    timeout_seconds=math.inf,  # whoever it is: DEADLINE_SECONDS decides
+    timeout_seconds=math.inf,  # unknown: DEADLINE_SECONDS decides
 )

@@ -1,1 +1,1 @@
-"""Whether a message may leave: destinations, limits, budgets. Counts through the stores; sends nothing."""
+"""Whether a message may be sent: destinations, limits, budgets. Counts in the stores; sends nothing."""

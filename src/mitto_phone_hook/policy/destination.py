@@ -1,4 +1,4 @@
-"""Where messages may go: fraud is refused before it costs."""
+"""Where messages may go: fraud is refused before it costs money."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,29 @@ from mitto_phone_hook.domain.numbering_plan import HANDSETS
 from mitto_phone_hook.domain.outcome import Outcome
 
 INTERNATIONAL_NETWORKS = "001"
-"""libphonenumber's region for satellite, premium and other networks that belong to no country."""
+"""libphonenumber's region for satellite and other networks that belong to no country."""
 
 ANY_REGION = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationPolicy:
-    """The operator's choice. Empty ``allowed_regions`` and ``*`` both mean every country."""
+    """The operator's settings. Empty ``allowed_regions`` and ``*`` both mean every country."""
 
     allowed_regions: frozenset[str]
     blocked_numbers: tuple[str, ...]
     """E.164 numbers or prefixes, with ``+``."""
 
     def verdict(self, message: PhoneMessage) -> Outcome | None:
-        """Say why this number gets no message; ``None`` when it may.
+        """Give the reason to refuse this number, or ``None``.
 
-        By region, not by calling code: +44 is also Jersey, +1 also Jamaica, +7 also Kazakhstan.
+        Countries are compared by region, not by calling code: +44 is also Jersey, +1 also Jamaica, +7 also Kazakhstan.
         """
         if message.recipient.get_secret_value().startswith(self.blocked_numbers):
             return Outcome.BLOCKED_RECIPIENT
-        if not self._is_allowed(message.region):
+        is_any = not self.allowed_regions or ANY_REGION in self.allowed_regions
+        if message.region not in self.allowed_regions and not (is_any and message.region != INTERNATIONAL_NETWORKS):
             return Outcome.BLOCKED_COUNTRY
         if message.number_kind not in HANDSETS:
             return Outcome.BLOCKED_NUMBER_TYPE
         return None
-
-    def _is_allowed(self, region: str) -> bool:
-        if region in self.allowed_regions:
-            return True
-        is_any = not self.allowed_regions or ANY_REGION in self.allowed_regions
-        return is_any and region != INTERNATIONAL_NETWORKS

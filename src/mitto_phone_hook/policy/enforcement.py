@@ -1,8 +1,9 @@
-"""The operator's policy on one message: destinations, limits and budgets, enforced or only observed."""
+"""The operator's policy for one message: destinations, limits and budgets, enforced or only observed."""
 
 import math
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Outcome, Refused
@@ -15,49 +16,37 @@ BUDGET_EXHAUSTED = "budget_exhausted"
 BUDGET_WARNING = "budget_at_80_percent"
 
 
+@dataclass(eq=False, repr=False)
 class Policy:
-    """Refuses what the operator does not want to pay for; in observe mode it only says what it would refuse."""
+    """Refuses messages that the operator does not want. In observe mode it only notes what it would refuse."""
 
-    def __init__(  # noqa: PLR0913 - all that it touches outside is an argument
-        self,
-        destination: DestinationPolicy,
-        limits: Limits,
-        counters: CounterStore,
-        emit: Emit,
-        *,
-        is_observing: bool,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Take the rules and where windows are counted; ``emit`` gets the alerts about budgets."""
-        self._destination = destination
-        self._limits = limits
-        self._counters = counters
-        self._emit = emit
-        self._is_observing = is_observing
-        self._clock = clock
-        self._alerted: dict[tuple[str, str], float] = {}
+    destination: DestinationPolicy
+    limits: Limits
+    counters: CounterStore
+    emit: Emit
+    """Takes the alerts about budgets."""
+    _: KW_ONLY
+    is_observing: bool
+    clock: Callable[[], float] = time.monotonic
+    _alerted: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
 
     def check_destination(self, message: PhoneMessage, would_refuse: list[str]) -> None:
-        """Raise ``Refused`` when the number may not get messages; in observe mode note the code instead."""
-        outcome = self._destination.verdict(message)
+        """Raise ``Refused`` when the number must not get messages; in observe mode add the code to ``would_refuse`` instead."""
+        outcome = self.destination.verdict(message)
         if outcome is not None:
             why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
             self._refuse(Refused(outcome, why), outcome, would_refuse)
 
     def reserve(self, message: PhoneMessage, key: bytes, would_refuse: list[str], latest: float = math.inf) -> "QuotaReservation":
-        """Open the bill of a message, on which nothing is counted yet.
-
-        ``key`` keys the hashes, ``would_refuse`` takes what observe mode only notes. Counting waits for its turn until the
-        event loop's clock shows ``latest``.
-        """
+        """Prepare to count a message. ``key`` keys the hashes; the store must respond before the event loop's clock shows ``latest``."""
         return QuotaReservation(self, message, key, would_refuse, latest)
 
     async def acquire(
         self, message: PhoneMessage, segments: int, key: bytes, would_refuse: list[str], latest: float = math.inf
     ) -> Acquired | None:
-        """Count the message; raise ``Refused`` when a window is full, in observe mode note the rule instead."""
+        """Count the message. Raise ``Refused`` when a window is full; in observe mode add the rule to ``would_refuse`` instead."""
         try:
-            acquired = await self._counters.acquire(self._limits.charges(message, segments, key), latest)
+            acquired = await self.counters.acquire(self.limits.charges(message, segments, key), latest)
         except Refused as refusal:
             self._refuse(refusal, refusal.result.why or refusal.result.outcome, would_refuse)
             return None
@@ -71,50 +60,48 @@ class Policy:
         return None
 
     async def settle(self, acquired: Acquired | None, *, possibly_sent: bool, latest: float = math.inf) -> None:
-        """Let the count stand and warn when a budget nears its end, or take it back: certainly nothing was sent."""
-        if acquired is not None and possibly_sent:
-            self._warn_of_budgets(acquired)
-        elif acquired is not None:
-            await self._counters.release(acquired, latest)
-
-    def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
-        if not self._is_observing:
-            raise refusal
-        would_refuse.append(code)
-
-    def _warn_of_budgets(self, acquired: Acquired) -> None:
+        """Keep the count and warn when a budget is nearly used up; release the count when nothing was sent."""
+        if acquired is None:
+            return
+        if not possibly_sent:
+            await self.counters.release(acquired, latest)
+            return
         for charge, used in zip(acquired.charges, acquired.used, strict=True):
             if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
                 self._alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)
 
+    def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
+        if not self.is_observing:
+            raise refusal
+        would_refuse.append(code)
+
     def _alert(self, event: str, severity: str, name: str, window_seconds: int) -> None:
-        """Write an alert's line once a window, so that it wakes somebody once."""
-        now = self._clock()
+        """Log an alert at most once in a window."""
+        now = self.clock()
         if now - self._alerted.get((event, name), -window_seconds) >= window_seconds:
             self._alerted[event, name] = now
             alert = {"severity": severity, "event": event, "limit": name}
-            self._emit(alert | {"severity": "WARNING", "policy": "observe"} if self._is_observing else alert)
+            self.emit(alert | {"severity": "WARNING", "policy": "observe"} if self.is_observing else alert)
 
 
+@dataclass(eq=False, repr=False)
 class QuotaReservation:
-    """What one message has been counted for."""
+    """What one message has been counted for; nothing yet, when it is new."""
 
-    def __init__(self, policy: Policy, message: PhoneMessage, key: bytes, would_refuse: list[str], latest: float) -> None:
-        """Count nothing yet; see ``Policy.bill``."""
-        self._policy = policy
-        self._message = message
-        self._key = key
-        self._would_refuse = would_refuse
-        self._latest = latest
-        self._taken: Acquired | None = None
+    policy: Policy
+    message: PhoneMessage
+    key: bytes
+    would_refuse: list[str]
+    latest: float
+    _acquired: Acquired | None = field(default=None, init=False)
 
     async def count(self, segments: int) -> None:
-        """Count the message with so many segments, in place of what was counted before. Raises ``Refused``, and counts nothing then."""
-        if self._taken is not None:
-            await self.settle(possibly_sent=False, latest=self._latest)
-        self._taken = await self._policy.acquire(self._message, segments, self._key, self._would_refuse, self._latest)
+        """Count the message with so many segments, in place of an earlier count. Raises ``Refused``, and then counts nothing."""
+        if self._acquired is not None:
+            await self.settle(possibly_sent=False, latest=self.latest)
+        self._acquired = await self.policy.acquire(self.message, segments, self.key, self.would_refuse, self.latest)
 
     async def settle(self, *, possibly_sent: bool, latest: float = math.inf) -> None:
-        """Let the count stand, or take it back: certainly nothing was sent."""
-        acquired, self._taken = self._taken, None
-        await self._policy.settle(acquired, possibly_sent=possibly_sent, latest=latest)
+        """Keep the count, or release it when nothing was sent."""
+        acquired, self._acquired = self._acquired, None
+        await self.policy.settle(acquired, possibly_sent=possibly_sent, latest=latest)

@@ -1,4 +1,4 @@
-"""A Mitto to try things against: a real HTTP server with an inbox, and faults on demand.
+"""A fake Mitto for demos and tests: a real HTTP server with an inbox, and with faults on demand.
 
 From the command line: ``python -m mitto_phone_hook.sandbox``. In tests::
 

@@ -1,4 +1,4 @@
-"""``python -m mitto_phone_hook.sandbox``: a fake Mitto in the terminal that shows each SMS as a handset would."""
+"""``python -m mitto_phone_hook.sandbox``: a fake Mitto that shows each SMS in the terminal, as a handset would."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ _USAGE_ERROR = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; return the exit status: 0, or 2 if it cannot listen."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that lacks a character shows "?", and a pipe gets each line at once.
+        # A pipe gets each line at once. A terminal that cannot show a character shows "?".
         sys.stdout.reconfigure(line_buffering=True, errors="replace")
     options = _parser().parse_args(arguments)
     try:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(options: argparse.Namespace) -> None:
     stopped = asyncio.Event()
-    # Windows has no signal handlers on its loop: Ctrl-C arrives as KeyboardInterrupt there.
+    # Event loops on Windows have no signal handlers: Ctrl-C raises KeyboardInterrupt there.
     with suppress(NotImplementedError):
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, stopped.set)
@@ -50,7 +50,7 @@ async def _run(options: argparse.Namespace) -> None:
     async with mitto:
         _say(f"fake Mitto listening on {mitto.url}")
         _say(f"set MITTO_BASE_URL={mitto.url} MITTO_API_KEY={options.api_key}")
-        _say(f"Its faults, and how to ask for them: {mitto.url}/")
+        _say(f"Its faults and how to use them: {mitto.url}/")
         await stopped.wait()
 
 
@@ -62,28 +62,28 @@ def _say(text: str) -> None:
     try:
         print(text)
     except BrokenPipeError:
-        # Nobody reads any more; the server goes on, and the interpreter must not fail on its last flush.
+        # The reader has closed the pipe. The server goes on, and the interpreter must not fail on its last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reason(error: Exception, options: argparse.Namespace) -> str:
     if not isinstance(error, OSError):
         return str(error)
-    # Python adds the address to the text of a refused bind(): it stands before already.
+    # Python adds the address to the text of a failed bind(). It is already in front.
     return f"{options.host} port {options.port}: {str(error.strerror).partition(' (while')[0]}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mitto_phone_hook.sandbox",
-        description="A fake Mitto: takes messages as Mitto's SMS API does, sends nothing, and shows each one.",
+        description="A fake Mitto: it accepts messages like Mitto's SMS API, sends nothing, and shows each message.",
         epilog=tables(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8081, help="port to listen on, 0 takes a free one (default: %(default)s)")
-    parser.add_argument("--api-key", default="sandbox-key", metavar="KEY", help="the key it demands (default: %(default)s)")
-    parser.add_argument("--allow-public", action="store_true", help="permit an address that others reach")
+    parser.add_argument("--port", type=_port, default=8081, help="port to listen on; 0: any free port (default: %(default)s)")
+    parser.add_argument("--api-key", default="sandbox-key", metavar="KEY", help="the API key that clients must send (default: %(default)s)")
+    parser.add_argument("--allow-public", action="store_true", help="allow an address that other machines can reach")
     parser.add_argument("--quiet", action="store_true", help="do not show the messages")
     return parser
 

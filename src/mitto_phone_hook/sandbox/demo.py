@@ -1,7 +1,7 @@
-"""The whole way on one machine: the real function under functions-framework, the fake Mitto behind it.
+"""Runs the real function under functions-framework, with the fake Mitto behind it, on this machine.
 
-``python -m mitto_phone_hook.sandbox.demo`` walks it once and says whether all went as it should;
-``--stay`` leaves both running for calls of your own.
+``python -m mitto_phone_hook.sandbox.demo`` sends one message and checks the result.
+``--stay`` leaves both running for your own calls.
 """
 
 import argparse
@@ -45,28 +45,28 @@ PAYLOAD = {
         "user": {"user_id": "auth0|test12345", "name": "Billie Magnusson", "email": "billie@email.com"},
     },
 }
-"""The test event that Auth0 published with its Send Phone Message Hook, its code put into its text."""
+"""The test event that Auth0 published for its Send Phone Message Hook, with the code in the text."""
 
 
-class TourError(Exception):
-    """Something is not as it should be; the sentence says what to do."""
+class DemoError(Exception):
+    """Something failed. The text says what to do."""
 
 
-async def walk(base: str, secret: str, messages: list[Message]) -> None:
-    """Post the published payload, again, and with a wrong secret; show each answer and what the handset shows."""
+async def run_once(base: str, secret: str, messages: list[Message]) -> None:
+    """Post the payload, then again, then with a wrong secret. Shows each response and the SMS on the handset."""
     async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
-        _say("A phone message comes in, as Auth0's Send Phone Message Hook hands it over:")
+        _say("A phone message arrives, in the form of Auth0's Send Phone Message Hook:")
         await _post(client, secret, expect=200)
         if len(messages) != 1:
-            raise TourError("One SMS should have left and did not; run `make run` and read the function's log.")
+            raise DemoError("No SMS was sent; run `make run` and read the function's log.")
         _show(draw(messages[0]))
-        _say("The same call again, as callers repeat themselves:")
+        _say("The same call again, because platforms repeat calls:")
         if not (await _post(client, secret, expect=200)).get("duplicate"):
-            raise TourError("The repeat should have been known as a duplicate; run `make run` and read the function's log.")
+            raise DemoError("The repeated call was not recognised as a duplicate; run `make run` and read the function's log.")
         _say("The same call with a wrong secret:")
         await _post(client, "not-the-secret-of-this-hook", expect=401)
     if len(messages) != 1:
-        raise TourError("A second SMS left; it must not.")
+        raise DemoError("A second SMS was sent. This is a bug: please report it.")
 
 
 async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[str, object]:
@@ -75,14 +75,14 @@ async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[
     _show(f"POST /  ->  {response.status_code} in {1000 * (time.perf_counter() - started):.0f} ms")
     _show(json.dumps(response.json(), indent=2))
     if response.status_code != expect:
-        raise TourError(f"{expect} was expected; run `make run` and read the function's log.")
-    answer: dict[str, object] = response.json()
-    return answer
+        raise DemoError(f"The function should respond with {expect}; run `make run` and read the function's log.")
+    fields: dict[str, object] = response.json()
+    return fields
 
 
 @contextlib.asynccontextmanager
 async def running_function(port: int, environment: dict[str, str], *, is_quiet: bool) -> AsyncIterator[str]:
-    """Run the function under functions-framework until the block ends; give its URL."""
+    """Run the function under functions-framework until the block ends. Yields its URL."""
     arguments = ["--source", str(ENTRY_FILE), "--target", "send_phone_message", "--host", HOST, "--port", str(port)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -91,7 +91,7 @@ async def running_function(port: int, environment: dict[str, str], *, is_quiet: 
         *arguments,
         env=environment,
         stdout=asyncio.subprocess.DEVNULL if is_quiet else None,
-        process_group=0,  # Ctrl-C is ours to pass on, once
+        process_group=0,  # so that Ctrl-C reaches only us; we end it ourselves
     )
     try:
         base = f"http://{HOST}:{port}"
@@ -111,19 +111,19 @@ async def _until_healthy(base: str, process: asyncio.subprocess.Process) -> None
                 if (await client.get("/health")).is_success:
                     return
             await asyncio.sleep(0.05)
-    raise TourError("The function did not start; see what it says above. A broken .venv is mended by `make clean`.")
+    raise DemoError("The function did not start; see its output above. If .venv is broken, run `make clean` and try again.")
 
 
 def choose_port(wanted: str | None) -> int:
-    """Give the wanted port, or any free one. Raises ``TourError`` when it is taken."""
-    # Not one that the system gives away: it could be somebody else's by the time the function has started.
+    """Return the wanted port, or any free one. Raises ``DemoError`` when the wanted port is not available."""
+    # Not a port of the system's own range: another process could get it before the function starts.
     candidates = [wanted] if wanted else random.sample(PORTS, 50)
     for candidate in candidates:
         with socket.socket() as probe, contextlib.suppress(OSError, ValueError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, int(candidate)))
             return int(candidate)
-    raise TourError(f"Port {wanted} is taken or no port; choose another one, or leave PORT unset for any free one.")
+    raise DemoError(f"Port {wanted} is taken or not a port; choose another one, or unset PORT to use any free one.")
 
 
 def _environment(mitto: str, api_key: str, secret: str) -> dict[str, str]:
@@ -156,12 +156,12 @@ async def _stay(base: str, mitto: str, secret: str) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    _say("Both are running; Ctrl-C ends them. Send a message from another terminal:")
+    _say("Both are running; Ctrl-C stops them. Send a message from another terminal:")
     _show(_curl(base, secret))
-    _say("What a check from outside says about it:")
+    _say("Check the function from outside:")
     _show(_check(base, secret))
-    _say(f"Some numbers bring faults, such as +12025550141 (401), +12025550150 (500) or +12025550160 (hangs); all are listed at {mitto}/")
-    _say("Log lines of the function and messages on the handset, as they come:")
+    _say(f"Some recipients cause faults, such as +12025550141 (401), +12025550150 (500) or +12025550160 (hangs). All of them: {mitto}/")
+    _say("The function's log lines and the messages on the handset, as they come:")
     await ended.wait()
 
 
@@ -170,31 +170,31 @@ async def _demo(*, is_staying: bool) -> None:
     messages: list[Message] = []
     port = choose_port(os.environ.get("PORT") if is_staying else None)
 
-    def arrived(message: Message) -> None:
+    def on_message(message: Message) -> None:
         messages.append(message)
         if is_staying:
             _show(draw(message))
 
-    async with FakeMitto(api_key=api_key, on_message=arrived) as mitto:
+    async with FakeMitto(api_key=api_key, on_message=on_message) as mitto:
         _say(f"The fake Mitto listens on {mitto.url}")
         async with running_function(port, _environment(mitto.url, api_key, secret), is_quiet=not is_staying) as base:
             _say(f"The function listens on   {base}  (functions-framework)")
             if is_staying:
                 await _stay(base, mitto.url, secret)
             else:
-                await walk(base, secret, messages)
-    _say("Both are stopped." if is_staying else "All as it should be; both are stopped. Next: `make run`, or README, Connect it for real.")
+                await run_once(base, secret, messages)
+    _say("Both are stopped." if is_staying else "Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
 
 
 def main() -> int:
-    """Run the demo; 0 when everything was as it should be."""
+    """Run the demo. Returns the exit status: 0 if everything works, else 1."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
     parser = argparse.ArgumentParser(prog="python -m mitto_phone_hook.sandbox.demo", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--stay", action="store_true", help="leave both running (PORT chooses the function's port)")
+    parser.add_argument("--stay", action="store_true", help="leave both running (PORT sets the function's port)")
     try:
         asyncio.run(_demo(is_staying=parser.parse_args().stay))
-    except TourError as error:
+    except DemoError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -8,12 +8,12 @@ from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sms.segments import UNITS_IN_EACH, UNITS_IN_ONE, Encoding
 
 COLUMNS = 44
-"""The widest text in a bubble, in terminal cells."""
+"""The largest width of the text, in terminal cells."""
 
 UNIT_NAMES = {Encoding.GSM7: "septets", Encoding.UCS2: "UTF-16 units"}
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Controls, bidirectional marks, lone surrogates, private and unassigned characters, line separators: a terminal may obey them.
+# Controls, bidirectional marks, lone surrogates, private and unassigned characters, line separators: a terminal may act on them.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINER = "\N{ZERO WIDTH JOINER}"
 _ZERO_WIDTH = frozenset({"Mn", "Me", "Cf"})
@@ -21,7 +21,7 @@ _WIDE = frozenset("WF")
 
 
 def draw(message: Message) -> str:
-    """Return a bubble with sender, recipient and text, and below it what the message costs and how long it lives."""
+    """Return a bubble with sender, recipient and text. Below it: segments, encoding, length and validity."""
     title = f" {_clean(message.sender)} → {_clean(message.to)} "
     lines = _clean(message.text.replace("\r\n", "\n")).split("\n")
     rows = list(chain.from_iterable(_wrap(line, COLUMNS) for line in lines))
@@ -31,18 +31,18 @@ def draw(message: Message) -> str:
             f"╭─{title}{'─' * (columns - _width(title))}─╮",
             *(f"│ {row}{' ' * (columns - _width(row))} │" for row in rows),
             f"╰─{'─' * columns}─╯",
-            f"  {_cost(message)} · valid {_span(message.validity)}",
+            f"  {_cost(message)} · valid {_duration(message.validity)}",
         )
     )
 
 
 def _cost(message: Message) -> str:
     one, encoding = message.segments == 1, message.encoding
-    room = UNITS_IN_ONE[encoding] if one else UNITS_IN_EACH[encoding] * message.segments
-    return f"{message.segments} segment{'' if one else 's'} · {encoding} · {message.units} of {room} {UNIT_NAMES[encoding]}"
+    capacity = UNITS_IN_ONE[encoding] if one else UNITS_IN_EACH[encoding] * message.segments
+    return f"{message.segments} segment{'' if one else 's'} · {encoding} · {message.units} of {capacity} {UNIT_NAMES[encoding]}"
 
 
-def _span(minutes: int) -> str:
+def _duration(minutes: int) -> str:
     hours, rest = divmod(minutes, 60)
     return f"{minutes} min" if rest or not hours else f"{hours} h"
 

@@ -1,4 +1,4 @@
-"""The requests of one connection, read piece by piece."""
+"""Reads the requests of one connection, piece by piece."""
 
 import h11
 
@@ -13,22 +13,22 @@ class TooLargeError(Exception):
 
 
 class Incoming:
-    """Requests, one after the other: start, head, body. Answers do not go through here.
+    """Requests, one after the other: start, head, body. Responses do not pass through here.
 
-    A parser serves one request only: what the fake answers may be no HTTP at all, so h11 is never told.
+    Each request gets a new parser. h11 never sees the responses, because some faults are not valid HTTP.
     """
 
     def __init__(self, wire: Wire) -> None:
         """Read from ``wire``."""
         self._wire = wire
         self._parser = h11.Connection(h11.SERVER)
-        self._begun = 0
+        self._started = 0
 
     async def start(self) -> bytes:
-        """Return the first bytes of the next request, waiting for them; empty when none will come."""
+        """Return the first bytes of the next request, waiting for them; empty when the connection ended."""
         rest, _ = self._parser.trailing_data
         self._parser = h11.Connection(h11.SERVER)
-        self._begun += 1
+        self._started += 1
         start = rest or await self._wire.receive()
         self._parser.receive_data(start)
         return start
@@ -52,7 +52,7 @@ class Incoming:
     @property
     def is_first(self) -> bool:
         """Whether this is the first request of the connection."""
-        return self._begun == 1
+        return self._started == 1
 
     @property
     def keeps_alive(self) -> bool:

@@ -1,13 +1,13 @@
-"""Recipients that bring a fault without any script: +1 202 555 01xx, numbers reserved for fiction.
+"""Recipients that cause a fault without a script: +1 202 555 01xx, numbers reserved for fiction.
 
-Source of the range: North American Numbering Plan, 555-0100 to 555-0199. libphonenumber takes them for valid.
-All other recipients behave well, as do the numbers of the range that are not in the table.
+Source of the range: North American Numbering Plan, 555-0100 to 555-0199. libphonenumber treats them as valid.
+All other recipients cause no fault, nor do the numbers of this range that are not in the table.
 """
 
 from collections.abc import Mapping
 
 RANGE = "120255501"
-"""The first nine of the eleven digits; the last two choose the fault."""
+"""The first nine of the eleven digits. The last two select the fault."""
 
 LAST_TWO = {
     # 0x: Mitto's responseCode
@@ -20,7 +20,7 @@ LAST_TWO = {
     "07": "code_7",
     "08": "code_8",
     "09": "code_9",
-    # 1x, 2x: a status that succeeds or waits
+    # 1x, 2x: a success status, or Retry-After
     "18": "400_code_8",
     "20": "empty200",
     "21": "html200",
@@ -75,7 +75,7 @@ LAST_TWO = {
     "84": "code_huge",
     "85": "json_array",
     "86": "json_null",
-    # 9x: the id, and the code that is not documented
+    # 9x: the id, and an undocumented code
     "90": "id_injection",
     "91": "id_missing",
     "92": "id_number",
@@ -85,4 +85,4 @@ LAST_TWO = {
 """The last two digits and the fault they stand for."""
 
 MAGIC_NUMBERS: Mapping[str, str] = {RANGE + last: name for last, name in LAST_TWO.items()}
-"""MSISDN to the name of its fault. It takes a read request to know the recipient: the two ``..._before_read`` act after it."""
+"""MSISDN to the name of its fault. The recipient is known only after reading: here the ``..._before_read`` faults apply after it."""

@@ -1,4 +1,4 @@
-"""Where requests arrive: each one goes to the rules, to the script or to the control API."""
+"""Handles each request: the fault that is next, Mitto's rules, or the control API."""
 
 import asyncio
 import uuid
@@ -8,40 +8,40 @@ from datetime import UTC, datetime
 import h11
 
 from mitto_phone_hook.sandbox.behaviours import Fault, body_of
-from mitto_phone_hook.sandbox.control import ROUTES, json_answer
+from mitto_phone_hook.sandbox.control import ROUTES, json_response
 from mitto_phone_hook.sandbox.incoming import Incoming, TooLargeError
 from mitto_phone_hook.sandbox.rules import Verdict, is_key, judge
 from mitto_phone_hook.sandbox.state import State
-from mitto_phone_hook.sandbox.wire import Wire, http_answer
+from mitto_phone_hook.sandbox.wire import Wire, http_response
 
 SMS_ROUTES = (("POST", "/sms.json"), ("POST", "/sms"))
-"""Mitto's API, as far as this fake has it."""
+"""The part of Mitto's API that this fake has."""
 
 GRACE_SECONDS = 0.2
-"""How long a new connection may be silent before a fault that strikes before reading strikes it."""
+"""How long a new connection may send nothing before a fault of the kind ``is_before_read`` applies."""
 
 _SMS_START = b"POST /sms"
-_GOODBYE_SECONDS = 2
+_DRAIN_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHandler:
-    """Serves connections: one state, one key. If it ``is_public`` the control API demands the key as well."""
+    """Serves connections with one state and one key. ``is_public``: the control API requires the key, too."""
 
     state: State
     api_key: str
     is_public: bool
 
     async def serve(self, wire: Wire) -> None:
-        """Answer request after request. Raises ConnectionError and TimeoutError when the connection is over."""
+        """Serve request after request. Raises ConnectionError and TimeoutError when the connection is over."""
         incoming = Incoming(wire)
         while await self._exchange(wire, incoming):
             pass
 
     async def _exchange(self, wire: Wire, incoming: Incoming) -> bool:
-        """Serve one request; whether another may follow."""
+        """Serve one request. Returns whether another may follow."""
         if fault := await self._before_read(incoming):
-            await fault.play(wire, Verdict())
+            await fault.apply(wire, Verdict())
             return False
         try:
             head = await incoming.head()
@@ -63,42 +63,42 @@ class RequestHandler:
         return False
 
     async def _before_read(self, incoming: Incoming) -> Fault | None:
-        """Take the next fault if it strikes before reading.
+        """Return the next fault if it applies before reading.
 
-        The first bytes are looked at, so that the control API stays within reach; whoever sends none is struck soon.
+        The first bytes decide, so that the control API stays usable. A client that sends nothing gets the fault, too.
         """
         try:
             async with asyncio.timeout(GRACE_SECONDS if self.state.is_next_before_read else None):
                 start = await incoming.start()
         except TimeoutError:
             start = _SMS_START
-        return self.state.take_before_read() if start.startswith(_SMS_START) else None
+        return self.state.pop_fault_before_read() if start.startswith(_SMS_START) else None
 
     async def _sms(self, wire: Wire, body: bytes, *, is_authentic: bool, keeps_alive: bool) -> bool:
         verdict = judge(body, is_authentic=is_authentic, message_id=str(uuid.uuid4()), received_at=datetime.now(UTC))
-        fault = self.state.take(verdict.msisdn)
-        if verdict.message and (fault is None or fault.is_kept):
-            self.state.keep(verdict.message)
+        fault = self.state.pop_fault(verdict.msisdn)
+        if verdict.message and (fault is None or fault.is_sent):
+            self.state.add(verdict.message)
         if fault:
-            await fault.play(wire, verdict)
+            await fault.apply(wire, verdict)
             return False
-        await wire.send(http_answer(verdict.status, body_of(verdict), keeps_alive=keeps_alive))
+        await wire.send(http_response(verdict.status, body_of(verdict), keeps_alive=keeps_alive))
         return keeps_alive
 
     def _control(self, route: tuple[str, str], body: bytes, *, is_allowed: bool) -> bytes:
         methods = [method for method, path in (*ROUTES, *SMS_ROUTES) if path == route[1]]
         if not methods:
-            return json_answer(404, {"error": "unknown path"})
+            return json_response(404, {"error": "unknown path"})
         if route not in ROUTES:
-            return json_answer(405, {"error": "wrong method"}, f"Allow: {', '.join(methods)}")
+            return json_response(405, {"error": "wrong method"}, f"Allow: {', '.join(methods)}")
         if not is_allowed:
-            return json_answer(401, {"error": "this fake Mitto is public: send its key in X-Mitto-API-Key"})
+            return json_response(401, {"error": "this fake Mitto is public: send its API key in X-Mitto-API-Key"})
         return ROUTES[route](self.state, body)
 
 
 async def _refuse(wire: Wire, status: int) -> bool:
-    await wire.send(http_answer(status))
+    await wire.send(http_response(status))
     wire.finish()
-    # Closing with unread bytes would be a RST, and that can overtake the answer.
-    await wire.drain(_GOODBYE_SECONDS)
+    # Closing with unread bytes sends a RST, which can arrive before the response.
+    await wire.drain(_DRAIN_SECONDS)
     return False

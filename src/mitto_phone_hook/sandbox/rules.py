@@ -1,7 +1,7 @@
-"""What Mitto says to a message: its checks, its codes and its answer. No input, no output.
+"""Mitto's rules: its checks, its codes and its response to a message. No I/O.
 
 Source: Mitto's API documentation and its published client code. Mitto documents neither the order of its checks nor
-the body of a 401; here the codes are checked in the order of their numbers.
+the body of a 401; here the checks run in the order of the codes.
 """
 
 import hmac
@@ -47,9 +47,9 @@ FIELDS: Mapping[str, type] = {
 DEFAULTS: Mapping[str, Any] = {"to": "", "from": "", "text": "", "type": "GSM", "validity": 2880, "reference": None, "test": False}
 """What an absent field means. ``validity`` is in minutes."""
 
-# How Mitto counts "Binary" is not documented: it is counted as the text would be.
+# Mitto does not document how it counts "Binary". Here it counts as text.
 TYPES: Mapping[str, Encoding | None] = {"GSM": Encoding.GSM7, "Unicode": Encoding.UCS2, "Binary": None, "auto": None}
-"""The values of ``type`` and the encoding each one asks for; None takes the cheaper one."""
+"""The values of ``type`` and the encoding of each. None: the cheaper one."""
 
 _SENDER_ID = re.compile(r"[A-Za-z0-9 ]{3,11}|[0-9]{3,14}")
 _RECIPIENT = re.compile(r"\+?[0-9]{7,15}")
@@ -63,12 +63,12 @@ CHECKS: tuple[tuple[int, Callable[[Mapping[str, Any]], bool]], ...] = (
     (7, lambda request: not request["to"]),
     (8, lambda request: not _RECIPIENT.fullmatch(request["to"])),
 )
-"""The codes that a request can earn, and what earns them; the first that applies is the answer."""
+"""The codes that a request can get, and why. The first one that applies counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An SMS as Mitto took it. ``to`` is kept as it came; ``validity`` is in minutes."""
+    """An accepted SMS. ``to`` is unchanged; ``validity`` is in minutes."""
 
     id: str
     sender: str
@@ -83,7 +83,7 @@ class Message:
 
     @property
     def encoding(self) -> Encoding:
-        """How the radio network carries the text."""
+        """The encoding of the text on the radio network."""
         return _encoding(self.text, self.type)
 
     @property
@@ -96,7 +96,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What Mitto answers, the message if it took one, and the MSISDN if the request named one."""
+    """Mitto's response, the message if it was accepted, and the recipient's MSISDN if the request has one."""
 
     status: int = 200
     document: Mapping[str, object] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def is_key(given: bytes, *, api_key: str) -> bool:
 def judge(body: bytes, *, is_authentic: bool, message_id: str, received_at: datetime) -> Verdict:
     """Check a request as Mitto does: the key, the JSON, then the fields in the order of their codes.
 
-    ``received_at`` is in UTC. Nothing is raised, whatever the body holds.
+    ``received_at`` is in UTC. Raises nothing, for any body.
     """
     request = _parse(body)
     msisdn = request["to"].removeprefix("+") if request else None
@@ -130,7 +130,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    # `type(...) is`: a boolean is an int to isinstance, and it is no validity.
+    # `type(...) is`: for isinstance a boolean is an int, but it is not a valid validity.
     if not isinstance(found, dict) or any(type(found[name]) is not kind for name, kind in FIELDS.items() if name in found):
         return None
     return {**DEFAULTS, **found}

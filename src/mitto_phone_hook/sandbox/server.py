@@ -1,4 +1,4 @@
-"""The fake Mitto as a server: it listens, and gives each connection a task."""
+"""The fake Mitto as a server: it listens, and runs one task per connection."""
 
 import asyncio
 import functools
@@ -19,19 +19,21 @@ _ACCEPT_PAUSE_SECONDS = 0.05
 
 
 class PublicAddressError(ValueError):
-    """The fake Mitto was to listen where others reach it."""
+    """The fake Mitto must not listen on a public address without permission."""
 
     def __init__(self) -> None:
-        """Say what would have to be allowed."""
-        super().__init__("the fake Mitto listens on loopback only, unless public access is allowed: whoever reaches it can send to it")
+        """Say what is allowed."""
+        super().__init__(
+            "the fake Mitto listens on loopback only; to listen on a public address, use --allow-public (in Python: allow_public=True)"
+        )
 
 
 class FakeMitto(State):
     """A Mitto that sends nothing, as an asynchronous context manager.
 
-    ``api_key`` is the key it demands; port 0 takes a free one. ``on_message`` is called with every message that goes
-    into the inbox, before the answer. Any host but a loopback one raises PublicAddressError without ``allow_public``;
-    with it, the control API demands the key as well.
+    ``api_key`` is the key that clients must send. Port 0: any free port. ``on_message`` is called with every message that
+    goes into the inbox, before the response. A host that is not loopback needs ``allow_public``, else it raises
+    PublicAddressError; then the control API requires the key, too.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class FakeMitto(State):
         allow_public: bool = False,
         on_message: Callable[[Message], object] | None = None,
     ) -> None:
-        """Keep the settings; nothing is opened before ``async with``. Raises ValueError if the key is empty."""
+        """Store the settings. ``async with`` starts to listen. Raises ValueError if the key is empty."""
         super().__init__(on_message)
         if not api_key:
             raise ValueError("the API key of the fake Mitto is empty")
@@ -56,7 +58,7 @@ class FakeMitto(State):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Listen. Raises OSError if the address or the port cannot be had."""
+        """Listen. Raises OSError if the address or the port is not available."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         self._listener = socket.create_server((self._host, self.port), family=family, backlog=_BACKLOG)
         self._listener.settimeout(0)
@@ -65,7 +67,7 @@ class FakeMitto(State):
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End every connection at once and stop listening."""
+        """Close every connection at once and stop listening."""
         tasks = [self._accepting, *self._tasks]
         for task in tasks:
             task.cancel()
@@ -89,7 +91,7 @@ class FakeMitto(State):
             try:
                 sock, _ = await loop.sock_accept(self._listener)
             except OSError:
-                # No file descriptor is free, or the client gave up while it queued: neither may end the server.
+                # No free file descriptor, or the client closed while it waited. The server must go on.
                 await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
             self.connections += 1
@@ -102,7 +104,7 @@ class FakeMitto(State):
             await self._request_handler.serve(Wire(sock))
 
     def _ended(self, sock: socket.socket, task: asyncio.Task[None]) -> None:
-        # Not in the task: one that is cancelled before its first step never runs.
+        # Not in the task itself: a task that is cancelled before its first step never runs.
         sock.close()
         self._tasks.discard(task)
 

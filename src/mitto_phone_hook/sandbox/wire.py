@@ -1,4 +1,4 @@
-"""The bytes of an answer, and what can be done to the socket that carries it."""
+"""The bytes of a response, and the socket that carries it."""
 
 import asyncio
 import os
@@ -20,15 +20,15 @@ def http_head(status: int, *lines: str) -> bytes:
     return "\r\n".join((f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *lines, "", "")).encode("latin-1")
 
 
-def http_answer(status: int, body: bytes = b"", *, media: str = JSON, lines: Iterable[str] = (), keeps_alive: bool = False) -> bytes:
-    """Return a complete answer. Unless it keeps the connection alive it says so."""
+def http_response(status: int, body: bytes = b"", *, media: str = JSON, lines: Iterable[str] = (), keeps_alive: bool = False) -> bytes:
+    """Return a complete response. Without ``keeps_alive`` it has ``Connection: close``."""
     typed = (f"Content-Type: {media}",) if body else ()
     closing = () if keeps_alive else ("Connection: close",)
     return http_head(status, *typed, f"Content-Length: {len(body)}", *closing, *lines) + body
 
 
 class Wire:
-    """One accepted connection, used without a transport: nothing is read before it is asked for."""
+    """One accepted connection. It is used without an asyncio transport, which would read ahead."""
 
     def __init__(self, sock: socket.socket) -> None:
         """Take a connected socket; it must not block."""
@@ -37,15 +37,15 @@ class Wire:
         self._loop = asyncio.get_running_loop()
 
     async def receive(self) -> bytes:
-        """Return what has arrived, waiting for the first byte; empty when the other side is done."""
+        """Wait for data and return it; empty when the other side has closed."""
         return await self._loop.sock_recv(self._socket, _RECEIVE_BYTES)
 
     async def send(self, data: bytes) -> None:
-        """Send everything, as slowly as the other side reads."""
+        """Send everything. Waits while the other side does not read."""
         await self._loop.sock_sendall(self._socket, data)
 
     async def drain(self, seconds: float) -> None:
-        """Read and forget, until the other side is done or the time is over."""
+        """Read and discard, until the other side has closed or the time is over."""
         try:
             async with asyncio.timeout(seconds):
                 while await self.receive():
@@ -54,7 +54,7 @@ class Wire:
             return
 
     def finish(self) -> None:
-        """Tell the other side that nothing more will be sent."""
+        """Close our half of the connection: nothing more will be sent."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:

@@ -1,1 +1,1 @@
-"""What is sent: alphabet, segments, and the decision what leaves. Pure; knows neither callers nor Mitto."""
+"""What is sent: the alphabet, the segments, the finished SMS. Does no I/O; knows neither callers nor Mitto."""

@@ -1,4 +1,4 @@
-"""What is sent, if anything: a pure decision about one message."""
+"""From a phone message to the SMS that is sent, or the reason why none is."""
 
 from typing import NamedTuple
 
@@ -17,26 +17,26 @@ class Sms(NamedTuple):
     sender_id: str
     encoded: Encoded
     validity_minutes: int
-    """How long delivery is attempted: a code must not arrive after it is dead."""
+    """How long delivery is attempted: a code must not arrive after it has expired."""
 
 
 class SmsRules(NamedTuple):
-    """What the operator has decided about every SMS."""
+    """The operator's settings for every SMS."""
 
     sender_id: str
     code_lifetime_seconds: float
-    """Life of a code whose caller does not say when it expires."""
+    """How long a code is valid when the caller does not say it."""
     max_segments: int
     is_smart: bool
-    """Whether typographic characters may become their GSM-7 equals."""
+    """Whether typographic characters may be replaced by GSM-7 characters."""
 
 
 def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, now: float, deadline_seconds: float) -> Sms:
-    """Choose encoding and validity of the SMS. Raises ``Refused`` for a call that wants no SMS, and for a dead code.
+    """Choose encoding and validity of the SMS. Raises ``Refused`` for a voice call, an expired code or a text that is too long.
 
-    ``signed_at`` and ``now`` are Unix seconds. A code lives until the caller's expiry, else ``code_lifetime_seconds`` from the
-    time at which the caller sent or signed it. A code that would expire within the call's own ``deadline_seconds`` is not
-    sent. A notice without a code and without an expiry does not expire.
+    ``signed_at`` and ``now`` are Unix seconds. A code is valid until the caller's expiry; without one, ``code_lifetime_seconds``
+    from when the caller sent or signed it. A code that expires within ``deadline_seconds`` is not sent. A notice without code
+    and expiry does not expire.
     """
     if message.channel is Channel.VOICE:
         raise Refused(Outcome.VOICE_UNSUPPORTED)
@@ -55,5 +55,5 @@ def _expiry(message: PhoneMessage, rules: SmsRules, signed_at: float | None, now
     if message.purpose is Purpose.NOTICE and message.code is None:
         return now + MAX_VALIDITY_MINUTES * 60
     sent_at = message.sent_at.timestamp() if message.sent_at else signed_at or now
-    # A caller whose clock is ahead must not stretch the life of its codes.
+    # A caller whose clock is ahead must not make its codes valid for longer.
     return min(sent_at, now) + rules.code_lifetime_seconds

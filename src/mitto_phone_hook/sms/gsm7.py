@@ -30,12 +30,12 @@ EXTENSION = {
     "|": 0x40,
     "€": 0x65,
 }
-"""The ten characters that cost two septets: the escape and the value given here."""
+"""The ten characters of two septets: the escape, and the value given here."""
 
 ESCAPE = "\x1b"
 
 SEPTETS = {character: 1 for character in BASIC if character != ESCAPE} | dict.fromkeys(EXTENSION, 2)
-"""Cost of every GSM-7 character in septets."""
+"""Septets of every GSM-7 character."""
 
 _ALPHABET = frozenset(SEPTETS)
 

@@ -1,7 +1,7 @@
-"""What a text costs: its encoding, and the segments in which it travels.
+"""What a text costs: its encoding and its segments.
 
-Source of the sizes: 3GPP TS 23.040, section 9.2.3.24.1. A segment holds 140 octets; a text of several
-segments gives six octets of each to the header that joins them on the handset.
+Source of the sizes: 3GPP TS 23.040, section 9.2.3.24.1. A segment has 140 octets. In a text of several segments, six octets
+of each are a header, with which the handset joins them.
 """
 
 import re
@@ -16,7 +16,7 @@ _BMP_END = 0xFFFF
 
 
 class Encoding(StrEnum):
-    """How the radio network carries a text."""
+    """How a text is encoded on the radio network."""
 
     GSM7 = "GSM-7"
     UCS2 = "UCS-2"
@@ -26,7 +26,7 @@ UNITS_IN_ONE = {Encoding.GSM7: 160, Encoding.UCS2: 70}
 """Units (septets or UTF-16 units) that fit when the text is a single segment."""
 
 UNITS_IN_EACH = {Encoding.GSM7: 153, Encoding.UCS2: 67}
-"""Units that fit into every segment of a text that needs several."""
+"""Units that fit into each segment of a longer text."""
 
 GSM7_EQUALS = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2039\u203a", "'")
@@ -35,55 +35,48 @@ GSM7_EQUALS = str.maketrans(
     | dict.fromkeys("\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " ")
     | {"\u2026": "..."},
 )
-"""Typographic characters and their GSM-7 equals. Letters are never here: "ç" is not "c"."""
+"""Typographic characters, and the GSM-7 characters that replace them. No letters: "ç" is not "c"."""
 
 
 class Encoded(NamedTuple):
-    """A text ready to be sent: the words, their encoding, and how many segments will be charged.
-
-    The words are a secret; they are kept out of ``repr``.
-    """
+    """A text with its encoding and the number of segments that Mitto charges. The text is secret."""
 
     text: str
     encoding: Encoding
     segments: int
 
     def __repr__(self) -> str:
-        """Show everything but the words."""
+        """Leave out the text."""
         return f"Encoded(encoding={self.encoding.value!r}, segments={self.segments})"
 
 
 def encode(text: str, *, is_smart: bool = True) -> Encoded:
-    """Choose the cheaper encoding that carries ``text`` and count its segments.
+    """Choose the cheaper encoding for ``text`` and count its segments.
 
-    With ``is_smart``, typographic quotes, dashes, ellipses and odd spaces become their GSM-7 equals, but only
-    when that makes the whole text GSM-7 and costs no segment more. The last line ``@domain #code`` is compared by browsers byte for byte
-    (WebOTP), so it is never touched.
+    With ``is_smart``, typographic quotes, dashes, ellipses and spaces are replaced, but only when this makes the whole text
+    GSM-7 and needs no more segments. A last line ``@domain #code`` never changes: browsers compare it byte for byte (WebOTP).
     """
     if is_gsm7(text):
         return _count(text, Encoding.GSM7)
-    as_it_stands = as_ucs2(text)
+    unchanged = as_ucs2(text)
     if not is_smart:
-        return as_it_stands
+        return unchanged
     found = _LAST_LINE_OF_WEBOTP.search(text)
     end = found.start() if found else len(text)
-    equal = text[:end].translate(GSM7_EQUALS) + text[end:]
-    if not is_gsm7(equal):
-        return as_it_stands
-    return min(_count(equal, Encoding.GSM7), as_it_stands, key=lambda encoded: encoded.segments)
+    replaced = text[:end].translate(GSM7_EQUALS) + text[end:]
+    if not is_gsm7(replaced):
+        return unchanged
+    return min(_count(replaced, Encoding.GSM7), unchanged, key=lambda encoded: encoded.segments)
 
 
 def as_ucs2(text: str) -> Encoded:
-    """Encode ``text`` in UCS-2, which carries everything, whatever it costs."""
+    """Encode ``text`` in UCS-2, which has every character."""
     return _count(text, Encoding.UCS2)
 
 
 def split(text: str, encoding: Encoding) -> Iterator[str]:
-    """Yield the parts of ``text`` as the handset receives them, one a segment.
-
-    An escaped character and a surrogate pair stay whole: what does not fit begins the next segment.
-    """
-    cost = _septets if encoding is Encoding.GSM7 else _utf16_units
+    """Yield the part of ``text`` in each segment. An escaped character or a surrogate pair is never cut."""
+    cost = SEPTETS.__getitem__ if encoding is Encoding.GSM7 else _utf16_units
     if sum(map(cost, text)) <= UNITS_IN_ONE[encoding]:
         yield text
         return
@@ -99,14 +92,10 @@ def split(text: str, encoding: Encoding) -> Iterator[str]:
 
 
 def _count(text: str, encoding: Encoding) -> Encoded:
-    # No character costs more than two units, so a short text need not be looked at.
+    # A character has at most two units, so the length of a short text is proof enough.
     if 2 * len(text) <= UNITS_IN_ONE[encoding]:
         return Encoded(text, encoding, 1)
     return Encoded(text, encoding, sum(1 for _ in split(text, encoding)))
-
-
-def _septets(character: str) -> int:
-    return SEPTETS[character]
 
 
 def _utf16_units(character: str) -> int:

@@ -1,1 +1,1 @@
-"""What is written down: log lines, where they go, and the record of one call. Holds nothing that is secret."""
+"""What is logged: log lines, where they go, and the record of one call. Nothing secret is in it."""

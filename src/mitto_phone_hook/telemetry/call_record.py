@@ -1,4 +1,4 @@
-"""What is known about one hook call, and the one line of the log that it becomes."""
+"""What is known about one hook call, and the log line made from it."""
 
 import re
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ _CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9]+)?"
 class CallRecord:
     """What is known about one call while it runs, so that its log line can be written whatever ends it.
 
-    Everything is plain values; ``None`` where the call did not come so far. Times are seconds.
+    ``None`` where the call did not come so far. Times are seconds.
     """
 
     request_id: str
     headers: Mapping[bytes, bytes] = field(repr=False)
     started: float
-    """On any clock that ``log_line`` is given, too."""
+    """On the same clock as ``now`` of ``log_line``."""
     route: str | None = None
-    """A path of ours. An unknown path stays out: it may hold a secret."""
+    """One of our paths. An unknown path is not kept, because it may hold a secret."""
     message: PhoneMessage | None = None
     would_refuse: list[str] = field(default_factory=list)
-    """What observe mode did not refuse."""
+    """Reasons for which observe mode would refuse the message."""
     attempts: int | None = None
     segments: int | None = None
     encoding: str | None = None
@@ -61,16 +61,13 @@ class CallRecord:
             "settle_ms": _milliseconds(self.settle_seconds),
             "stack_trace": stack_of(self.bug) if self.bug else None,
         }
-        if self.message:
-            values["source"] = self.message.source
-            values["purpose"] = self.message.purpose.value
-            values["recipient"] = str(self.message.recipient)
-            values["region"] = self.message.region
+        if one := self.message:
+            values |= {"source": one.source, "purpose": one.purpose.value, "recipient": str(one.recipient), "region": one.region}
         return values | trace_fields(self.headers, cloud_project)
 
 
 def trace_fields(headers: Mapping[bytes, bytes], project: str | None) -> dict[str, str]:
-    """Read the caller's trace from ``traceparent`` or ``X-Cloud-Trace-Context``, so that the log joins the platform's own lines."""
+    """Read the caller's trace from ``traceparent`` or ``X-Cloud-Trace-Context``: it connects our log lines with the caller's."""
     if found := _TRACEPARENT.fullmatch(headers.get(b"traceparent", b"")):
         trace, span = found[1].decode(), found[2].decode()
     elif found := _CLOUD_TRACE.fullmatch(headers.get(b"x-cloud-trace-context", b"")):

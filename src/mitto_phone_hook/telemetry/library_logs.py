@@ -7,23 +7,23 @@ from mitto_phone_hook.telemetry.log_lines import LEVELS, Output, as_line, stack_
 
 
 class LibraryFormatter(logging.Formatter):
-    """Says that a library logged something, and where; never what, since its sentences quote URLs, headers and bodies."""
+    """Says which library logged, and where in its code. Its message is left out: it may quote URLs, headers and bodies."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Give one line of JSON."""
         severity = record.levelname if record.levelname in LEVELS else "ERROR"
-        place = f"{os.path.basename(record.pathname)}:{record.lineno} {record.funcName}"  # noqa: PTH119 - pathlib would have to be imported
-        error = record.exc_info[1] if record.exc_info else None
-        values = {"severity": severity, "event": "library", "logger": record.name, "why": place}
-        return as_line(values | ({"stack_trace": stack_of(error)} if error else {})).rstrip("\n")
+        place = f"{os.path.basename(record.pathname)}:{record.lineno} {record.funcName}"  # noqa: PTH119 - no import of pathlib
+        stack = stack_of(record.exc_info[1]) if record.exc_info and record.exc_info[1] else None
+        values = {"severity": severity, "event": "library", "logger": record.name, "why": place, "stack_trace": stack}
+        return as_line(values).rstrip("\n")
 
 
 def take_over_library_logs(level: str, output: Output) -> None:
     """Send every library's warnings, or only its errors where ``level`` says so, through ``LibraryFormatter`` to ``output``.
 
-    To be called when the server runs: it sets up handlers of its own after the function was imported.
+    Call it when the server is running, because the server sets up its own handlers after it has imported the function.
     """
-    logging.raiseExceptions = False  # its complaint about a line that it cannot write quotes the line
+    logging.raiseExceptions = False  # its report of a line that it cannot write would quote the line
     handler = logging.StreamHandler(output)
     handler.setFormatter(LibraryFormatter())
     root = logging.getLogger()
@@ -34,5 +34,5 @@ def take_over_library_logs(level: str, output: Output) -> None:
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
-    # A list of URLs that nobody sees: where nobody listens, the server does not even put it together.
+    # Nobody sees this list of URLs. Without a listener the server does not even build it.
     logging.getLogger("uvicorn.access").propagate = False

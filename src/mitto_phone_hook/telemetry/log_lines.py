@@ -1,13 +1,13 @@
-"""The log: lines of JSON, of fields that may be known to everybody who reads logs.
+"""The log: lines of JSON, with fields that everybody who reads logs may know.
 
-Fields of Cloud Logging's structured format where it has them; any other collector reads the same line.
+Cloud Logging's structured format names some of the fields. Any other collector can read the same lines.
 """
 
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TextIO
 
 from pydantic_core import to_json
 
@@ -24,64 +24,33 @@ SEVERITIES = dict.fromkeys(Outcome, "WARNING") | {
     Outcome.OUTCOME_UNKNOWN: "ERROR",
     Outcome.INTERNAL_ERROR: "CRITICAL",
 }
-"""A caller's fault is a warning; what the operator has to look into is an error."""
+"""A caller's fault is a warning. An error is something that the operator has to look into."""
 
 FIELDS = (
-    "severity",
-    "event",
-    "request_id",
-    "route",
-    "source",
-    "recipient",
-    "region",
-    "purpose",
-    "message_id",
-    "attempts",
-    "segments",
-    "encoding",
-    "duration_ms",
-    "upstream_ms",
-    "claim_ms",
-    "wait_ms",
-    "count_ms",
-    "settle_ms",
-    "duplicate",
-    "why",
-    "fields",
-    "would_refuse",
-    "limit",
-    "setting",
-    "use",
-    "regions",
-    "policy",
-    "store",
-    "logger",
-    "stack_trace",
-    "logging.googleapis.com/trace",
-    "logging.googleapis.com/spanId",
+    *("severity", "event", "request_id", "route"),
+    *("source", "recipient", "region", "purpose", "message_id"),  # the message
+    *("attempts", "segments", "encoding"),  # what was sent
+    *("duration_ms", "upstream_ms", "claim_ms", "wait_ms", "count_ms", "settle_ms"),
+    *("duplicate", "why", "fields", "would_refuse", "limit"),  # the decision
+    *("setting", "use", "regions", "policy", "store"),  # the start
+    *("logger", "stack_trace"),  # faults
+    *("logging.googleapis.com/trace", "logging.googleapis.com/spanId"),
 )
 """The only fields that a line can have. None can hold a code, a text, a full number, a secret or a body."""
 
 Emit = Callable[[Mapping[str, object]], None]
 
 
-class Output(Protocol):
-    """What takes lines; a file does, and ``LineOutput``."""
-
-    def write(self, line: str, /) -> object:
-        """Take a line with its end."""
-
-    def flush(self) -> object:
-        """Keep none back."""
+Output = LineOutput | TextIO
 
 
 def standard_output() -> LineOutput:
-    """Give what the log is written to. Not ``sys.stdout``: the framework may wrap that and add what the caller wrote."""
+    """Give the output of the log. It is not ``sys.stdout``, which the framework may wrap to add the caller's input."""
     return LineOutput(sys.__stdout__, lambda lost: as_line({"severity": "ERROR", "event": "log_lines_lost", "why": f"{lost}_lines"}))
 
 
 def emitter(level: str, output: Output) -> Emit:
-    """Give the function that writes one line to ``output``, from ``level`` up."""
+    """Give the function that writes a line to ``output`` when its severity is ``level`` or higher."""
     threshold = LEVELS[level]
 
     def emit(values: Mapping[str, object]) -> None:
@@ -92,12 +61,12 @@ def emitter(level: str, output: Output) -> Emit:
 
 
 def as_line(values: Mapping[str, object]) -> str:
-    """Write the allowed fields that are filled as one line of JSON."""
+    """Give one line of JSON with those allowed fields that have a value."""
     kept = {name: value for name in FIELDS if (value := values.get(name)) is not None}
     return to_json(kept, ensure_ascii=True).decode("ascii") + "\n"
 
 
 def stack_of(error: BaseException) -> str:
-    """Where an error came from: its type and the code's places. Its text and values stay out, they may quote the request."""
-    places = traceback.extract_tb(error.__traceback__)
-    return "\n".join([type(error).__name__, *(f"{os.path.basename(p.filename)}:{p.lineno} {p.name}" for p in places)])  # noqa: PTH119 - no import of pathlib
+    """Give the type of an error and the lines of code it came through, without text and values: they may quote the request."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "\n".join([type(error).__name__, *(f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in frames)])  # noqa: PTH119 - no import of pathlib

@@ -1,11 +1,8 @@
-"""Lines to standard output, which somebody may have stopped reading: no message waits for its log line.
-
-A container's collector that stalls leaves the pipe full, and a program that writes on stands still, with every call that
-it was answering.
-"""
+"""Standard output that never blocks: a collector that stops reading leaves the pipe full, but no message waits for its log line."""
 
 import asyncio
 import atexit
+import contextlib
 import os
 import select
 import threading
@@ -14,26 +11,26 @@ from collections.abc import Callable
 from typing import TextIO
 
 MAX_WAITING = 10_000
-"""Lines kept for a reader that stalls, some 4 MiB; what comes then is counted and lost."""
+"""Lines kept for a reader that stalls, about 4 MiB. Further lines are counted and lost."""
 
 RETRY_SECONDS = 0.1
 
 PATIENCE_AT_EXIT_MS = 1000
-"""At the end of the process the reader has so long to go on reading, again for every piece that it takes."""
+"""How long the end of the process waits for the reader, again for every piece that it takes."""
 
 
 class LineOutput:
-    """Writes whole lines as long as the reader takes them, and keeps the others until it does again."""
+    """Writes whole lines while the reader takes them, and keeps the others until it does so again."""
 
-    def __init__(self, stream: TextIO | None, about_loss: Callable[[int], str], *, max_waiting: int = MAX_WAITING) -> None:
-        """Write to the file behind ``stream``; ``about_loss`` gives the line that tells how many were lost."""
-        self._about_loss = about_loss
+    def __init__(self, stream: TextIO | None, loss_line: Callable[[int], str], *, max_waiting: int = MAX_WAITING) -> None:
+        """Write to the file behind ``stream``; ``loss_line`` gives the line that says how many lines were lost."""
+        self._loss_line = loss_line
         self._max_waiting = max_waiting
         self._waiting: deque[bytes] = deque()
         self._lost = 0
-        self._is_coming_back = False
-        # A thread that reads a mounted secret may have something to say, too.
-        self._writing = threading.Lock()
+        self._is_retry_planned = False
+        # A thread that reads a secret from a file writes lines, too.
+        self._lock = threading.Lock()
         self._ready = select.poll()
         try:
             self._file = stream.fileno() if stream else None
@@ -51,36 +48,25 @@ class LineOutput:
             self._waiting.append(line.encode())
         else:
             self._lost += 1
-        self._write_waiting(self._file)
-        if self._waiting:
-            self._come_back()
+        self._write_or_retry(self._file)
 
-    def flush(self) -> None:
-        """Do nothing: what could be written is written already. Whoever writes to a stream may ask for it."""
+    def _write_or_retry(self, file: int) -> None:
+        """Write what waits, and try again soon. Without an event loop the next line takes along what waits."""
+        self._write_waiting(file)
+        if self._waiting and not self._is_retry_planned:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry, file)
+                self._is_retry_planned = True
 
-    def _come_back(self) -> None:
-        """Look again soon where an event loop runs; where none does, the next line takes along what waits."""
-        if self._is_coming_back:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self._is_coming_back = True
-        loop.call_later(RETRY_SECONDS, self._look_again)
-
-    def _look_again(self) -> None:
-        self._is_coming_back = False
-        if self._file is not None:
-            self._write_waiting(self._file)
-        if self._waiting:
-            self._come_back()
+    def _retry(self, file: int) -> None:
+        self._is_retry_planned = False
+        self._write_or_retry(file)
 
     def _write_waiting(self, file: int, patience_ms: int = 0) -> None:
-        with self._writing:
+        with self._lock:
             try:
                 while self._waiting and self._ready.poll(patience_ms):
-                    # So much a pipe takes at once when it is ready, unless another process is faster.
+                    # A pipe that is ready takes so much at once, unless another process is faster.
                     piece = self._waiting[0][: select.PIPE_BUF]
                     rest = self._waiting[0][os.write(file, piece) :]
                     if rest:
@@ -88,7 +74,7 @@ class LineOutput:
                         continue
                     self._waiting.popleft()
                     if self._lost and not self._waiting:
-                        self._waiting.append(self._about_loss(self._lost).encode())
+                        self._waiting.append(self._loss_line(self._lost).encode())
                         self._lost = 0
             except BlockingIOError:
                 return

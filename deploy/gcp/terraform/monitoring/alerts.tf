@@ -1,4 +1,4 @@
-# One row an alert. The words after "what" reach whoever is woken up; docs/operations.md says more.
+# One row per alert. The person on call gets the text of "what"; docs/operations.md says more.
 #
 # In PromQL, since only there Google takes an alert on a metric that has no data yet.
 
@@ -16,12 +16,12 @@ locals {
 
   # More lines than this of an event in ten minutes.
   counted = {
-    outcome_unknown      = { above = 3, severity = "ERROR", what = "Nobody can tell whether messages left. Mitto, or the way to it, is ill." }
-    upstream_auth        = { above = 0, severity = "CRITICAL", what = "Mitto refuses this function: API key, address allow-list, sender ID or certificate. No message leaves." }
-    upstream_unavailable = { above = 10, severity = "ERROR", what = "Mitto cannot be reached, or asks for fewer messages. Nothing was sent; callers may try again." }
+    outcome_unknown      = { above = 3, severity = "ERROR", what = "It is unknown whether messages were sent. Mitto, or the connection to it, has a problem." }
+    upstream_auth        = { above = 0, severity = "CRITICAL", what = "Mitto refuses this function: API key, address allow-list, sender ID or certificate. No message is sent." }
+    upstream_unavailable = { above = 10, severity = "ERROR", what = "Mitto is unreachable, or limits the calls. Nothing was sent; callers may try again." }
     upstream_rejected    = { above = 10, severity = "WARNING", what = "Mitto refuses messages; the field \"why\" of the log lines says which code." }
-    budget_exhausted     = { above = 0, severity = "CRITICAL", what = "A budget is spent; messages are refused until its window ends. Fraud, or a good day?" }
-    store_unavailable    = { above = 0, severity = "ERROR", what = "The store does not answer; duplicates and limits are only known within each instance." }
+    budget_exhausted     = { above = 0, severity = "CRITICAL", what = "A budget is used up; messages are refused until its window ends. Is it fraud, or just many users?" }
+    store_unavailable    = { above = 0, severity = "ERROR", what = "The store does not respond; each instance knows only its own duplicates and limits." }
     internal_error       = { above = 0, severity = "ERROR", what = "A bug of the function; the field \"stack_trace\" of the log line says where." }
   }
 
@@ -36,7 +36,7 @@ locals {
     {
       refusals = {
         severity = "WARNING"
-        what     = "An unusual share of the calls is refused. Look at the dashboard for the event and the region: fraud, or a set-up that broke."
+        what     = "An unusual share of the calls is refused. Look at the dashboard for the event and the region: is it fraud, or a wrong setting?"
         query = join(" ", [
           "(sum(increase(${local.events}{${local.one},event=~\"${join("|", local.refusals)}\"}[10m]))",
           "/ sum(increase(${local.events}{${local.one}}[10m])) > ${var.refused_share})",
