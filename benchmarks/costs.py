@@ -70,8 +70,8 @@ def whole() -> Callable[[int], Awaitable[object]]:
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
     hook = Hook(
         settings,
-        lambda: mitto_over(mitto, settings),
-        lambda: Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        mitto_over(mitto, settings),
+        Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
         lambda _: None,
     )
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
@@ -89,7 +89,9 @@ def checks() -> Callable[[int], Awaitable[object]]:
         message = messages[number]
         read_number(message.recipient.get_secret_value(), None)
         policy.check_destination(message, [])
-        await policy.settle(await policy.acquire(message, 1, b"secret", []), possibly_sent=True)
+        reservation = policy.reserve(message, b"secret", [])
+        await reservation.count(1)
+        await reservation.settle(possibly_sent=True)
 
     return handle
 

@@ -114,8 +114,8 @@ class Replay:
         loaded = load({**ENVIRONMENT, **settings}, read_file=lambda _: PRICES_CSV)
         return Hook(
             loaded,
-            lambda: mitto_over(httpx.MockTransport(self._mitto), loaded),
-            lambda: Stores(
+            mitto_over(httpx.MockTransport(self._mitto), loaded),
+            Stores(
                 MemoryIdempotencyStore(600, self._clock),
                 MemoryIdempotencyStore(600, self._clock),
                 MemoryCounterStore(self._clock),

@@ -274,8 +274,8 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
     )
     hook = Hook(
         settings,
-        lambda: mitto_over(httpx.MockTransport(lambda _: httpx.Response(500)), settings),
-        lambda: Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        mitto_over(httpx.MockTransport(lambda _: httpx.Response(500)), settings),
+        Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
         lambda _: None,
     )
 

@@ -100,7 +100,7 @@ def _hook() -> Hook:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
-    return Hook(_SETTINGS, _mitto, _stores, _EMIT, cloud_project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
+    return Hook(_SETTINGS, _mitto(), _stores(), _EMIT, cloud_project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
 
 
 def _mitto() -> Mitto:

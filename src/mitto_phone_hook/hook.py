@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple
 
 from mitto_phone_hook.config.rules import OBSERVE
@@ -41,11 +41,11 @@ class Stores(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Hook:
-    """Responds to hook calls. It starts nothing before the first call, because the server may fork until then."""
+    """Responds to hook calls. Everything outside is an argument: settings, Mitto, stores, log, platforms, clock."""
 
     settings: Settings
-    make_mitto: Callable[[], Mitto]
-    make_stores: Callable[[], Stores]
+    mitto: Mitto
+    stores: Stores
     emit: Emit
     """Writes a log line."""
     _: KW_ONLY
@@ -57,12 +57,17 @@ class Hook:
     """Unix seconds."""
 
     def __post_init__(self) -> None:
-        """Prepare what is the same for all calls."""
-        settings = self.settings
+        """Prepare what all calls share."""
+        settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
         self._defaults = Defaults(settings.default_region)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
+        deadline, repeat = settings.deadline_seconds, settings.resend_after_seconds
+        self._messages = IdempotencyGuard(stores.messages, deadline_seconds=deadline, repeat_seconds=repeat)
+        self._calls = IdempotencyGuard(stores.calls, deadline_seconds=deadline, repeat_seconds=CALL_SECONDS)
+        is_observing = settings.policy_mode == OBSERVE
+        self._policy = Policy(settings.destination, settings.quotas, stores.counters, self.emit, is_observing=is_observing)
 
     async def respond(self, call: Call) -> Response:
         """Respond to one HTTP request. Raises nothing. Writes one log line, except for a health check."""
@@ -102,13 +107,13 @@ class Hook:
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
         _refuse_if_late(latest)
-        reservation = self._policy.reserve(message, self._stores.key, record.would_refuse, latest)
+        reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)
-        send_message = partial(self._once, self._messages, key_of(message, self._stores.key), record, until, send_sms)
+        send_message = partial(self._once, self._messages, key_of(message, self.stores.key), record, until, send_sms)
         if signed_at is None or (call_id := call.headers.get(b"webhook-id")) is None:
             return await send_message()
-        call_key = key_of_call(route.path, call_id.decode("latin-1"), self._stores.key)
-        return await self._once(self._calls, call_key, record, until, send_message, fingerprint_of(body, self._stores.key))
+        call_key = key_of_call(route.path, call_id.decode("latin-1"), self.stores.key)
+        return await self._once(self._calls, call_key, record, until, send_message, fingerprint_of(body, self.stores.key))
 
     async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record
         self,
@@ -145,7 +150,7 @@ class Hook:
         await reservation.count(sms.encoded.segments)
         record.count_seconds = time.perf_counter() - started
         sent = await send(
-            self._mitto,
+            self.mitto,
             sms,
             reference=record.request_id,
             until=until,
@@ -161,30 +166,6 @@ class Hook:
 
     def _platform(self, name: str) -> Platform:
         return self.platforms.get(name) or load_platform(name)
-
-    @cached_property
-    def _messages(self) -> IdempotencyGuard:
-        settings = self.settings
-        return IdempotencyGuard(
-            self._stores.messages, deadline_seconds=settings.deadline_seconds, repeat_seconds=settings.resend_after_seconds
-        )
-
-    @cached_property
-    def _calls(self) -> IdempotencyGuard:
-        return IdempotencyGuard(self._stores.calls, deadline_seconds=self.settings.deadline_seconds, repeat_seconds=CALL_SECONDS)
-
-    @cached_property
-    def _policy(self) -> Policy:
-        settings, is_observing = self.settings, self.settings.policy_mode == OBSERVE
-        return Policy(settings.destination, settings.quotas, self._stores.counters, self.emit, is_observing=is_observing)
-
-    @cached_property
-    def _stores(self) -> Stores:
-        return self.make_stores()
-
-    @cached_property
-    def _mitto(self) -> Mitto:
-        return self.make_mitto()
 
 
 def _refuse_if_late(latest: float) -> None:

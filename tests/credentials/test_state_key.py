@@ -52,7 +52,7 @@ class Instances:
     def start(self, **settings: str) -> Hook:
         environment = {name: value for name, value in ENVIRONMENT.items() if name != "HOOK_SECRETS"}
         loaded = load(environment | {"HOOK_SECRETS_FILE": str(self._secrets)} | settings)
-        return Hook(loaded, lambda: mitto_over(httpx.MockTransport(self._send), loaded), self._make_stores, lambda _: None)
+        return Hook(loaded, mitto_over(httpx.MockTransport(self._send), loaded), self._make_stores(), lambda _: None)
 
     def rotate(self, *secrets: str) -> None:
         self._secrets.write_text("\n".join(secrets), encoding="utf-8")

@@ -53,7 +53,7 @@ async def test_a_platform_defined_in_a_few_lines_is_served_on_its_route() -> Non
 
     settings = load(ENVIRONMENT | {"HOOK_SECRETS_TOY": OWN_SECRET}, platforms=(*NAMES, "toy"))
     stores = Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests")
-    hook = Hook(settings, lambda: mitto_over(httpx.MockTransport(send), settings), lambda: stores, lambda _: None, platforms={"toy": TOY})
+    hook = Hook(settings, mitto_over(httpx.MockTransport(send), settings), stores, lambda _: None, platforms={"toy": TOY})
 
     async def call(secret: str, payload: object) -> Response:
         return await hook.respond(Call("POST", "/hooks/toy", {b"x-toy": secret.encode()}, pieces(json.dumps(payload).encode())))

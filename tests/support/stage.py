@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -50,15 +51,13 @@ class Stage:
         self.restart()
 
     def restart(self) -> None:
-        """Begin a new instance of the function, with the stores as they are now."""
-        settings = self._settings
-        self.hook = Hook(
-            settings,
-            lambda: mitto_over(httpx.MockTransport(self._receive), settings),
-            lambda: self.stores,
-            self.lines.append,
-            wall_clock=self.wall_clock,
-        )
+        """Forget the hook: the next one is a new instance of the function, with the stores as they are then."""
+        self.__dict__.pop("hook", None)
+
+    @cached_property
+    def hook(self) -> Hook:
+        mitto = mitto_over(httpx.MockTransport(self._receive), self._settings)
+        return Hook(self._settings, mitto, self.stores, self.lines.append, wall_clock=self.wall_clock)
 
     def wall_clock(self) -> float:
         """Give the Unix seconds of this stage."""

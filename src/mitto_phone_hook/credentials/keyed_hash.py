@@ -1,4 +1,4 @@
-"""Keyed hashes of numbers, addresses and messages. They identify, but only the key can connect them to what they stand for."""
+"""Keyed hashes of numbers, addresses and messages. Nobody without the key can find out what a hash stands for."""
 
 import hashlib
 import hmac

@@ -38,14 +38,6 @@ _ANY = re.compile("")
 _SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
 """The kinds that are checked before fixed line and mobile, by their names in the metadata."""
 
-_LINES = {
-    (True, True): NumberKind.FIXED_LINE_OR_MOBILE,
-    (True, False): NumberKind.FIXED_LINE,
-    (False, True): NumberKind.MOBILE,
-    (False, False): NumberKind.UNKNOWN,
-}
-"""The kind by whether the number matches the pattern of fixed lines, and that of mobile numbers."""
-
 
 class _Plan(NamedTuple):
     """One region's patterns; each matches the whole national number."""
@@ -61,7 +53,9 @@ class _Plan(NamedTuple):
             return NumberKind.UNKNOWN
         if found := self.special.fullmatch(national):
             return NumberKind[str(found.lastgroup)]
-        return _LINES[self.fixed_line.fullmatch(national) is not None, self.mobile.fullmatch(national) is not None]
+        if self.mobile.fullmatch(national):
+            return NumberKind.FIXED_LINE_OR_MOBILE if self.fixed_line.fullmatch(national) else NumberKind.MOBILE
+        return NumberKind.FIXED_LINE if self.fixed_line.fullmatch(national) else NumberKind.UNKNOWN
 
 
 def calling_code(digits: str) -> str:

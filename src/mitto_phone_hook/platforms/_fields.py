@@ -105,10 +105,6 @@ def _channel(raw: object) -> Channel:
         raise ValueError from None
 
 
-def _purpose(raw: object) -> Purpose:
-    return PURPOSES.get(raw, Purpose.OTHER) if isinstance(raw, str) else Purpose.OTHER
-
-
 def _name(raw: object) -> str:
     name = _string(raw)
     if not _NAME.fullmatch(name):
@@ -157,7 +153,7 @@ Code = Annotated[SecretStr, PlainValidator(_code)]
 
 MessageChannel = Annotated[Channel, PlainValidator(_channel)]
 
-MessagePurpose = Annotated[Purpose, PlainValidator(_purpose)]
+MessagePurpose = Annotated[Purpose, PlainValidator(lambda raw: PURPOSES.get(raw if isinstance(raw, str) else "", Purpose.OTHER))]
 
 Name = Annotated[str, PlainValidator(_name)]
 """A name that matters for sending: at most 512 characters, no control characters."""

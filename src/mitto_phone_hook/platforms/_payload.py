@@ -5,10 +5,10 @@ from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticUndefined, from_json
 
-from mitto_phone_hook.domain.message import PhoneMessage, Recipient
+from mitto_phone_hook.domain.message import Channel, PhoneMessage, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, read_number
 from mitto_phone_hook.platforms._contract import Defaults, Headers
@@ -37,6 +37,9 @@ class Payload(BaseModel):
     """Dotted paths where a value other than an object is refused."""
 
     recipient: str
+    text: SecretStr
+    channel: Channel = Channel.SMS
+    code: SecretStr | None = None
 
 
 def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], PhoneMessage]:
@@ -99,7 +102,7 @@ def _layout(model: type[Payload]) -> tuple[list[tuple[str, str, str]], list[tupl
 
 def _places(model: type[Payload], name: str) -> list[str]:
     alias = model.model_fields[name].validation_alias
-    return list(map(str, alias.choices)) if isinstance(alias, AliasChoices) else [name]
+    return list(map(str, alias.choices)) if isinstance(alias, AliasChoices) else []
 
 
 def _place(model: type[Payload], name: str, raw: dict[str, Any]) -> str:

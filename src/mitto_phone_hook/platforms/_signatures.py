@@ -26,16 +26,14 @@ _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
 _V1_SIGNATURE = re.compile(rb"(?:\A|[ ,])v1,([A-Za-z0-9+/]{43}=)(?=\Z|[ ,])")
 
 
-def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float, is_token: IsToken | None = None) -> float | None:
+def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float, is_token: IsToken = lambda *_: False) -> float | None:
     """Accept a call with a right bearer secret or signature; otherwise raise ``Refused``, the same for every cause.
 
     ``now`` is in Unix seconds. Returns when the caller signed (Unix seconds), ``None`` for a bearer call. A platform whose
     bearer value can be a signed token passes ``is_token``.
     """
     found = _BEARER.fullmatch(headers.get(b"authorization", b""))
-    is_bearer = found is not None and (
-        is_any(found[1], secrets.bearer) or (is_token is not None and is_token(found[1], secrets.bearer, now))
-    )
+    is_bearer = found is not None and (is_any(found[1], secrets.bearer) or is_token(found[1], secrets.bearer, now))
     signed_at = _signed_at(headers, body, secrets.signing_keys, now)
     if not is_bearer and signed_at is None:
         raise Refused(Outcome.UNAUTHORIZED, _why(headers, now))

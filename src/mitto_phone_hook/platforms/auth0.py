@@ -64,22 +64,19 @@ class ProviderEvent(_Event):
 
 
 def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
-    """Whether the value is a JSON Web Token signed with a secret (RFC 7519, HS256). The gateway can send nothing else."""
+    """Whether the value is a valid JSON Web Token, signed with a secret (RFC 7519, HS256). The gateway can send nothing else."""
     found = _TOKEN.fullmatch(bearer)
     if found is None:
         return False
     signed, claims, signature = found.groups()
     expected = tuple(base64.urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=") for secret in secrets)
-    return is_any(signature, expected) and not _is_expired(claims, now)
-
-
-def _is_expired(claims: bytes, now: float) -> bool:
-    """Whether ``exp`` has passed, in claims whose signature is right. A token without ``exp`` never expires."""
+    if not is_any(signature, expected):
+        return False
     try:
         expiry = from_json(base64.urlsafe_b64decode(claims + b"=="), allow_inf_nan=False).get("exp", now)
     except (ValueError, AttributeError):
-        return True
-    return not isinstance(expiry, int | float) or expiry + TOLERANCE_SECONDS < now
+        return False
+    return isinstance(expiry, int | float) and expiry + TOLERANCE_SECONDS >= now
 
 
 PLATFORM = Platform(

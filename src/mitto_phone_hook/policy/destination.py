@@ -27,9 +27,14 @@ class DestinationPolicy:
         """
         if message.recipient.get_secret_value().startswith(self.blocked_numbers):
             return Outcome.BLOCKED_RECIPIENT
-        is_any = not self.allowed_regions or ANY_REGION in self.allowed_regions
-        if message.region not in self.allowed_regions and not (is_any and message.region != INTERNATIONAL_NETWORKS):
+        if not self._is_allowed(message.region):
             return Outcome.BLOCKED_COUNTRY
         if message.number_kind not in HANDSETS:
             return Outcome.BLOCKED_NUMBER_TYPE
         return None
+
+    def _is_allowed(self, region: str) -> bool:
+        if region in self.allowed_regions:
+            return True
+        is_any = not self.allowed_regions or ANY_REGION in self.allowed_regions
+        return is_any and region != INTERNATIONAL_NETWORKS

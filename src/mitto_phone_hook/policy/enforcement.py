@@ -35,47 +35,19 @@ class Policy:
         outcome = self.destination.verdict(message)
         if outcome is not None:
             why = message.number_kind.name.lower() if outcome is Outcome.BLOCKED_NUMBER_TYPE else None
-            self._refuse(Refused(outcome, why), outcome, would_refuse)
+            self.refuse(Refused(outcome, why), outcome, would_refuse)
 
     def reserve(self, message: PhoneMessage, key: bytes, would_refuse: list[str], latest: float = math.inf) -> "QuotaReservation":
         """Prepare to count a message. ``key`` keys the hashes; the store must respond before the event loop's clock shows ``latest``."""
         return QuotaReservation(self, message, key, would_refuse, latest)
 
-    async def acquire(
-        self, message: PhoneMessage, segments: int, key: bytes, would_refuse: list[str], latest: float = math.inf
-    ) -> Acquired | None:
-        """Count the message. Raise ``Refused`` when a window is full; in observe mode add the rule to ``would_refuse`` instead."""
-        try:
-            acquired = await self.counters.acquire(self.limits.charges(message, segments, key), latest)
-        except Refused as refusal:
-            self._refuse(refusal, refusal.result.why or refusal.result.outcome, would_refuse)
-            return None
-        if isinstance(acquired, Acquired):
-            return acquired
-        why = f"limit_{acquired.name}"
-        if is_budget(acquired.name):
-            why = BUDGET_EXHAUSTED
-            self._alert(BUDGET_EXHAUSTED, "ERROR", acquired.name, acquired.window_seconds)
-        self._refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=acquired.retry_after_seconds), why, would_refuse)
-        return None
-
-    async def settle(self, acquired: Acquired | None, *, possibly_sent: bool, latest: float = math.inf) -> None:
-        """Keep the count and warn when a budget is nearly used up; release the count when nothing was sent."""
-        if acquired is None:
-            return
-        if not possibly_sent:
-            await self.counters.release(acquired, latest)
-            return
-        for charge, used in zip(acquired.charges, acquired.used, strict=True):
-            if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
-                self._alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)
-
-    def _refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
+    def refuse(self, refusal: Refused, code: str, would_refuse: list[str]) -> None:
+        """Raise the refusal; in observe mode add its code to ``would_refuse`` instead."""
         if not self.is_observing:
             raise refusal
         would_refuse.append(code)
 
-    def _alert(self, event: str, severity: str, name: str, window_seconds: int) -> None:
+    def alert(self, event: str, severity: str, name: str, window_seconds: int) -> None:
         """Log an alert at most once in a window."""
         now = self.clock()
         if now - self._alerted.get((event, name), -window_seconds) >= window_seconds:
@@ -86,7 +58,7 @@ class Policy:
 
 @dataclass(eq=False, repr=False)
 class QuotaReservation:
-    """What one message has been counted for; nothing yet, when it is new."""
+    """What one message is counted for; nothing at first."""
 
     policy: Policy
     message: PhoneMessage
@@ -96,12 +68,32 @@ class QuotaReservation:
     _acquired: Acquired | None = field(default=None, init=False)
 
     async def count(self, segments: int) -> None:
-        """Count the message with so many segments, in place of an earlier count. Raises ``Refused``, and then counts nothing."""
+        """Count so many segments, instead of those counted before. Raises ``Refused`` when a window is full, and then counts nothing."""
+        policy = self.policy
         if self._acquired is not None:
             await self.settle(possibly_sent=False, latest=self.latest)
-        self._acquired = await self.policy.acquire(self.message, segments, self.key, self.would_refuse, self.latest)
+        try:
+            acquired = await policy.counters.acquire(policy.limits.charges(self.message, segments, self.key), self.latest)
+        except Refused as refusal:
+            policy.refuse(refusal, refusal.result.why or refusal.result.outcome, self.would_refuse)
+            return
+        if isinstance(acquired, Acquired):
+            self._acquired = acquired
+            return
+        why = f"limit_{acquired.name}"
+        if is_budget(acquired.name):
+            why = BUDGET_EXHAUSTED
+            policy.alert(BUDGET_EXHAUSTED, "ERROR", acquired.name, acquired.window_seconds)
+        policy.refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=acquired.retry_after_seconds), why, self.would_refuse)
 
     async def settle(self, *, possibly_sent: bool, latest: float = math.inf) -> None:
-        """Keep the count, or release it when nothing was sent."""
+        """Keep the count and warn when a budget is nearly used up; release the count when nothing was sent."""
         acquired, self._acquired = self._acquired, None
-        await self.policy.settle(acquired, possibly_sent=possibly_sent, latest=latest)
+        if acquired is None:
+            return
+        if not possibly_sent:
+            await self.policy.counters.release(acquired, latest)
+            return
+        for charge, used in zip(acquired.charges, acquired.used, strict=True):
+            if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
+                self.policy.alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)

@@ -31,7 +31,7 @@ def tables() -> str:
     )
     numbers = (("+" + msisdn, name) for msisdn, name in MAGIC_NUMBERS.items())
     return (
-        f"faults ('sent': the SMS is sent anyway; [:N]: seconds, optional):\n{columns(faults)}\n\n"
+        f"faults ('sent': the message goes into the inbox anyway; [:N]: seconds, optional):\n{columns(faults)}\n\n"
         f"magic numbers (recipients that cause a fault without a script):\n{columns(numbers)}\n"
     )
 

@@ -18,18 +18,7 @@ BASIC = (
 # fmt: on
 """The 128 characters of the basic set by septet value; 0x1B is the escape to the extension table."""
 
-EXTENSION = {
-    "\f": 0x0A,
-    "^": 0x14,
-    "{": 0x28,
-    "}": 0x29,
-    "\\": 0x2F,
-    "[": 0x3C,
-    "~": 0x3D,
-    "]": 0x3E,
-    "|": 0x40,
-    "€": 0x65,
-}
+EXTENSION = {"\f": 0x0A, "^": 0x14, "{": 0x28, "}": 0x29, "\\": 0x2F, "[": 0x3C, "~": 0x3D, "]": 0x3E, "|": 0x40, "€": 0x65}
 """The ten characters of two septets: the escape, and the value given here."""
 
 ESCAPE = "\x1b"

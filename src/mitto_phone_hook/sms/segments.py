@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mitto_phone_hook.sms.gsm7 import SEPTETS, is_gsm7
 
 _LAST_LINE_OF_WEBOTP = re.compile(r"(?:\A|\n)@\S+ #\S+(?: @\S+)?\Z")
-_BMP_END = 0xFFFF
 
 
 class Encoding(StrEnum):
@@ -92,11 +91,10 @@ def split(text: str, encoding: Encoding) -> Iterator[str]:
 
 
 def _count(text: str, encoding: Encoding) -> Encoded:
-    # A character has at most two units, so the length of a short text is proof enough.
-    if 2 * len(text) <= UNITS_IN_ONE[encoding]:
-        return Encoded(text, encoding, 1)
-    return Encoded(text, encoding, sum(1 for _ in split(text, encoding)))
+    # A character has at most two units, so a short text needs no counting.
+    is_short = 2 * len(text) <= UNITS_IN_ONE[encoding]
+    return Encoded(text, encoding, 1 if is_short else sum(1 for _ in split(text, encoding)))
 
 
 def _utf16_units(character: str) -> int:
-    return 2 if ord(character) > _BMP_END else 1
+    return 2 if character > "\uffff" else 1
