@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -28,12 +29,12 @@ ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALL
 
 
 class Stage:
-    """A hook with everything outside it in plain sight."""
+    """A hook with everything outside it in plain sight; ``clock`` gives Unix seconds, to the stores too."""
 
-    def __init__(self, mitto: Any = None, **settings: str) -> None:
+    def __init__(self, mitto: Any = None, clock: Callable[[], float] = time.time, /, **settings: str) -> None:
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
-        self.stores = Stores(MemoryIdempotencyStore(600), MemoryCounterStore())
+        self.stores = Stores(MemoryIdempotencyStore(600, clock), MemoryCounterStore(clock))
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         loaded = load(ENVIRONMENT | settings)
         self.hook = Hook(
@@ -41,6 +42,7 @@ class Stage:
             lambda: mitto_over(httpx.MockTransport(self._receive), loaded),
             lambda: self.stores,
             self.lines.append,
+            wall_clock=clock,
         )
 
     def _receive(self, request: httpx.Request) -> httpx.Response:

@@ -39,6 +39,7 @@ class Result(NamedTuple):
     """One hook call's end with all that a reply or a log line may tell about it; no secret fits in here.
 
     ``why`` is a constant word for the operator, ``fields`` are names of payload fields,
+    ``position`` is the number, from 1, of the character at fault in the one field that is named,
     ``retry_after_seconds`` is set only where certainly nothing was sent.
     """
 
@@ -49,14 +50,21 @@ class Result(NamedTuple):
     segments: int | None = None
     is_duplicate: bool = False
     retry_after_seconds: int | None = None
+    position: int | None = None
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """Ends a hook call before anything is sent."""
 
     def __init__(
-        self, outcome: Outcome, why: str | None = None, fields: tuple[str, ...] = (), *, retry_after_seconds: int | None = None
+        self,
+        outcome: Outcome,
+        why: str | None = None,
+        fields: tuple[str, ...] = (),
+        *,
+        retry_after_seconds: int | None = None,
+        position: int | None = None,
     ) -> None:
-        """Take the outcome, a constant word about the cause, the names of the fields at fault, and when time heals it."""
+        """Take the outcome, a constant word about the cause, the fields at fault, when time heals it, and the character at fault."""
         super().__init__(outcome.value)
-        self.result = Result(outcome, why, fields, retry_after_seconds=retry_after_seconds)
+        self.result = Result(outcome, why, fields, retry_after_seconds=retry_after_seconds, position=position)

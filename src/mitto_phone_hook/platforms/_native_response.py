@@ -83,5 +83,7 @@ def respond(result: Result, request_id: str) -> Response:
         # Else the server would go on to read, and throw away, whatever the caller still sends.
         headers["connection"] = "close"
     message = row.message + (f" Fields: {', '.join(result.fields)}." if result.fields else "")
+    if result.position:
+        message += f" Look at character {result.position}, which may be invisible."
     error = {"code": result.outcome.value, "message": message, "retryable": result.outcome in RETRYABLE, "request_id": request_id}
     return Response(row.status, to_json({"error": error}), headers)

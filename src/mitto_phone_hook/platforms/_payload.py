@@ -1,5 +1,6 @@
 """From the bytes of an authenticated call to a ``PhoneMessage``, by one pydantic model per payload."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -14,10 +15,13 @@ from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Reci
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, Number, read_number
 from mitto_phone_hook.platforms._contract import Defaults, Headers
+from mitto_phone_hook.platforms._fields import in_ascii_digits
+from mitto_phone_hook.sms.hidden_characters import HiddenCharacter, clean_text
 
 FORM = b"application/x-www-form-urlencoded"
 
 _MAX_FORM_FIELDS = 50
+_SEEN = re.compile(r"[^\s\u200c\u200d]")
 _EMPTY = (None, "")
 
 
@@ -70,15 +74,15 @@ class Payload(BaseModel):
                 filled[path] = filled[outer][key] = _filled(value)
         return filled[""]
 
-    def message(self, number: Number) -> PhoneMessage:
-        """Give the message; ``number`` is what ``recipient`` has been read as."""
+    def message(self, number: Number, text: str) -> PhoneMessage:
+        """Give the message; ``number`` is what ``recipient`` has been read as, ``text`` what is sent of the text."""
         return PhoneMessage(
             source=self.SOURCE,
             recipient=Recipient(number.e164),
             region=number.region,
             number_kind=number.kind,
             channel=self.channel,
-            text=self.text,
+            text=SecretStr(text),
             code=self.code,
             purpose=self.purpose,
             locale=self.locale,
@@ -111,11 +115,12 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
             if len(fields) == 1 and fields[0] in _places(model.model_fields["recipient"]) and _value_at(raw, fields[0]) == "":
                 raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, fields) from None
             raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", fields) from None
+        text = _text_to_send(payload, raw)
         try:
             number = read_number(payload.recipient, defaults.region)
         except ValueError as error:
-            raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place_of_recipient(model, raw),)) from None
-        return payload.message(number)
+            raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place_of(payload, "recipient", raw),)) from None
+        return payload.message(number, text)
 
     return read
 
@@ -160,9 +165,30 @@ def _places(field: FieldInfo) -> list[str]:
     return [".".join(map(str, choice.path)) if isinstance(choice, AliasPath) else choice for choice in choices]
 
 
-def _place_of_recipient(model: type[Payload], raw: dict[str, Any]) -> str:
-    """Name the place from which the recipient was read."""
-    places = _places(model.model_fields["recipient"])
+def _text_to_send(payload: Payload, raw: dict[str, Any]) -> str:
+    """Clean the text. Raises ``Refused`` for what nobody sees, and for a code that cannot be the one in the text."""
+    code = payload.code.get_secret_value() if payload.code else ""
+    try:
+        text = clean_text(payload.text.get_secret_value(), code)
+    except HiddenCharacter as hidden:
+        place = _place_of(payload, "text", raw)
+        raise Refused(Outcome.INVALID_REQUEST, "hidden_character", (place,), position=hidden.position) from None
+    if not _SEEN.search(text):
+        raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", (_place_of(payload, "text", raw),))
+    # Codes in ASCII may be written in groups or in words; for other digits it takes the text to tell a code from a confusion.
+    if not code.isascii() and _signs(code) not in _signs(text):
+        raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", (_place_of(payload, "code", raw),))
+    return text
+
+
+def _signs(text: str) -> str:
+    """Give letters and digits only, digits of all scripts alike."""
+    return "".join(filter(str.isalnum, in_ascii_digits(text)))
+
+
+def _place_of(payload: Payload, field: str, raw: dict[str, Any]) -> str:
+    """Name the place from which a field was read."""
+    places = _places(type(payload).model_fields[field])
     return next((place for place in places if _value_at(raw, place) not in _EMPTY), places[0])
 
 
