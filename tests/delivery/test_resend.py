@@ -36,12 +36,12 @@ Write = Callable[[float], tuple[bytes, dict[bytes, bytes]]]
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """Unix seconds that pass when a test says so."""
 
     seconds = 0.0
 
     def __call__(self) -> float:
-        return self.seconds
+        return 1_700_000_000.0 + self.seconds
 
 
 class Function:
@@ -50,7 +50,7 @@ class Function:
     def __init__(self, client: RedisClient | None, outcomes: Iterator[int] | None = None, **settings: str) -> None:
         self._clock, self._client = Clock(), client
         self.sent, self._outcomes = 0, outcomes
-        self.stage = Stage(self._send, clock=self._clock, **({"HOOK_SECRETS": SECRETS, "LIMITS": "off"} | settings))
+        self.stage = Stage(self._send, self._clock, **({"HOOK_SECRETS": SECRETS, "LIMITS": "off"} | settings))
 
     def _send(self, _: httpx.Request) -> httpx.Response:
         self.sent += 1
@@ -64,7 +64,7 @@ class Function:
         if self._client is not None:
             await self._client.eval(_AGE, [KEY_PREFIX], [int(passed * 1000), KEY_PREFIX])
             self._renew(self._client)
-        response = await self.stage.acall(*write(self.stage.wall_clock()))
+        response = await self.stage.acall(*write(self._clock()))
         return response.status, bool(json.loads(response.body).get("duplicate")), self.sent - before
 
     def _renew(self, client: RedisClient) -> None:

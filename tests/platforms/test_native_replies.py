@@ -84,6 +84,16 @@ def test_a_duplicate_is_a_success_that_says_so() -> None:
     assert (reply.status, json.loads(reply.body)["duplicate"]) == (200, True)
 
 
+def test_a_hidden_character_is_named_by_its_number_in_the_text() -> None:
+    stage = Stage()
+    reply = stage.call(json.dumps({"recipient": "+12025550110", "text": "Code 730\u200d175 canary"}).encode())
+    error = json.loads(reply.body)["error"]
+    assert (reply.status, error["code"]) == (422, "invalid_request")
+    assert error["message"].endswith(" Fields: text. Look at character 9, which may be invisible.")
+    assert (stage.lines[0]["why"], stage.lines[0]["fields"], stage.requests) == ("hidden_character", ("text",), [])
+    assert "canary" not in f"{reply.body!r} {stage.lines}"
+
+
 def test_in_test_mode_mitto_may_give_no_id() -> None:
     assert json.loads(respond(Result(Outcome.ACCEPTED, segments=1), REQUEST_ID).body)["message_id"] is None
 

@@ -5,7 +5,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -28,9 +28,6 @@ CODE = "739105"
 SIGNING_KEY = bytes(range(32))
 
 
-_EPOCH = 1_700_000_000.0
-
-
 AUTHORIZED = {b"authorization": f"Bearer {SECRET}".encode()}
 
 
@@ -38,9 +35,9 @@ ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALL
 
 
 class Stage:
-    """A hook with everything outside it in plain sight."""
+    """A hook with everything outside it in plain sight; ``clock`` gives Unix seconds, to the stores too."""
 
-    def __init__(self, mitto: Any = None, clock: Any = time.monotonic, **settings: Any) -> None:
+    def __init__(self, mitto: Any = None, clock: Callable[[], float] = time.time, /, **settings: str) -> None:
         self._clock = clock
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
@@ -57,11 +54,7 @@ class Stage:
     @cached_property
     def hook(self) -> Hook:
         mitto = mitto_over(httpx.MockTransport(self._receive), self._settings)
-        return Hook(self._settings, mitto, self.stores, self.lines.append, wall_clock=self.wall_clock)
-
-    def wall_clock(self) -> float:
-        """Give the Unix seconds of this stage."""
-        return time.time() if self._clock is time.monotonic else _EPOCH + self._clock()
+        return Hook(self._settings, mitto, self.stores, self.lines.append, wall_clock=self._clock)
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

@@ -79,5 +79,7 @@ def respond(result: Result, request_id: str) -> Response:
         headers["connection"] = "close"
     if result.fields:
         message += f" Fields: {', '.join(result.fields)}."
+    if result.position:
+        message += f" Look at character {result.position}, which may be invisible."
     error = {"code": outcome.value, "message": message, "retryable": outcome in RETRYABLE, "request_id": request_id}
     return Response(status, to_json({"error": error}), headers)
