@@ -50,7 +50,7 @@ class Hook:
     """Writes a log line."""
     _: KW_ONLY
     platforms: Mapping[str, Platform] = field(default_factory=dict)
-    """Platforms by name, beside those that have a module."""
+    """More platforms by name, in addition to those in ``platforms/``."""
     cloud_project: str | None = None
     """The Google Cloud project whose traces the log joins."""
     wall_clock: Callable[[], float] = time.time

@@ -26,7 +26,7 @@ class FlatCall(Payload):
 
 
 class HookCall(FlatCall):
-    """The fields of Auth0's Hook. A caller with a ``context`` of its own may have the other fields beside it."""
+    """The fields of Auth0's Hook. A caller with a ``context`` of its own may have the other fields next to it."""
 
     SOURCE = "auth0_hook"
     MARKER = "context"

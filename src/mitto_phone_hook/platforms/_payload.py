@@ -90,10 +90,10 @@ def _find(model: type[Payload], raw: dict[str, Any]) -> tuple[dict[str, Any], li
     for path, outer, key in paths:
         value = objects[outer].get(key)
         objects[path] = value if isinstance(value, dict) else {}
-        if objects[path] is not value and path in model.OBJECTS and (value not in _EMPTY or path == model.MARKER):
+        if value is not None and value is not objects[path] and path in model.OBJECTS and (value != "" or path == model.MARKER):
             wrong.append(path)
     # A later place overwrites an earlier one. Pydantic itself would take the first alias that is present, even an empty one.
-    return {name: value for name, outer, key in fields if (value := objects[outer].get(key)) is not None and value != ""}, wrong
+    return {name: objects[outer][key] for name, outer, key in fields if key in objects[outer] and objects[outer][key] not in _EMPTY}, wrong
 
 
 @cache
@@ -132,7 +132,7 @@ def _read_json(body: bytes) -> object:
 
 def _read_form(body: bytes) -> object:
     if body.lstrip().startswith(b"{"):
-        # JSON: curl says "form" when nobody tells it otherwise.
+        # This is JSON: curl announces a form by default.
         raise Refused(Outcome.INVALID_JSON, "not_a_form")
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS))

@@ -41,7 +41,7 @@ def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float
 
 
 def is_any(given: bytes, accepted: tuple[bytes, ...]) -> bool:
-    """Compare with every accepted value, each in constant time, so that the timing tells nothing."""
+    """Compare with every accepted value, each in constant time, so that the timing reveals nothing."""
     return True in [hmac.compare_digest(given, one) for one in accepted]
 
 
