@@ -14,6 +14,7 @@ from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard, key_of
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
@@ -98,7 +99,7 @@ class Hook:
         until = asyncio.get_running_loop().time() + deadline_seconds
         body = await read_body(call, max_bytes=settings.max_body_bytes, until=until)
         signed_at = await self._authenticate(call, body, route, platform, until)
-        message = record.message = platform.read(body, call.headers, self._defaults)
+        message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self._wall_clock(), deadline_seconds=deadline_seconds)
         reserve = reserve_seconds(deadline_seconds)
@@ -144,6 +145,9 @@ class Hook:
 
     def _log(self, record: CallRecord, result: Result, now: float) -> None:
         self._emit(record.log_line(result, now, self._cloud_project))
+
+    def _defaults_of(self, platform: Platform) -> Defaults:
+        return self._defaults._replace(bare_digits=BareDigits.INTERNATIONAL) if platform.digits_are_international else self._defaults
 
     def _platform(self, name: str) -> Platform:
         return self._platforms.get(name) or load_platform(name)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.domain.phone_number import AMBIGUOUS, OLD_PLAN
 from mitto_phone_hook.platforms._contract import Response
 
 MAX_RETRY_AFTER_SECONDS = 3600
@@ -46,6 +47,12 @@ RESPONSES = {
 }
 """Every outcome's row; the names of the fields at fault follow the sentence."""
 
+REASONS = {
+    AMBIGUOUS: "These digits are a national number and one abroad: write it with + and country code, or set BARE_DIGITS to say which.",
+    OLD_PLAN: "This country's numbers have changed, and this is an old one: ask for the number as it is dialled today.",
+}
+"""Sentences for words in ``why`` that say more than the outcome; they take the place of its own."""
+
 RETRYABLE = frozenset({Outcome.RATE_LIMITED, Outcome.UPSTREAM_UNAVAILABLE})
 """Where the same call may be repeated later: certainly nothing was sent, and time heals it."""
 
@@ -82,6 +89,6 @@ def respond(result: Result, request_id: str) -> Response:
     if result.outcome in _BODY_UNREAD:
         # Else the server would go on to read, and throw away, whatever the caller still sends.
         headers["connection"] = "close"
-    message = row.message + (f" Fields: {', '.join(result.fields)}." if result.fields else "")
+    message = REASONS.get(result.why or "", row.message) + (f" Fields: {', '.join(result.fields)}." if result.fields else "")
     error = {"code": result.outcome.value, "message": message, "retryable": result.outcome in RETRYABLE, "request_id": request_id}
     return Response(row.status, to_json({"error": error}), headers)

@@ -12,7 +12,8 @@ from pydantic_core import PydanticUndefined, from_json
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, Number, read_number
+from mitto_phone_hook.domain.phone_number import Number, read_number
+from mitto_phone_hook.domain.written_number import NOT_A_NUMBER
 from mitto_phone_hook.platforms._contract import Defaults, Headers
 
 FORM = b"application/x-www-form-urlencoded"
@@ -112,7 +113,7 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
                 raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, fields) from None
             raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", fields) from None
         try:
-            number = read_number(payload.recipient, defaults.region)
+            number = read_number(payload.recipient, *defaults)
         except ValueError as error:
             raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place_of_recipient(model, raw),)) from None
         return payload.message(number)
