@@ -64,7 +64,7 @@ class Hook:
         self._routes = routes_for((*NAMES, *self._platforms))
         self._cloud_project = cloud_project
         self._wall_clock = wall_clock
-        self._defaults = Defaults(settings.default_region)
+        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
 

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 from phonenumbers import SUPPORTED_REGIONS
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
+from mitto_phone_hook.domain.phone_number import E164, BareDigits
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import read_money
 
 _VISIBLE_ASCII = re.compile("[!-~]+")
 _SENDER_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9 ]{1,9})[A-Za-z0-9]|[0-9]{3,14}")
-_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 _NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -187,9 +187,14 @@ def numbers(text: str) -> tuple[str, ...]:
 
 def whole_numbers(text: str) -> tuple[str, ...]:
     """Read E.164 numbers, none of them only a beginning."""
-    if not all(map(_E164.fullmatch, numbers(text))):
+    if not all(map(E164.fullmatch, numbers(text))):
         raise ValueError("must be complete E.164 numbers, such as +41791234567, separated by commas")
     return numbers(text)
+
+
+def bare_digits(text: str) -> BareDigits:
+    """Read how digits without ``+`` are read."""
+    return BareDigits(word(*BareDigits)(text))
 
 
 def log_level(text: str) -> str:

@@ -13,6 +13,7 @@ from mitto_phone_hook.config.table import BUDGET_SECONDS, TABLE, Setting
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import Elsewhere, RotatingSecret
 from mitto_phone_hook.delivery.idempotency import GRACE_SECONDS
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import Limits, read_money
 from mitto_phone_hook.storage.protocols import Window
@@ -48,7 +49,9 @@ class Settings:
     store_url: str
     allowed_regions: frozenset[str]
     blocked_numbers: tuple[str, ...]
+    allowed_numbers: tuple[str, ...]
     default_region: str | None
+    bare_digits: BareDigits
     policy_mode: str
     limits: Limits
     limits_fail: str
@@ -164,6 +167,8 @@ def _contradictions(values: Mapping[str, Any], budgets: Mapping[str, list[Window
     has_budget = bool(budgets) or any(values.get(name.lower()) is not None for name in BUDGET_SECONDS)
     if has_budget and not values.get("prices_file", True):
         problems.append("PRICES_FILE is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
+    if values.get("bare_digits") is BareDigits.NATIONAL and not values.get("default_region", True):
+        problems.append("DEFAULT_REGION is needed by BARE_DIGITS=national")
     deadline = values.get("deadline_seconds", 0)
     if deadline and values.get("connect_timeout_seconds", 0) >= deadline:
         problems.append("CONNECT_TIMEOUT_SECONDS must be less than DEADLINE_SECONDS")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mitto_phone_hook.config import rules
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.policy.limits import BUDGETS, DEFAULTS, read_limits
 
 
@@ -78,7 +79,20 @@ TABLE = (
         "countries that get messages: `CH,DE,GB`; empty = all, with a warning; `*` = all, `*,001` = satellite networks, too",
     ),
     Setting("BLOCKED_NUMBERS", "", rules.numbers, "numbers, or their first digits, that get none: `+4179,+18765550123`"),
+    Setting(
+        "ALLOWED_NUMBERS",
+        "",
+        rules.numbers,
+        "numbers, or their first digits, that count as mobile, whatever the numbering plan says: `+99981`",
+    ),
     Setting("DEFAULT_REGION", "", rules.region, "country of numbers written without a country code; empty = refuse them"),
+    Setting(
+        "BARE_DIGITS",
+        BareDigits.CAREFUL,
+        rules.bare_digits,
+        "numbers without `+` and `00`: `careful` refuses those that can be a handset at home and another one abroad; `international`, "
+        "for callers that strip the `+`; `national`",
+    ),
     Setting(
         "POLICY_MODE",
         "enforce",
