@@ -9,6 +9,8 @@ from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.config.table import TABLE
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
+from mitto_phone_hook.domain.phone_number import BareDigits
+from mitto_phone_hook.domain.territories import TERRITORIES
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
 from mitto_phone_hook.storage.protocols import Window
@@ -55,10 +57,15 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     if settings.mitto_test:
         yield Line(Mark.LOOK, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
     yield _regions_line(settings.allowed_regions)
+    yield from _territories_lines(settings.allowed_regions)
     if settings.blocked_numbers:
         yield Line(Mark.RIGHT, "blocked", f"{counted(len(settings.blocked_numbers), 'number')}, whole or first digits")
+    if settings.allowed_numbers:
+        text = f"{counted(len(settings.allowed_numbers), 'number')}, whole or first digits, whatever the numbering plan says"
+        yield Line(Mark.RIGHT, "let through", text)
     where = settings.default_region
     yield Line(Mark.RIGHT, "default region", where or "none: numbers without a country code are refused")
+    yield _bare_digits_line(settings.bare_digits)
     yield _policy_line(settings.policy_mode)
     yield _limits_line(settings.limits)
     yield _budget_line(settings.limits)
@@ -121,6 +128,26 @@ def _regions_line(regions: frozenset[str]) -> Line:
     if not regions:
         return Line(Mark.LOOK, "regions", "every country gets messages", "set ALLOWED_REGIONS to the countries that you serve, or to *")
     return Line(Mark.RIGHT, "regions", ", ".join(named))
+
+
+def _territories_lines(regions: frozenset[str]) -> Iterator[Line]:
+    """Say what the operator may have meant by a country's name and what its region does not hold."""
+    if ANY_REGION in regions:
+        return
+    missing = {country: [one for one in TERRITORIES[country] if one not in regions] for country in sorted(regions & set(TERRITORIES))}
+    if not (named := "; ".join(f"{country} without {', '.join(ones)}" for country, ones in missing.items() if ones)):
+        return
+    to_add = ",".join(one for ones in missing.values() for one in ones)
+    yield Line(Mark.LOOK, "territories", named, f"they are regions of their own; to serve them, too, add {to_add} to ALLOWED_REGIONS")
+
+
+def _bare_digits_line(mode: BareDigits) -> Line:
+    if mode is BareDigits.NATIONAL:
+        text = "national: a number from abroad without its + may go to a stranger at home"
+        return Line(Mark.LOOK, "bare digits", text, "BARE_DIGITS=careful refuses what can be both")
+    if mode is BareDigits.INTERNATIONAL:
+        return Line(Mark.RIGHT, "bare digits", "international, but for those that begin with 0")
+    return Line(Mark.RIGHT, "bare digits", "refused where they can be a handset at home and another one abroad")
 
 
 def _policy_line(mode: str) -> Line:

@@ -91,13 +91,13 @@ def _bare(digits: str, region: str | None, bare_digits: BareDigits, allowed_numb
     international = _international("+" + digits, allowed_numbers)
     if bare_digits is BareDigits.INTERNATIONAL:
         return international
-    is_long = len(digits) >= _MIN_DIGITS_WITHOUT_PLUS or (international is not None and international.region == region)
-    if bare_digits is BareDigits.CAREFUL and region and _is_handset(international) and international != national:
-        # Few digits may also be a national number that libphonenumber does not know yet, or a slip in one.
-        if _is_handset(national) or not is_long:
-            raise ValueError(AMBIGUOUS)
-    readings = [national, international if is_long else None]
-    return next(filter(_is_handset, readings), national or readings[1])
+    # Few digits that are no number of the region may be one with a slip, or one that libphonenumber does not know yet.
+    is_long_enough = len(digits) >= _MIN_DIGITS_WITHOUT_PLUS or (international is not None and international.region == region)
+    can_be_national = region is not None and (_is_handset(national) or not is_long_enough)
+    if bare_digits is BareDigits.CAREFUL and can_be_national and _is_handset(international) and international != national:
+        raise ValueError(AMBIGUOUS)
+    readings = list(filter(None, (national, international if is_long_enough else None)))
+    return next(filter(_is_handset, readings), readings[0] if readings else None)
 
 
 def _is_handset(number: Number | None) -> bool:

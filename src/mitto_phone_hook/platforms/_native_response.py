@@ -48,10 +48,10 @@ RESPONSES = {
 """Every outcome's row; the names of the fields at fault follow the sentence."""
 
 REASONS = {
-    AMBIGUOUS: "These digits are a national number and one abroad: write it with + and country code, or set BARE_DIGITS to say which.",
-    OLD_PLAN: "This country's numbers have changed, and this is an old one: ask for the number as it is dialled today.",
+    AMBIGUOUS: "Without + this can be a number at home or one abroad: write it with + and country code, or set BARE_DIGITS.",
+    OLD_PLAN: "The numbering plan of this country has changed, and this number is of the old one: ask for its form of today.",
 }
-"""Sentences for words in ``why`` that say more than the outcome; they take the place of its own."""
+"""Sentences for causes that need another step than the rest of their outcome, by the word in ``why``."""
 
 RETRYABLE = frozenset({Outcome.RATE_LIMITED, Outcome.UPSTREAM_UNAVAILABLE})
 """Where the same call may be repeated later: certainly nothing was sent, and time heals it."""
