@@ -20,6 +20,7 @@ from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.delivery.idempotency import key_of
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.platforms._native_response import RESPONSES
+from mitto_phone_hook.platforms.native import PLATFORM
 from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
@@ -264,6 +265,26 @@ def test_unicode_that_is_too_much_for_a_budget_does_not_leave() -> None:
     assert len(stage.requests) == 1
     # What was refused is not counted.
     assert stage.call(body(recipient="+12025550111")).status == 200
+
+
+@pytest.mark.parametrize(("path", "reached"), [("/", "4915062345679"), ("/hooks/strips_the_plus", "15062345679")])
+def test_a_platform_whose_digits_are_international_is_read_so_whatever_the_setting_says(path: str, reached: str) -> None:
+    settings = load(ENVIRONMENT | {"ALLOWED_REGIONS": "*", "DEFAULT_REGION": "DE", "BARE_DIGITS": "national"})
+    sent: list[str] = []
+
+    def mitto(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content)["to"])
+        return httpx.Response(200, json={"responseCode": 0, "id": "m1"})
+
+    hook = Hook(
+        settings,
+        mitto_over(httpx.MockTransport(mitto), settings),
+        Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        lambda _: None,
+        platforms={"strips_the_plus": PLATFORM._replace(digits_are_international=True)},
+    )
+    reply = asyncio.run(hook.respond(Call("POST", path, AUTHORIZED, pieces(body(recipient="15062345679")))))
+    assert (reply.status, sent) == (200, [reached])
 
 
 def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) -> None:

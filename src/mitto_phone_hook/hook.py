@@ -15,6 +15,7 @@ from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, IdempotencyGuard, fingerprint_of, key_of, key_of_call
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
@@ -60,7 +61,7 @@ class Hook:
         """Prepare what all calls share."""
         settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
-        self._defaults = Defaults(settings.default_region)
+        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
         deadline, repeat = settings.deadline_seconds, settings.resend_after_seconds
@@ -103,7 +104,7 @@ class Hook:
         latest = until - reserve_seconds(deadline_seconds)
         body = await read_body(call, max_bytes=self.settings.max_body_bytes, until=until)
         signed_at = await self._authenticate(call, body, route, platform, until)
-        message = record.message = platform.read(body, call.headers, self._defaults)
+        message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
         _refuse_if_late(latest)
@@ -163,6 +164,9 @@ class Hook:
         record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
         await self._finalizer.finish(reservation.settle(possibly_sent=sent.result.outcome in POSSIBLY_SENT), until)
         return sent.result
+
+    def _defaults_of(self, platform: Platform) -> Defaults:
+        return self._defaults._replace(bare_digits=BareDigits.INTERNATIONAL) if platform.digits_are_international else self._defaults
 
     def _platform(self, name: str) -> Platform:
         return self.platforms.get(name) or load_platform(name)

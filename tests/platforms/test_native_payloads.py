@@ -784,6 +784,8 @@ def test_whatever_arrives_becomes_a_message_or_one_of_three_refusals(body: bytes
             "not_a_number",
             "no_such_number",
             "no_country_code",
+            "ambiguous_number",
+            "old_number_plan",
         }
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.platforms._native_response import HEALTHY, RESPONSES, RETRYABLE, respond
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES
-from support.stage import Stage
+from support.stage import Stage, body
 
 REQUEST_ID = "0123456789abcdef0123"
 
@@ -65,6 +65,24 @@ def test_a_failure_is_told_as_the_contract_promises(outcome: Outcome) -> None:
     assert content == {"error": {"code": promise.code, "retryable": promise.is_retryable, "request_id": REQUEST_ID}}
     assert message.endswith(".")
     assert len(message) > 20
+
+
+@pytest.mark.parametrize(
+    ("recipient", "why", "steps"),
+    [
+        pytest.param("15062345679", "ambiguous_number", ["with +", "BARE_DIGITS"], id="ambiguous"),
+        pytest.param("+22507123456", "old_number_plan", ["numbering plan", "old"], id="old plan"),
+        pytest.param("+999123456789", "no_such_number", ["with +", "DEFAULT_REGION"], id="no number at all"),
+    ],
+)
+def test_the_sentence_names_the_way_out_of_this_very_cause(recipient: str, why: str, steps: list[str]) -> None:
+    stage = Stage(ALLOWED_REGIONS="*", DEFAULT_REGION="DE")
+    reply = stage.call(body(recipient=recipient))
+    error = json.loads(reply.body)["error"]
+    assert (reply.status, error["code"], stage.lines[0]["why"]) == (422, "invalid_recipient", why)
+    assert [step for step in steps if step not in error["message"]] == []
+    assert error["message"].endswith(" Fields: recipient.")
+    assert recipient not in reply.body.decode()
 
 
 def test_success_is_exactly_200_with_everything_the_caller_may_know() -> None:

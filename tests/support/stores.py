@@ -39,7 +39,7 @@ def with_patience(redis: Process) -> contextlib.aclosing[RedisClient]:
 async def without_patience(redis: Process, on_unavailable: Callable[[], None] = fail) -> AsyncIterator[RedisClient]:
     """Return a Redis client on which an operation never waits for a free connection."""
     async with contextlib.aclosing(
-        RedisClient(f"redis://127.0.0.1:{redis.port}", on_unavailable, timeout_seconds=5, queue_seconds=0)
+        RedisClient(f"redis://127.0.0.1:{redis.port}", on_unavailable, timeout_seconds=30, queue_seconds=0)
     ) as client:
         yield client
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from mitto_phone_hook.config import limit_rules, rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.platforms import NAMES
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import BUDGETS, Limits
@@ -139,7 +140,15 @@ class Settings(BaseModel):
     blocked_numbers: Annotated[tuple[str, ...], _read(rules.number_prefixes)] = _setting(
         "", "numbers, or first digits of numbers, that get no message: `+4179,+18765550123`"
     )
+    allowed_numbers: Annotated[tuple[str, ...], _read(rules.number_prefixes)] = _setting(
+        "", "numbers, or first digits of numbers, that count as mobile, whatever the numbering plan says: `+99981`"
+    )
     default_region: Annotated[str | None, _read(rules.region)] = _setting("", "country of numbers without country code; empty: refuse them")
+    bare_digits: Annotated[BareDigits, _read(rules.bare_digits)] = _setting(
+        "careful",
+        "numbers without `+` and `00`: `careful` refuses those that can be a mobile at home and another one abroad; `international`: "
+        "for callers that remove the `+`; `national`",
+    )
     policy_mode: Annotated[str, _read(rules.word("enforce", rules.OBSERVE))] = _setting(
         "enforce", "`observe`: destinations, limits and budgets refuse nothing; the log says what they would refuse"
     )
@@ -159,13 +168,15 @@ class Settings(BaseModel):
     )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
-    @field_validator("connect_timeout_seconds", "prices_file")
+    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file")
     @classmethod
     def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
         """Compare with the fields above. One that is wrong itself is missing there."""
         deadline = info.data.get("deadline_seconds")
         if info.field_name == "connect_timeout_seconds" and deadline and value >= deadline:
             raise ValueError("must be less than DEADLINE_SECONDS")
+        if value is BareDigits.NATIONAL and not info.data.get("default_region", True):
+            raise ValueError("national needs DEFAULT_REGION")
         if info.field_name == "prices_file" and not value and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
         return value

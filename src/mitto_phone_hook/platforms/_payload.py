@@ -11,7 +11,8 @@ from pydantic_core import PydanticUndefined, from_json
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, read_number
+from mitto_phone_hook.domain.phone_number import read_number
+from mitto_phone_hook.domain.written_number import NOT_A_NUMBER
 from mitto_phone_hook.platforms._contract import Defaults, Headers
 from mitto_phone_hook.platforms._fields import in_ascii_digits
 from mitto_phone_hook.sms.hidden_characters import HiddenCharacter, clean_text
@@ -73,7 +74,7 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
             raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(wrong))
         text = _text_to_send(model, payload, raw)
         try:
-            number = read_number(payload.recipient, defaults.region)
+            number = read_number(payload.recipient, *defaults)
         except ValueError as error:
             raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place(model, "recipient", raw),)) from None
         known = {"source": model.SOURCE, "recipient": Recipient(number.e164), "region": number.region, "number_kind": number.kind}
