@@ -32,6 +32,9 @@ class NumberKind(IntEnum):
 HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
 """The kinds that receive SMS. The numbering plan of North America does not separate mobile numbers from others."""
 
+MAIN_REGION = {region: regions[0] for regions in COUNTRY_CODE_TO_REGION_CODE.values() for region in regions}
+"""The region that libphonenumber names first of those with the same calling code: US for all behind +1."""
+
 _CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 _ANY = re.compile("")
 
