@@ -16,7 +16,7 @@ from mitto_phone_hook.storage.protocols import Window
 
 RULE_DESCRIPTIONS = {
     "recipient": "to one number",
-    "prefix": "to one block of numbers",
+    "prefix": "to one block abroad",
     "ip": "for one IP address",
     "region": "to one unlisted country",
     "total": "in total, in segments",

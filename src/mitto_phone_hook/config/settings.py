@@ -156,7 +156,9 @@ class Settings(BaseModel):
         limit_rules.DEFAULTS, "how many messages (`total`: segments) may be sent; a name replaces its default; `off` for one or for all"
     )
     limits_fail: Annotated[str, _read(rules.word("open", rules.CLOSED))] = _setting("open", "`closed`: nothing is sent while Redis fails")
-    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting("", "E.164 numbers without limits; destination rules hold")
+    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting(
+        "", "E.164 numbers without limits per recipient, block and IP address; all other rules and budgets hold"
+    )
     budget_per_hour: dict[_Region, _Money] = _setting(
         None, "money that may be spent in any hour, at the prices in PRICES_FILE; `BUDGET_PER_HOUR_CH`: in one region", is_family=True
     )

@@ -33,8 +33,11 @@ HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
 """The kinds that receive SMS. The numbering plan of North America does not separate mobile numbers from others."""
 
 _SMS_ON_FIXED_LINES = frozenset({"NU"})
-"""Regions whose fixed lines count as handsets, too. Source: the field cases, where Niue's +683 4xxx gets its SMS; libphonenumber
-and ITU's plan of 2018 call that range fixed, and tell it from mobile ones of the same four digits by nothing but the first."""
+"""Regions whose fixed lines count as handsets, too. Source: case N19 of ``tests/data/field_cases.json``: Niue's
++683 4xxx receives SMS, although libphonenumber and ITU's plan of 2018 call it fixed."""
+
+MAIN_REGION = {region: regions[0] for regions in COUNTRY_CODE_TO_REGION_CODE.values() for region in regions}
+"""The region that libphonenumber names first of those with the same calling code: US for all behind +1."""
 
 _CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 _ANY = re.compile("")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import PlainValidator, SecretStr
 
+from mitto_phone_hook.domain.end_user_address import UNREADABLE, EndUserIp, end_user_address
 from mitto_phone_hook.domain.message import Channel, Purpose
 
 CHANNELS = {
@@ -40,6 +41,7 @@ _CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _SECONDS = re.compile("[0-9]{1,11}")
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]+)\](?::[0-9]{1,5})?")
+_MOST_HOPS = 32
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 _ISO_3166_LENGTH = 2
 
@@ -108,14 +110,27 @@ def _language(raw: object) -> str | None:
     return "-".join([language.lower(), *(part.upper() if len(part) == _ISO_3166_LENGTH else part for part in rest)])
 
 
-def _address(raw: object) -> IPv4Address | IPv6Address | None:
-    first = _name(raw).partition(",")[0].strip()
-    found = _WITH_PORT.fullmatch(first)
-    try:
-        # What stands behind % names an interface of the caller's, in words of the caller's.
-        address = ip_address((found[1] or found[2] if found else first).partition("%")[0])
-    except ValueError:
+def _address(raw: object) -> EndUserIp | None:
+    if not isinstance(raw, str):
+        return UNREADABLE
+    if not raw.strip(" "):
         return None
+    private = None
+    for written in raw.split(",", _MOST_HOPS)[:_MOST_HOPS]:
+        try:
+            address = _one_address(written.strip())
+        except ValueError:
+            return UNREADABLE
+        if "," not in raw or end_user_address(address):
+            return address
+        private = private or address
+    return private
+
+
+def _one_address(written: str) -> IPv4Address | IPv6Address:
+    found = _WITH_PORT.fullmatch(written)
+    # What stands behind % names an interface of the caller's, in words of the caller's.
+    address = ip_address((found[1] or found[2] if found else written).partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
@@ -148,8 +163,11 @@ Description = Annotated[str | None, PlainValidator(_description)]
 Language = Annotated[str | None, PlainValidator(_language)]
 """A BCP 47 tag, also with an underscore; anything else becomes ``None``."""
 
-EndUserAddress = Annotated[IPv4Address | IPv6Address | None, PlainValidator(_address)]
-"""An IP address, also with a port, or the first of a list as in ``X-Forwarded-For``; ``None`` where it is none."""
+EndUserAddress = Annotated[EndUserIp | None, PlainValidator(_address)]
+"""An IP address, also with a port, or the first of a list as in ``X-Forwarded-For`` that can be an end user's.
+
+``UNREADABLE`` where it is none: an address that nobody can read must not be a way round the limits. ``None`` only where it is blank.
+"""
 
 Instant = Annotated[datetime, PlainValidator(_instant)]
 """A time in Unix seconds, as a JSON integer or as digits."""
