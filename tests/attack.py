@@ -1,4 +1,4 @@
-"""SMS pumping, replayed: 10,000 requests for adjacent numbers in 20 blocks from 50 addresses, among some 850 honest users.
+"""SMS pumping, replayed: 10,000 requests for adjacent numbers in 20 blocks from 50 addresses, among some 830 honest users.
 
 ``python tests/attack.py`` plays the same hours with protection off, observing and on, and tells how many SMS and how
 much money each side cost. It fails when an honest user lost a code, when the attacker got 2 % or more of what it
@@ -43,7 +43,7 @@ BLOCKS = 20
 ADDRESSES = 50
 HONEST_USERS = 500
 HONEST_ABROAD = 50
-CARRIER_USERS = 75
+CARRIER_USERS = 60
 HANDSETS = 150
 EMPLOYEES = 80
 AGENTS = 45

@@ -4,7 +4,7 @@ import pytest
 
 from support.field_cases import FieldCase, FieldStage, field_cases
 
-KINDS = ("text",)
+KINDS = ("text", "number", "authentication", "words", "resend", "limit")
 
 
 @pytest.mark.parametrize("case", field_cases(*KINDS), ids=lambda case: case.name)

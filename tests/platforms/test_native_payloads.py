@@ -345,7 +345,29 @@ def test_the_channel_is_what_the_caller_asked_for(written: str | None, channel: 
     assert read(flat(message_type=written))["channel"] is channel
 
 
-@pytest.mark.parametrize("word", ["whatsapp", "phone", "voice ", "tts", "0", "voice,sms"])
+@pytest.mark.parametrize("word", ["Voice", "voice ", "tts", "voice,sms", "voice_call", "phone-call"])
+@pytest.mark.parametrize("key", ["message_type", "type", "delivery_method"])
+def test_a_call_that_asks_for_voice_by_any_name_is_one(key: str, word: str) -> None:
+    assert read(flat(**{key: word}))["channel"] is Channel.VOICE
+
+
+@pytest.mark.parametrize("key", ["type", "delivery_method"])
+@pytest.mark.parametrize("word", ["SignIn", "Generic", "text", "recall", 5, None, {"voice": True}])
+def test_other_values_under_a_free_name_say_nothing(key: str, word: object) -> None:
+    assert read(flat(**{key: word}))["channel"] is Channel.SMS
+
+
+@pytest.mark.parametrize("template", ["login_code_valid", "verifiable_address_changed", "authenticator_key_added", "recovery_code_invalid"])
+def test_a_type_of_template_is_no_channel(template: str) -> None:
+    assert read(flat(message_type=template))["channel"] is Channel.SMS
+
+
+@pytest.mark.parametrize("name", ["text", "body", "message", "content"])
+def test_the_text_has_several_names(name: str) -> None:
+    assert read(json.dumps({"to": RECIPIENT, name: "Your code is 482913"}).encode())["text"] == "Your code is 482913"
+
+
+@pytest.mark.parametrize("word", ["whatsapp", "phone", "email", "0", "push_notification"])
 def test_an_unknown_channel_is_refused_because_it_may_mean_a_call(word: str) -> None:
     assert refusal(flat(message_type=word)) == wrong_fields("message_type")
 

@@ -16,13 +16,12 @@ CHANNELS = {
     "text": Channel.SMS,
     "voice": Channel.VOICE,
     "call": Channel.VOICE,
-    # Ory sends the type of its template; these are its templates for SMS.
-    "login_code_valid": Channel.SMS,
-    "registration_code_valid": Channel.SMS,
-    "verification_code_valid": Channel.SMS,
-    "recovery_code_valid": Channel.SMS,
 }
-"""What callers write for the channel. Any other value is refused: it may mean a phone call."""
+"""What callers write for the channel. Any other value is refused, except for types of templates: it may be another channel."""
+
+_VOICE = frozenset({"voice", "call", "phonecall", "voicecall", "tts"})
+# Ory sends the type of its template in the place of a channel: login_code_valid, verifiable_address_changed, authenticator_key_added.
+_TEMPLATE_TYPE = re.compile(r"[a-z]+(?:_[a-z]+)*_(?:valid|invalid|changed|added|removed|updated)")
 
 PURPOSES = {
     "authentication": Purpose.AUTHENTICATION,
@@ -84,11 +83,20 @@ def in_ascii_digits(text: str) -> str:
     return text if text.isascii() else "".join(str(unicodedata.decimal(character, character)) for character in text)
 
 
+def says_voice(raw: object) -> bool:
+    """Tell whether a value that callers name freely (``type``, ``delivery_method``) asks for a voice call."""
+    return isinstance(raw, str) and not _VOICE.isdisjoint(re.split("[^a-z]+", raw.lower()))
+
+
 def _channel(raw: object) -> Channel:
-    try:
-        return CHANNELS[_string(raw).lower()]
-    except KeyError:
-        raise ValueError from None
+    written = _string(raw).lower()
+    if channel := CHANNELS.get(written):
+        return channel
+    if says_voice(written):
+        return Channel.VOICE
+    if _TEMPLATE_TYPE.fullmatch(written):
+        return Channel.SMS
+    raise ValueError
 
 
 def _name(raw: object) -> str:

@@ -14,7 +14,7 @@ from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.domain.phone_number import read_number
 from mitto_phone_hook.domain.written_number import NOT_A_NUMBER
 from mitto_phone_hook.platforms._contract import Defaults, Headers
-from mitto_phone_hook.platforms._fields import in_ascii_digits
+from mitto_phone_hook.platforms._fields import in_ascii_digits, says_voice
 from mitto_phone_hook.sms.hidden_characters import HiddenCharacter, clean_text
 
 FORM = b"application/x-www-form-urlencoded"
@@ -40,6 +40,8 @@ class Payload(BaseModel):
     """The key that only this payload has; ``None`` accepts every payload."""
     OBJECTS: ClassVar[frozenset[str]] = frozenset()
     """Dotted paths where a value other than an object is refused."""
+    VOICE_KEYS: ClassVar[tuple[str, ...]] = ()
+    """Keys whose value is ignored, unless it asks for a voice call."""
 
     recipient: str
     text: SecretStr
@@ -78,6 +80,8 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
         except ValueError as error:
             raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place(model, "recipient", raw),)) from None
         known = {"source": model.SOURCE, "recipient": Recipient(number.e164), "region": number.region, "number_kind": number.kind}
+        if any(says_voice(raw.get(key)) for key in model.VOICE_KEYS):
+            known["channel"] = Channel.VOICE
         return PhoneMessage(**vars(payload) | known | {"text": SecretStr(text)})
 
     return read
