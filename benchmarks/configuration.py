@@ -24,7 +24,7 @@ and IP address. The default of the total limit would end a run after seconds, so
 SHORT_WINDOWS = {
     "DEADLINE_SECONDS": "2",
     "CODE_LIFETIME_SECONDS": "30",
-    "DUPLICATE_WINDOW_SECONDS": "10",
+    "RESEND_AFTER_SECONDS": "10",
     "LIMITS": "recipient=100/10second; prefix=100/10second; ip=100/10second; total=9000000/10second",
 }
 """Replaces some of these settings: the data in memory soon reaches its maximum, so further growth is a leak."""

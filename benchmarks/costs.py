@@ -71,7 +71,7 @@ def whole() -> Callable[[int], Awaitable[object]]:
     hook = Hook(
         settings,
         mitto_over(mitto, settings),
-        Stores(MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
         lambda _: None,
     )
     headers = {b"authorization": f"Bearer {SECRET}".encode()}

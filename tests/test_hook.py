@@ -20,10 +20,11 @@ from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.delivery.idempotency import key_of
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.platforms._native_response import RESPONSES
+from mitto_phone_hook.platforms.native import PLATFORM
 from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
-from mitto_phone_hook.storage.protocols import Entry
+from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
 from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
@@ -53,12 +54,12 @@ def test_a_message_whose_body_leaves_too_little_time_is_not_begun(deadline: str,
 
 def test_a_message_is_not_counted_when_the_store_has_used_up_its_time() -> None:
     class SlowStore(MemoryIdempotencyStore):
-        async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
+        async def claim(self, key: str, entry: Entry, validity: Validity = ALWAYS, latest: float = math.inf) -> Entry | None:
             loop.passed_seconds += 3.6
-            return await super().claim(key, entry, latest)
+            return await super().claim(key, entry, validity, latest)
 
     stage = Stage(DEADLINE_SECONDS="4")
-    stage.stores = stage.stores._replace(store=SlowStore(600))
+    stage.stores = stage.stores._replace(messages=SlowStore(600))
     with contextlib.closing(PassingLoop()) as loop:
         assert loop.run_until_complete(stage.acall(body())).status == 503
     assert (stage.requests, stage.lines[0]["why"], stage.lines[0]["count_ms"]) == ([], "deadline", None)
@@ -71,7 +72,7 @@ async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allow
         async with contextlib.aclosing(RedisClient(url, lambda: None, timeout_seconds=30, queue_seconds=30)) as client:
             stage = Stage(DEADLINE_SECONDS="1", CONNECT_TIMEOUT_SECONDS="0.3")
             if in_redis == "idempotency":
-                stage.stores = stage.stores._replace(store=RedisIdempotencyStore(client, 600))
+                stage.stores = stage.stores._replace(messages=RedisIdempotencyStore(client, 600))
             else:
                 stage.stores = stage.stores._replace(counters=RedisCounterStore(client, is_closed_on_failure=False))
             redis.popen.send_signal(signal.SIGSTOP)
@@ -266,6 +267,26 @@ def test_unicode_that_is_too_much_for_a_budget_does_not_leave() -> None:
     assert stage.call(body(recipient="+12025550111")).status == 200
 
 
+@pytest.mark.parametrize(("path", "reached"), [("/", "4915062345679"), ("/hooks/strips_the_plus", "15062345679")])
+def test_a_platform_whose_digits_are_international_is_read_so_whatever_the_setting_says(path: str, reached: str) -> None:
+    settings = load(ENVIRONMENT | {"ALLOWED_REGIONS": "*", "DEFAULT_REGION": "DE", "BARE_DIGITS": "national"})
+    sent: list[str] = []
+
+    def mitto(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content)["to"])
+        return httpx.Response(200, json={"responseCode": 0, "id": "m1"})
+
+    hook = Hook(
+        settings,
+        mitto_over(httpx.MockTransport(mitto), settings),
+        Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        lambda _: None,
+        platforms={"strips_the_plus": PLATFORM._replace(digits_are_international=True)},
+    )
+    reply = asyncio.run(hook.respond(Call("POST", path, AUTHORIZED, pieces(body(recipient="15062345679")))))
+    assert (reply.status, sent) == (200, [reached])
+
+
 def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) -> None:
     file = tmp_path / "secrets"
     file.write_text(SECRET)
@@ -275,7 +296,7 @@ def test_a_mount_that_hangs_holds_up_nobody_beyond_the_deadline(tmp_path: Path) 
     hook = Hook(
         settings,
         mitto_over(httpx.MockTransport(lambda _: httpx.Response(500)), settings),
-        Stores(MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
+        Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
         lambda _: None,
     )
 

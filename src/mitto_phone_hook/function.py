@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mitto_phone_hook.config.rules import CLOSED, MEMORY
-from mitto_phone_hook.config.settings import SettingsError, load
+from mitto_phone_hook.config.settings import SettingsError, load, renamed
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.credentials.keyed_hash import random_key, state_key
+from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, kept_seconds
 from mitto_phone_hook.domain.deadline import queue_seconds
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.mitto.client import Mitto
@@ -65,6 +66,8 @@ if _SETTINGS.mitto_test:
     _EMIT({"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"})
 if _IN_MEMORY and os.environ.get("WORKERS", "1") not in ("", "1"):
     _EMIT({"severity": "WARNING", "event": "workers_share_nothing", "setting": "STORE_URL"})
+for _name, _successor in renamed(os.environ).items():
+    _EMIT({"severity": "WARNING", "event": "renamed_setting", "setting": _name, "use": _successor})
 for _name in unknown(os.environ):
     _EMIT({"severity": "WARNING", "event": "unknown_setting", "setting": _name})
 
@@ -111,8 +114,9 @@ def _mitto() -> Mitto:
 
 
 def _stores() -> Stores:
+    messages, calls = (kept_seconds(repeat, _SETTINGS.deadline_seconds) for repeat in (_SETTINGS.resend_after_seconds, CALL_SECONDS))
     if _IN_MEMORY:
-        return Stores(MemoryIdempotencyStore(_SETTINGS.duplicate_window_seconds), MemoryCounterStore(), random_key())
+        return Stores(MemoryIdempotencyStore(messages), MemoryIdempotencyStore(calls), MemoryCounterStore(), random_key())
     # The package redis is optional.
     from mitto_phone_hook.storage import redis_client, redis_counters, redis_idempotency  # noqa: PLC0415 - as said
 
@@ -120,4 +124,5 @@ def _stores() -> Stores:
     client = redis_client.RedisClient(_SETTINGS.store_url, lambda: _EMIT(problem), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
     counters = redis_counters.RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     key = state_key(_SETTINGS.state_secret, _SETTINGS.mitto_api_key.current(time.monotonic()))
-    return Stores(redis_idempotency.RedisIdempotencyStore(client, _SETTINGS.duplicate_window_seconds), counters, key)
+    store = redis_idempotency.RedisIdempotencyStore
+    return Stores(store(client, messages), store(client, calls), counters, key)

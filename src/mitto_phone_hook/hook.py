@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from mitto_phone_hook.config.rules import OBSERVE
 from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.delivery.attempts import send
 from mitto_phone_hook.delivery.finalizer import Finalizer
-from mitto_phone_hook.delivery.idempotency import IdempotencyGuard, key_of
+from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, IdempotencyGuard, fingerprint_of, key_of, key_of_call
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
@@ -31,9 +32,10 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 
 class Stores(NamedTuple):
-    """Where duplicates and limits are kept, and the key of their hashes."""
+    """Where messages, calls and limits are kept, and the key of their hashes."""
 
-    store: IdempotencyStore
+    messages: IdempotencyStore
+    calls: IdempotencyStore
     counters: CounterStore
     key: bytes
 
@@ -59,10 +61,12 @@ class Hook:
         """Prepare what all calls share."""
         settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
-        self._defaults = Defaults(settings.default_region)
+        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
-        self._idempotency = IdempotencyGuard(stores.store, deadline_seconds=settings.deadline_seconds)
+        deadline, repeat = settings.deadline_seconds, settings.resend_after_seconds
+        self._messages = IdempotencyGuard(stores.messages, deadline_seconds=deadline, repeat_seconds=repeat)
+        self._calls = IdempotencyGuard(stores.calls, deadline_seconds=deadline, repeat_seconds=CALL_SECONDS)
         is_observing = settings.policy_mode == OBSERVE
         self._policy = Policy(settings.destination, settings.quotas, stores.counters, self.emit, is_observing=is_observing)
 
@@ -100,15 +104,34 @@ class Hook:
         latest = until - reserve_seconds(deadline_seconds)
         body = await read_body(call, max_bytes=self.settings.max_body_bytes, until=until)
         signed_at = await self._authenticate(call, body, route, platform, until)
-        message = record.message = platform.read(body, call.headers, self._defaults)
+        message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
         _refuse_if_late(latest)
         reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)
-        once = await self._idempotency.once(key_of(message, self.stores.key), record.request_id, until, send_sms)
-        result, record.claim_seconds, record.wait_seconds, record.settle_seconds = once
-        return result
+        send_message = partial(self._once, self._messages, key_of(message, self.stores.key), record, until, send_sms)
+        if signed_at is None or (call_id := call.headers.get(b"webhook-id")) is None:
+            return await send_message()
+        call_key = key_of_call(route.path, call_id.decode("latin-1"), self.stores.key)
+        return await self._once(self._calls, call_key, record, until, send_message, fingerprint_of(body, self.stores.key))
+
+    async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record
+        self,
+        guard: IdempotencyGuard,
+        key: str,
+        record: CallRecord,
+        until: float,
+        send: Callable[[], Awaitable[Result]],
+        fingerprint: str | None = None,
+    ) -> Result:
+        """Send unless the same was sent before, and note how long the store took."""
+        done = await guard.once(key, record.request_id, until, send, fingerprint)
+        record.claim_seconds = (record.claim_seconds or 0) + done.claim_seconds
+        record.wait_seconds = (record.wait_seconds or 0) + done.wait_seconds
+        if done.settle_seconds is not None:
+            record.settle_seconds = (record.settle_seconds or 0) + done.settle_seconds
+        return done.result
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
         """Check the caller. Before refusing it, look once whether its secret has been rotated."""
@@ -141,6 +164,9 @@ class Hook:
         record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
         await self._finalizer.finish(reservation.settle(possibly_sent=sent.result.outcome in POSSIBLY_SENT), until)
         return sent.result
+
+    def _defaults_of(self, platform: Platform) -> Defaults:
+        return self._defaults._replace(bare_digits=BareDigits.INTERNATIONAL) if platform.digits_are_international else self._defaults
 
     def _platform(self, name: str) -> Platform:
         return self.platforms.get(name) or load_platform(name)

@@ -74,7 +74,7 @@ def lines_of(**settings: str) -> dict[str, Line]:
 
 def test_a_good_environment_ends_with_0_and_costs_nothing(mitto: FakeMittoProcess, redis_process: Process) -> None:
     mitto.clear()
-    status, shown = check(**at(mitto), MITTO_SENDER_ID="Example", STORE_URL=f"redis://127.0.0.1:{redis_process.port}")
+    status, shown = check(**at(mitto), MITTO_SENDER_ID="Example", ALLOWED_REGIONS="CH", STORE_URL=f"redis://127.0.0.1:{redis_process.port}")
     assert status == 0
     assert re.fullmatch(r"\d+ ok", shown.splitlines()[-1])
     assert re.search(r"✓ hook secrets +1 signing key, 1 bearer secret\n", shown)
@@ -122,6 +122,12 @@ def test_each_finding_is_shown_before_the_next_thing_is_tried() -> None:
         ({"BLOCKED_NUMBERS": "+4179"}, "blocked", Mark.OK, "1 number, in full or by their first digits"),
         ({}, "default region", Mark.OK, "none: numbers without a country code are refused"),
         ({"DEFAULT_REGION": "ch"}, "default region", Mark.OK, "CH"),
+        ({"ALLOWED_REGIONS": "US"}, "territories", Mark.WARNING, "US without AS, GU, MP, PR, VI"),
+        ({"ALLOWED_REGIONS": "FR,GB,JE,CH"}, "territories", Mark.WARNING, "YT; GB without GG, IM"),
+        ({"ALLOWED_NUMBERS": "+99981,+2250112345678"}, "allowed", Mark.OK, "2 numbers, in full or by their first digits"),
+        ({}, "bare digits", Mark.OK, "refused if they can be"),
+        ({"BARE_DIGITS": "international"}, "bare digits", Mark.OK, "international"),
+        ({"BARE_DIGITS": "national", "DEFAULT_REGION": "DE"}, "bare digits", Mark.WARNING, "stranger"),
         ({"POLICY_MODE": "observe"}, "policy", Mark.WARNING, "nothing is refused"),
         ({}, "limits", Mark.OK, "5 in 10 minutes, 10 in an hour"),
         ({}, "limits", Mark.OK, "5000 in an hour, 50000 in a day"),
@@ -133,7 +139,10 @@ def test_each_finding_is_shown_before_the_next_thing_is_tried() -> None:
         ({"DEADLINE_SECONDS": "4.5", "MAX_ATTEMPTS": "1"}, "deadline", Mark.OK, "4.5 s for a call, 1 s to connect, up to 1 attempt"),
         ({"DEADLINE_SECONDS": "9"}, "deadline", Mark.WARNING, "9 s"),
         ({"LOG_LEVEL": "ERROR"}, "log", Mark.WARNING, "are not logged"),
-        ({"DUPLICATE_WINDOW_SECONDS": "3600"}, "repeated calls", Mark.OK, "only once in an hour"),
+        ({"RESEND_AFTER_SECONDS": "45"}, "repeated calls", Mark.OK, "not sent twice in 45 seconds"),
+        ({"RESEND_AFTER_SECONDS": "0"}, "repeated calls", Mark.WARNING, "each one is sent"),
+        ({"DUPLICATE_WINDOW_SECONDS": "600"}, "repeated calls", Mark.WARNING, "not sent twice in 10 minutes"),
+        ({"DUPLICATE_WINDOW_SECONDS": "600"}, "DUPLICATE_WINDOW_SECONDS", Mark.WARNING, "old name"),
         ({"ALLOWED_REGION": "CH"}, "ALLOWED_REGION", Mark.WARNING, "is no setting"),
         ({"MITTO_SENDER_ID_FILE": "/x"}, "MITTO_SENDER_ID_FILE", Mark.WARNING, "is no setting"),
     ],
@@ -143,6 +152,17 @@ def test_a_setting_is_reported_in_words(settings: dict[str, str], topic: str, ma
     assert line.mark is mark
     assert words in " | ".join([line.text, *line.more])
     assert bool(line.next_step) == (mark is not Mark.OK)
+
+
+def test_the_territories_to_add_are_listed_as_the_setting_takes_them() -> None:
+    line = lines_of(ALLOWED_REGIONS="US,GB,PR")["territories"]
+    assert "add GG,IM,JE,AS,GU,MP,VI to ALLOWED_REGIONS" in line.next_step
+    assert "territories" not in lines_of(ALLOWED_REGIONS="US,GB,PR,GG,IM,JE,AS,GU,MP,VI")
+
+
+@pytest.mark.parametrize("regions", ["", "*", "US,*", "CH,DE"])
+def test_where_no_territory_is_missing_none_is_named(regions: str) -> None:
+    assert "territories" not in lines_of(ALLOWED_REGIONS=regions)
 
 
 def test_budgets_are_reported_in_money_by_region(tmp_path: Path) -> None:

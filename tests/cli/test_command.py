@@ -212,7 +212,7 @@ def test_one_form_alone_is_bare_on_a_terminal_too() -> None:
 
 
 def test_a_long_topic_does_not_touch_its_text() -> None:
-    assert format_line(Line(Mark.ERROR, "DUPLICATE_WINDOW_SECONDS", "must be"), UNICODE) == "  ✗ DUPLICATE_WINDOW_SECONDS must be"
+    assert format_line(Line(Mark.ERROR, "CONNECT_TIMEOUT_SECONDS", "must be"), UNICODE) == "  ✗ CONNECT_TIMEOUT_SECONDS must be"
 
 
 def test_text_and_next_step_stand_in_one_column() -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from mitto_phone_hook.config.settings import Settings, SettingsError, load, variables
 from mitto_phone_hook.config.unknown_variables import unknown
+from mitto_phone_hook.domain.phone_number import BareDigits
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
 
@@ -37,7 +38,9 @@ RULES = {
     "CODE_LIFETIME_SECONDS": "30 to 86400",
     "ALLOWED_REGIONS": "ISO 3166",
     "BLOCKED_NUMBERS": "E.164",
+    "ALLOWED_NUMBERS": "E.164",
     "DEFAULT_REGION": "ISO 3166",
+    "BARE_DIGITS": "careful, international or national",
     "LOG_LEVEL": "DEBUG, INFO, WARNING or ERROR",
 }
 """What the problem with each variable says, in part: enough to mend it."""
@@ -407,6 +410,27 @@ def test_the_default_region_is_one_country(text: str) -> None:
 def test_blocked_numbers_are_e164_or_their_first_digits() -> None:
     assert with_setting("BLOCKED_NUMBERS", "+4179, +18765550123;+1").blocked_numbers == ("+4179", "+18765550123", "+1")
     assert all(is_refused("BLOCKED_NUMBERS", text) for text in ("+", "4179", "0041", "+0", "+41 79", "+4179*", "+" + "1" * 16, "+٤١"))
+
+
+def test_allowed_numbers_are_e164_or_their_first_digits() -> None:
+    assert with_setting("ALLOWED_NUMBERS", "+99981, +2250112345678").allowed_numbers == ("+99981", "+2250112345678")
+    assert all(is_refused("ALLOWED_NUMBERS", text) for text in ("99981", "+", "*", "+0"))
+
+
+def test_digits_without_a_plus_are_read_in_one_of_three_ways() -> None:
+    assert load(REQUIRED).bare_digits is BareDigits.CAREFUL
+    assert with_setting("BARE_DIGITS", "International").bare_digits is BareDigits.INTERNATIONAL
+    assert load(REQUIRED | {"BARE_DIGITS": "national", "DEFAULT_REGION": "US"}).bare_digits is BareDigits.NATIONAL
+    assert all(is_refused("BARE_DIGITS", text) for text in ("e164", "true", "DE", "careful,national"))
+
+
+def test_national_digits_need_a_home() -> None:
+    assert problems(REQUIRED | {"BARE_DIGITS": "national"}) == ["BARE_DIGITS national needs DEFAULT_REGION"]
+
+
+def test_an_exempt_number_may_be_as_short_as_the_shortest_plan() -> None:
+    assert load(REQUIRED | {"EXEMPT_NUMBERS": "+6834002"}).quotas.exempt_numbers == {"+6834002"}
+    assert is_refused("EXEMPT_NUMBERS", "+683400")
 
 
 @pytest.mark.parametrize("text", ["debug", "Info", "WARNING", "ERROR"])

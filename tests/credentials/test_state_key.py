@@ -28,12 +28,15 @@ API_KEY = ENVIRONMENT["MITTO_API_KEY"]
 async def make_stores(request: pytest.FixtureRequest) -> AsyncIterator[Callable[[], Stores]]:
     """Give stores as the function builds them; those in Redis anew each time, as a new instance would."""
     if request.param == "memory":
-        kept = Stores(MemoryIdempotencyStore(600), MemoryCounterStore(), random_key())
+        kept = Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), random_key())
         yield lambda: kept
         return
     async with with_patience(request.getfixturevalue("redis")) as client:
         yield lambda: Stores(
-            RedisIdempotencyStore(client, 600), RedisCounterStore(client, is_closed_on_failure=True), state_key(None, API_KEY)
+            RedisIdempotencyStore(client, 600),
+            RedisIdempotencyStore(client, 600),
+            RedisCounterStore(client, is_closed_on_failure=True),
+            state_key(None, API_KEY),
         )
 
 

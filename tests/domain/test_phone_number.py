@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mitto_phone_hook.domain.numbering_plan import NumberKind, calling_code
+from mitto_phone_hook.domain.numbering_plan import HANDSETS, NumberKind, calling_code
 from mitto_phone_hook.domain.phone_number import Number, read_number
 
 LAW = settings(max_examples=200, deadline=None)
@@ -102,7 +102,6 @@ REFUSED = [
     pytest.param("911", "US", id="emergency, United States"),
     pytest.param("33333", "US", id="short code"),
     pytest.param("+1 800 FLOWERS", None, id="letters"),
-    pytest.param("tel:+12025550100", None, id="scheme"),
     pytest.param("+12025550100;ext=1", None, id="extension parameter"),
     pytest.param("+12025550100 ext. 1", None, id="extension in words"),
     pytest.param("+12025550100x1", None, id="extension with x"),
@@ -121,10 +120,7 @@ REFUSED = [
     pytest.param("+1202555010\u0966", None, id="one Devanagari digit"),
     pytest.param("+1202555010\u00b2", None, id="superscript digit"),
     pytest.param("\u202e+12025550100", None, id="right-to-left override"),
-    pytest.param("\u200e+12025550100", None, id="left-to-right mark"),
     pytest.param("+1\u200b2025550100", None, id="zero width space"),
-    pytest.param("+1\u00a02025550100", None, id="no-break space"),
-    pytest.param("+1\u20112025550100", None, id="non-breaking hyphen"),
     pytest.param("+1~2025550100", None, id="tilde"),
     pytest.param("*31#+12025550100", None, id="service code"),
     pytest.param("+1202555010O", None, id="letter O for a zero"),
@@ -193,8 +189,14 @@ def test_separators_change_nothing(e164: str, separators: list[str]) -> None:
     assert read_number(written, None).e164 == e164
 
 
+READ = "+0123456789 ().-/\u00a0\u202f\u205f\u200e\u202a\u202c\u2066\u2068\u2069\u2212" + "".join(
+    map(chr, [*range(0x2000, 0x200B), *range(0x2010, 0x2016)])
+)
+"""What may stand in a number, or around it; with full-width signs no ASCII digit may."""
+
+
 @LAW
-@given(st.from_regex(r"\A[+0-9]{1,14}\Z"), st.characters().filter(lambda c: c not in "+0123456789 ().-/"), st.integers(0, 14))
+@given(st.from_regex(r"\A\+?[0-9]{1,13}\Z"), st.characters().filter(lambda c: c not in READ + "\u3000"), st.integers(0, 14))
 def test_one_strange_character_anywhere_refuses_the_number(digits: str, strange: str, position: int) -> None:
     with pytest.raises(ValueError, match=r"^not_a_number$"):
         read_number(digits[:position] + strange + digits[position:], None)
@@ -242,9 +244,34 @@ def test_every_plan_is_read_as_libphonenumber_reads_it() -> None:
         region = phonenumbers.region_code_for_number(parsed)
         return Number(digits, region, NumberKind(phonenumbers.number_type(parsed))) if region else None
 
-    written = [number for number in everywhere() if 8 <= len(number) <= 16]  # what E.164 allows, and no short numbers
+    ours_alone = ("+54", "+521", "+683")  # Argentina and Mexico's old 1 are mended here, and Niue's fixed lines count as handsets
+    written = [number for number in everywhere() if 8 <= len(number) <= 16 and not number.startswith(ours_alone)]  # what E.164 allows
     wrong = [
         number for number in written if (None if isinstance(ours := read_or_refuse(number, None), ValueError) else ours) != theirs(number)
     ]
     assert wrong == []
     assert len(written) > 10_000
+
+
+def test_argentine_numbers_are_read_as_libphonenumbers_faq_says() -> None:
+    """Where a number is not mobile, put the 9 in front and take it if that makes it so."""
+    handsets = 0
+    for number in (number for number in everywhere() if number.startswith("+54")):
+        read = read_or_refuse(number, None)
+        parsed = phonenumbers.parse(number)
+        with_nine = phonenumbers.parse("+549" + phonenumbers.national_significant_number(parsed))
+        kinds = [phonenumbers.number_type(one) for one in (parsed, with_nine)]
+        if kinds[0] in (phonenumbers.PhoneNumberType.FIXED_LINE, phonenumbers.PhoneNumberType.UNKNOWN):
+            parsed = with_nine if kinds[1] == phonenumbers.PhoneNumberType.MOBILE else parsed
+        if phonenumbers.is_valid_number(parsed):
+            assert isinstance(read, Number)
+            assert read.e164 == phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+            handsets += read.kind is NumberKind.MOBILE
+        else:
+            assert isinstance(read, ValueError)
+    assert handsets > 5
+
+
+@pytest.mark.parametrize("written", ["+6834002", "+6837012", "+6835123"])
+def test_every_line_of_niue_counts_as_a_handset(written: str) -> None:
+    assert read_number(written, None).kind in HANDSETS

@@ -67,14 +67,16 @@ def found(sms: int, *calls: Call) -> set[str]:
     ("sms", "calls", "wrong"),
     [
         pytest.param(1, [call(1, 2), call(3, 4)], set(), id="one SMS"),
-        pytest.param(2, [call(1, 2), call(3, 4, pid=OTHER)], {"store up, two SMS or more"}, id="two before the outage"),
-        pytest.param(2, [call(13.1, 14), call(15, 16, pid=OTHER)], {"store up, two SMS or more"}, id="two after it"),
+        pytest.param(2, [call(1, 2), call(3, 4, pid=OTHER)], {"store up, an SMS too many"}, id="two before the outage"),
+        pytest.param(2, [call(13.1, 14), call(15, 16, pid=OTHER)], {"store up, an SMS too many"}, id="two after it"),
         pytest.param(2, [call(1, 2), call(15, 16, pid=OTHER)], set(), id="before and after: the store has forgotten the first"),
         pytest.param(2, [call(9, 10.1), call(9.5, 9.6, pid=OTHER)], set(), id="the outage begins during a call"),
         pytest.param(2, [call(12.9, 14), call(15, 16, pid=OTHER)], set(), id="a call begins before it ends"),
         pytest.param(
-            2, [call(1, 2), call(15, 16)], {"store up or down, two SMS or more by one function"}, id="one function forgets its own"
+            2, [call(1, 2), call(15, 16)], {"store up or down, an SMS too many by one function"}, id="one function forgets its own"
         ),
+        pytest.param(2, [call(20, 21), call(51, 52, pid=OTHER)], set(), id="the user asks again"),
+        pytest.param(2, [call(20, 21), call(48, 49, pid=OTHER)], {"store up, an SMS too many"}, id="the user asks again too soon"),
         pytest.param(0, [call(1, 2)], {"accepted, but no SMS"}, id="promised"),
         pytest.param(0, [call(1, 2, status=504)], set(), id="unknown, and did not leave"),
         pytest.param(1, [call(1, 2, status=503)], {"SMS, but every reply said that none left"}, id="denied"),
@@ -84,6 +86,11 @@ def found(sms: int, *calls: Call) -> set[str]:
 )
 def test_the_checker_sees_what_must_not_be(sms: int, calls: Sequence[Call], wrong: set[str]) -> None:
     assert found(sms, *calls) == wrong
+
+
+def test_for_one_id_a_second_sms_is_always_too_many() -> None:
+    calls = [Call(1, ONE, 20, 21, 200, "said"), Call(1, OTHER, 100, 101, 200, "said")]
+    assert Findings({1: 2}, calls, [OUTAGE]).doubled_while_up == {1}
 
 
 def test_two_sms_while_the_machine_stalled_are_recognised() -> None:
@@ -96,7 +103,7 @@ def test_two_sms_while_the_machine_stalled_are_recognised() -> None:
 def test_the_report_tells_the_calls_of_a_code_that_left_twice() -> None:
     findings = Findings({0: 2}, [call(1, 2), call(3, 4.5, pid=OTHER)], [OUTAGE])
     text = report(findings, Log())
-    assert "     1  store up, two SMS or more: must be 0" in text
+    assert "     1  store up, an SMS too many: must be 0" in text
     assert text.endswith(
         "  code 0, 2 SMS\n      0.000 to   1.000  function 4711  200 said\n      2.000 to   3.500  function 4712  200 said"
     )

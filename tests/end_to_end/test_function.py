@@ -93,10 +93,12 @@ def test_a_start_that_fails_for_a_misspelt_setting_names_the_one_that_was_meant(
 
 def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Path) -> None:
     settings = {"MITTO_BASE_URL": "http://127.0.0.1:9", "ALLOWED_REGIONS": "US", "MITTO_TEST": "true"}
-    with function(tmp_path / "function.txt", HOOK_SECRET="x", ALLOWED_REGION="CH", **settings) as process:
+    old = {"DUPLICATE_WINDOW_SECONDS": "60"}
+    with function(tmp_path / "function.txt", HOOK_SECRET="x", ALLOWED_REGION="CH", **settings, **old) as process:
         assert process.log() == [
             {"severity": "INFO", "event": "started", "regions": "US", "policy": "enforce", "store": "memory"},
             {"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"},
+            {"severity": "WARNING", "event": "renamed_setting", "setting": "DUPLICATE_WINDOW_SECONDS", "use": "RESEND_AFTER_SECONDS"},
             {"severity": "WARNING", "event": "unknown_setting", "setting": "ALLOWED_REGION"},
             {"severity": "WARNING", "event": "unknown_setting", "setting": "HOOK_SECRET"},
         ]

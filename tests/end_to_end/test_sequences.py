@@ -19,7 +19,6 @@ from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, fun
 SETTINGS = {
     "ALLOWED_REGIONS": "CH",
     "DEADLINE_SECONDS": "2",
-    "DUPLICATE_WINDOW_SECONDS": "600",
     "HOOK_SECRETS": HOOK_SECRETS,
     "LIMITS": "off",
 }
@@ -150,13 +149,21 @@ def test_a_process_killed_in_mid_flight_leaves_its_message_unknown(tmp_path: Pat
         assert len(mitto.inbox()) == 1
 
 
+def test_one_webhook_id_with_another_body_is_refused(stage: Stage) -> None:
+    first, second = json.dumps(message()).encode(), json.dumps(message()).encode()
+    assert stage.first.request("POST", "/", first, signed(first, message_id="msg_twice"))[0] == 200
+    assert stage.second.request("POST", "/", second, signed(second, message_id="msg_twice"))[0] == 401
+    assert stage.second.log()[-1]["why"] == "replayed_id"
+    assert len(stage.mitto.inbox()) == 1
+
+
 def _workers(process: Process) -> list[int]:
     pid = process.popen.pid
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
 @pytest.mark.parametrize("is_shared", [False, True], ids=["memory", "redis"])
-def test_the_same_code_may_leave_again_after_the_window(tmp_path: Path, *, is_shared: bool) -> None:
+def test_the_same_code_leaves_again_when_it_is_asked_for_later(tmp_path: Path, *, is_shared: bool) -> None:
     with fake_mitto(tmp_path / "mitto.txt") as mitto, redis_server(tmp_path) as redis:
         settings = SETTINGS | {
             "STORE_URL": f"redis://127.0.0.1:{redis.port}" if is_shared else "memory://",
@@ -164,7 +171,7 @@ def test_the_same_code_may_leave_again_after_the_window(tmp_path: Path, *, is_sh
             "DEADLINE_SECONDS": "0.5",
             "CONNECT_TIMEOUT_SECONDS": "0.4",
         }
-        with function(tmp_path / "function.txt", **settings | {"DUPLICATE_WINDOW_SECONDS": "3"}) as process:
+        with function(tmp_path / "function.txt", **settings | {"RESEND_AFTER_SECONDS": "1"}) as process:
             # The first call also connects to Redis and to Mitto: on a busy machine that outlasts so short a deadline.
             process.post(message())
             mitto.clear()

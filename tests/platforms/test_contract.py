@@ -76,7 +76,7 @@ def test_a_sample_becomes_one_sms_on_its_route_or_is_refused_for_what_it_is(name
     """The published samples of some platforms have impossible numbers, or ask for a call."""
     body, stage = sample.read_bytes(), Stage(ALLOWED_REGIONS="*", DEFAULT_REGION="US")
     status = stage.call(body, {**AUTHORIZED, **JSON}, path=f"/hooks/{name}").status
-    [line] = stage.lines
+    line = stage.lines[-1]  # a sample with a loopback address has a warning before it
     if line["event"] == "accepted":
         message = load_platform(name).read(body, JSON, Defaults("US"))
         assert (status, message.channel) == (200, Channel.SMS)

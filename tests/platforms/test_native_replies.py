@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.platforms._native_response import HEALTHY, RESPONSES, RETRYABLE, respond
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES
-from support.stage import Stage
+from support.stage import Stage, body
 
 REQUEST_ID = "0123456789abcdef0123"
 
@@ -67,6 +67,24 @@ def test_a_failure_is_told_as_the_contract_promises(outcome: Outcome) -> None:
     assert len(message) > 20
 
 
+@pytest.mark.parametrize(
+    ("recipient", "why", "steps"),
+    [
+        pytest.param("15062345679", "ambiguous_number", ["with +", "BARE_DIGITS"], id="ambiguous"),
+        pytest.param("+22507123456", "old_number_plan", ["numbering plan", "old"], id="old plan"),
+        pytest.param("+999123456789", "no_such_number", ["with +", "DEFAULT_REGION"], id="no number at all"),
+    ],
+)
+def test_the_sentence_names_the_way_out_of_this_very_cause(recipient: str, why: str, steps: list[str]) -> None:
+    stage = Stage(ALLOWED_REGIONS="*", DEFAULT_REGION="DE")
+    reply = stage.call(body(recipient=recipient))
+    error = json.loads(reply.body)["error"]
+    assert (reply.status, error["code"], stage.lines[0]["why"]) == (422, "invalid_recipient", why)
+    assert [step for step in steps if step not in error["message"]] == []
+    assert error["message"].endswith(" Fields: recipient.")
+    assert recipient not in reply.body.decode()
+
+
 def test_success_is_exactly_200_with_everything_the_caller_may_know() -> None:
     reply = respond(Result(Outcome.ACCEPTED, message_id="7d4f", segments=2), REQUEST_ID)
     assert reply.status == 200
@@ -82,6 +100,16 @@ def test_success_is_exactly_200_with_everything_the_caller_may_know() -> None:
 def test_a_duplicate_is_a_success_that_says_so() -> None:
     reply = respond(Result(Outcome.ACCEPTED, message_id="7d4f", segments=1, is_duplicate=True), REQUEST_ID)
     assert (reply.status, json.loads(reply.body)["duplicate"]) == (200, True)
+
+
+def test_a_hidden_character_is_named_by_its_number_in_the_text() -> None:
+    stage = Stage()
+    reply = stage.call(json.dumps({"recipient": "+12025550110", "text": "Code 730\u200d175 canary"}).encode())
+    error = json.loads(reply.body)["error"]
+    assert (reply.status, error["code"]) == (422, "invalid_request")
+    assert error["message"].endswith(" Fields: text. Look at character 9, which may be invisible.")
+    assert (stage.lines[0]["why"], stage.lines[0]["fields"], stage.requests) == ("hidden_character", ("text",), [])
+    assert "canary" not in f"{reply.body!r} {stage.lines}"
 
 
 def test_in_test_mode_mitto_may_give_no_id() -> None:

@@ -1,5 +1,6 @@
 """The recipes of docs/platforms.md: what each platform would send, filled in as it does it, is read as it is meant."""
 
+import base64
 import json
 import re
 from urllib.parse import quote_plus, urlencode
@@ -9,6 +10,7 @@ import pytest
 from mitto_phone_hook.domain.message import Channel, PhoneMessage
 from support.messages import parse
 from support.processes import ROOT
+from support.stage import SECRET, Stage
 
 PAGE = (ROOT / "docs" / "platforms.md").read_text(encoding="utf-8")
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
@@ -16,8 +18,8 @@ NUMBER, CODE, TEXT = "+12025550110", "049217", "Your code is 049217\n\n@auth.exa
 
 
 def recipe(platform: str) -> str:
-    """Give the block of a platform's section."""
-    [block] = re.findall(rf"^## {platform}\n.*?^```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    """Give the first block of a platform's section."""
+    block, *_ = re.findall(rf"^## {platform}\n.*?^```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     return str(block)
 
 
@@ -85,3 +87,67 @@ def test_privacyidea_makes_numbers_of_what_looks_like_one(phone: str) -> None:
     filled = {name: value.format(phone=phone, otp=CODE) for name, value in names("privacyIDEA").items()}
     body = {name: int(value) if value.isdigit() else value for name, value in filled.items()}
     assert facts(parse(json.dumps(body).encode(), JSON, None)) == (NUMBER, "Your code is 049217", None)
+
+
+BASIC = b"Basic " + base64.b64encode(f"any:{SECRET}".encode())
+CALLS = [
+    pytest.param(
+        "/",
+        {b"authorization": f"Bearer {SECRET}".encode(), b"content-type": JSON},
+        json.dumps(
+            {"recipient": NUMBER, "to": NUMBER, "subject": "", "body": TEXT, "template_type": "login_code_valid", "recovery_code": None}
+        ),
+        id="Ory, default body",
+    ),
+    pytest.param("/", {b"authorization": BASIC, b"content-type": JSON}, json.dumps({"recipient": NUMBER, "body": TEXT}), id="Ory, Basic"),
+    pytest.param(
+        "/hooks/native",
+        {b"authorization": f"Bearer {SECRET}".encode(), b"content-type": FORM},
+        urlencode({"text": TEXT, "recipient": NUMBER, "sender": "Example"}),
+        id="Keycloak 26.3.3",
+    ),
+    pytest.param(
+        "/hooks/native",
+        {b"authorization": BASIC, b"content-type": FORM},
+        urlencode({"text": TEXT, "recipient": NUMBER}),
+        id="Keycloak before",
+    ),
+    pytest.param(
+        "/hooks/native",
+        {b"authorization": f"Bearer {SECRET}".encode(), b"content-type": FORM},
+        urlencode({"content": TEXT, "phoneNumber": NUMBER}),
+        id="Casdoor 2.90 to 3.57",
+    ),
+    pytest.param(
+        "/hooks/native",
+        {b"x-api-key": SECRET.encode(), b"content-type": FORM},
+        urlencode({"recipient": NUMBER, "text": TEXT}),
+        id="WSO2, API key",
+    ),
+    pytest.param(
+        "/hooks/native",
+        {b"authorization": BASIC, b"content-type": JSON},
+        json.dumps({"from": "Example", "to": NUMBER, "text": TEXT, "clientIpAddress": "203.0.113.7"}),
+        id="CAS",
+    ),
+    pytest.param(
+        "/hooks/native",
+        {b"authorization": SECRET.encode(), b"content-type": JSON},
+        json.dumps({"recipient": NUMBER, "message": TEXT}),
+        id="the bare value of Authorization",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "headers", "body"), CALLS)
+def test_a_call_as_a_platform_makes_it_becomes_one_sms(path: str, headers: dict[bytes, bytes], body: str) -> None:
+    stage = Stage()
+    assert stage.call(body.encode(), headers, path=path).status == 200
+    [sent] = [json.loads(request.content) for request in stage.requests]
+    assert (sent["to"], sent["text"]) == (NUMBER.removeprefix("+"), TEXT)
+
+
+def test_wso2_with_json_is_what_its_placeholders_make_of_it() -> None:
+    blocks = re.findall(r"^## WSO2.*?^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    filled = blocks[0].replace("{{mobile}}", json.dumps(NUMBER)).replace("{{body}}", json.dumps("Verification Code: 049217"))
+    assert facts(parse(filled.encode(), JSON, None)) == (NUMBER, "Verification Code: 049217", None)

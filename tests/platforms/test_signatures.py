@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
 from mitto_phone_hook.platforms._native_response import respond
+from mitto_phone_hook.platforms._signatures import authenticate
 from mitto_phone_hook.platforms.auth0 import PLATFORM
 
 LAW = settings(max_examples=150, deadline=None)
@@ -86,11 +87,12 @@ def test_a_bearer_secret_passes_and_says_nothing_about_the_time(authorization: b
         pytest.param(b"", id="empty"),
         pytest.param(b"Bearer", id="no secret"),
         pytest.param(b"Bearer ", id="a space for a secret"),
-        pytest.param(BEARER, id="no scheme"),
         pytest.param(b"Bearer" + BEARER, id="no space"),
         pytest.param(b"Bearer\t" + BEARER, id="a tab"),
         pytest.param(b"Basic " + BEARER, id="another scheme"),
-        pytest.param(b"Basic " + base64.b64encode(b"user:" + BEARER), id="basic"),
+        pytest.param(b"Basic " + base64.b64encode(BEARER + b":x"), id="the secret as user name"),
+        pytest.param(b"Basic " + base64.b64encode(BEARER), id="basic without a password"),
+        pytest.param(b"Digest " + BEARER, id="digest"),
         pytest.param(b"Bearer " + BEARER[:-1], id="one character short"),
         pytest.param(b"Bearer " + BEARER + b"x", id="one character more"),
         pytest.param(b"Bearer " + BEARER.upper(), id="other case"),
@@ -280,8 +282,8 @@ def test_either_credential_suffices_and_a_wrong_one_beside_it_does_no_harm() -> 
     [
         pytest.param({}, "no_credentials", id="nothing"),
         pytest.param({b"authorization": b"Bearer wrong"}, "wrong_secret", id="wrong bearer"),
-        pytest.param({b"authorization": b"Basic eDp5"}, "not_a_bearer", id="another scheme"),
-        pytest.param({b"authorization": b"wrong"}, "not_a_bearer", id="no scheme"),
+        pytest.param({b"authorization": b"Digest eDp5"}, "not_a_bearer", id="another scheme"),
+        pytest.param({b"authorization": b"wrong"}, "wrong_secret", id="no scheme"),
         pytest.param({b"authorization": b"Bearer whsec_x"}, "signing_key_sent_as_bearer", id="a signing key that was sent"),
         pytest.param(signed("v1,wrong"), "wrong_signature", id="wrong signature"),
         pytest.param(signed(right(timestamp=NOW - 999), timestamp=NOW - 999), "clock_or_replay", id="too old"),
@@ -412,3 +414,24 @@ def token(claims: object, key: bytes = OLD_BEARER, header: bytes = b'{"alg":"HS2
 def test_a_token_counts_as_the_secret_that_signed_it(bearer: bytes, is_right: bool) -> None:  # noqa: FBT001 - a parameter of pytest
     headers = {b"authorization": b"Bearer " + bearer}
     assert passes(headers, secrets=HookSecrets((BEARER, OLD_BEARER), (KEY,))) is is_right
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({b"authorization": b"Bearer " + BEARER}, id="bearer"),
+        pytest.param({b"authorization": BEARER}, id="the bare value"),
+        pytest.param({b"authorization": b"Basic " + base64.b64encode(b"hook:" + BEARER)}, id="basic with a user name"),
+        pytest.param({b"authorization": b"basic " + base64.b64encode(b":" + BEARER)}, id="basic without one"),
+        pytest.param({b"x-api-key": BEARER}, id="API key"),
+        pytest.param({b"authorization": b"Bearer " + BEARER, b"x-api-key": BEARER}, id="twice the same"),
+    ],
+)
+def test_a_plain_secret_comes_in_the_forms_that_platforms_can_send(headers: dict[bytes, bytes]) -> None:
+    assert authenticate(headers, b"{}", HookSecrets(bearer=(b"another-secret-of-the-tests", BEARER)), NOW) is None
+
+
+@pytest.mark.parametrize("other", [{b"x-api-key": b"wrong"}, {b"x-api-key": b"Bearer " + BEARER}])
+def test_of_two_plain_secrets_both_have_to_be_right(other: dict[bytes, bytes]) -> None:
+    with pytest.raises(Refused):
+        authenticate({b"authorization": b"Bearer " + BEARER} | other, b"{}", HookSecrets(bearer=(BEARER,)), NOW)

@@ -52,7 +52,7 @@ async def test_a_platform_defined_in_a_few_lines_is_served_on_its_route() -> Non
         return httpx.Response(200, json={"responseCode": 0, "id": "m1"})
 
     settings = load(ENVIRONMENT | {"HOOK_SECRETS_TOY": OWN_SECRET}, platforms=(*NAMES, "toy"))
-    stores = Stores(MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests")
+    stores = Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests")
     hook = Hook(settings, mitto_over(httpx.MockTransport(send), settings), stores, lambda _: None, platforms={"toy": TOY})
 
     async def call(secret: str, payload: object) -> Response:

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.numbering_plan import NumberKind
 from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.platforms._contract import Defaults
+from mitto_phone_hook.platforms.native import PLATFORM
+from mitto_phone_hook.policy.destination import DestinationPolicy
 from support.messages import decide, parse
 
 NOW = 1_800_000_000.0
@@ -121,6 +124,21 @@ def test_an_international_network_by_name_still_has_to_be_a_handset(recipient: s
 )
 def test_a_blocked_number_is_one_that_begins_with_an_entry_of_the_list(blocked: str, outcome: Outcome) -> None:
     assert verdict(SWITZERLAND, blocked=blocked) is outcome
+
+
+def test_a_number_of_no_known_calling_code_is_one_that_the_operator_has_named() -> None:
+    allowed = DestinationPolicy(frozenset({"CH"}), ())
+    body = b'{"recipient": "+99981234567", "text": "Your code is 123456"}'
+    message = PLATFORM.read(body, {}, Defaults(allowed_numbers=("+99981",)))
+    assert allowed.verdict(message) is None
+    assert DestinationPolicy(frozenset({"CH"}), ("+9998",)).verdict(message) is Outcome.BLOCKED_RECIPIENT
+
+
+def test_an_allowed_number_is_still_refused_where_its_region_is() -> None:
+    body = b'{"recipient": "+33700000000", "text": "Your code is 123456"}'
+    message = PLATFORM.read(body, {}, Defaults(allowed_numbers=("+337",)))
+    assert DestinationPolicy(frozenset({"CH"}), ()).verdict(message) is Outcome.BLOCKED_COUNTRY
+    assert DestinationPolicy(frozenset({"FR"}), ()).verdict(message) is None
 
 
 @pytest.mark.parametrize("written", ["0041 79 123 45 67", "+41 (0)79 123 45 67", "41791234567", "+41-79-123-45-67"])

@@ -52,7 +52,7 @@ async def test_a_message_that_is_counted_anew_stands_in_line_no_longer_than_it_m
 @pytest.mark.parametrize(
     ("text", "name", "windows"),
     [
-        ("", "recipient", (Window(5, 600), Window(10, 3600))),
+        ("", "recipient", (Window(5, 600), Window(10, 3600), Window(20, 86400))),
         ("recipient=3/10minute", "recipient", (Window(3, 600),)),
         ("recipient=3/10minute", "prefix", (Window(20, 3600),)),
         (" recipient = 3/10 minutes , 7/day ; ip=off", "recipient", (Window(3, 600), Window(7, 86400))),
@@ -106,9 +106,19 @@ async def test_a_recipient_gets_five_in_ten_minutes_and_then_429_with_retry_afte
 @pytest.mark.parametrize(
     ("settings", "calls", "passed", "why"),
     [
-        ({}, [("+1202555011" + str(n % 10), {}) for n in range(30)], 20, "limit_prefix"),
-        ({}, [(f"+1{area}5550110", {"ip": "203.0.113.7"}) for area in range(202, 217) if area not in (204, 211)], 10, "limit_ip"),
-        ({}, [(f"+1{area}5550110", {"ip": f"2001:db8::{area}"}) for area in range(202, 217) if area not in (204, 211)], 10, "limit_ip"),
+        ({"ALLOWED_REGIONS": "*"}, [("+1202555011" + str(n % 10), {}) for n in range(30)], 20, "limit_prefix"),
+        (
+            {"LIMITS": "ip=10/hour"},
+            [(f"+1{area}5550110", {"ip": "203.0.113.7"}) for area in range(202, 217) if area not in (204, 211)],
+            10,
+            "limit_ip",
+        ),
+        (
+            {"LIMITS": "ip=10/hour"},
+            [(f"+1{area}5550110", {"ip": f"2001:db8::{area}"}) for area in range(202, 217) if area not in (204, 211)],
+            10,
+            "limit_ip",
+        ),
         (
             {"ALLOWED_REGIONS": "*", "LIMITS": "region=3/hour"},
             [(f"+1{area}5550110", {}) for area in (202, 203, 205, 206)],

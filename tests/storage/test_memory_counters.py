@@ -84,6 +84,20 @@ async def test_the_windows_of_a_process_are_bounded_and_forgotten() -> None:
     assert MAX_WINDOWS <= 200_000
 
 
+async def test_a_long_window_keeps_no_short_one_behind_it() -> None:
+    now = [0.0]
+    counters = MemoryCounterStore(lambda: now[0])
+    for number in range(100):
+        now[0] += 10
+        await counters.acquire([charge(5, key=f"day-{number}", seconds=86400), charge(5, key=f"short-{number}", seconds=10)])
+    assert len(counters) == 101
+    await counters.acquire([charge(5, key=f"other-{number}", seconds=10) for number in range(MAX_WINDOWS)])
+    assert len(counters) == MAX_WINDOWS
+    again = await counters.acquire([charge(5, key="day-0", seconds=86400)])
+    assert isinstance(again, Acquired)
+    assert list(again.used) == [2]
+
+
 async def test_when_there_are_too_many_windows_the_one_touched_longest_ago_is_forgotten() -> None:
     counters = MemoryCounterStore()
     touched, untouched = charge(5), charge(5)

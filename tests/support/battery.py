@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import time
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,9 +152,11 @@ def signed(  # noqa: PLR0913 - every part of a signature can be wrong
     sep: str = " ",
     reserialise: bool = False,
     other_body: bool = False,
-    message_id: str = "msg_of_the_tests",
+    message_id: str | None = None,
 ) -> dict[str, str]:
     """Give Standard Webhooks headers, right or wrong as asked."""
+    # An id belongs to one body: with another one it is a replay.
+    message_id = message_id or f"msg_{uuid.uuid4().hex}"
     timestamp = ts or str(int(time.time()) + ts_delta)
     over = json.dumps(json.loads(body), indent=1).encode() if reserialise else body + b" " * other_body
     digest = hmac.new(KEYS[key], f"{message_id}.{timestamp}.".encode() + over, hashlib.sha256).digest()

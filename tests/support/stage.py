@@ -1,8 +1,11 @@
 """A hook with everything outside it in plain sight, and an event loop whose clock can be put forward."""
 
 import asyncio
+import base64
+import hmac
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +25,9 @@ SECRET = "bearer-secret-of-the-tests-0001"
 CODE = "739105"
 
 
+SIGNING_KEY = bytes(range(32))
+
+
 AUTHORIZED = {b"authorization": f"Bearer {SECRET}".encode()}
 
 
@@ -29,19 +35,26 @@ ENVIRONMENT = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": SECRET, "ALL
 
 
 class Stage:
-    """A hook with everything outside it in plain sight."""
+    """A hook with everything outside it in plain sight; ``clock`` gives Unix seconds, to the stores too."""
 
-    def __init__(self, mitto: Any = None, **settings: str) -> None:
+    def __init__(self, mitto: Any = None, clock: Callable[[], float] = time.time, /, **settings: str) -> None:
+        self._clock = clock
         self.requests: list[httpx.Request] = []
         self.lines: list[Mapping[str, object]] = []
-        self.store = MemoryIdempotencyStore(600)
-        self.stores = Stores(self.store, MemoryCounterStore(), b"key of the tests")
+        self.store = MemoryIdempotencyStore(600, clock)
+        self.stores = Stores(self.store, MemoryIdempotencyStore(612, clock), MemoryCounterStore(clock), b"key of the tests")
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         self._settings = load(ENVIRONMENT | settings)
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the hook: the next one is a new instance of the function, with the stores as they are then."""
+        self.__dict__.pop("hook", None)
 
     @cached_property
     def hook(self) -> Hook:
-        return Hook(self._settings, mitto_over(httpx.MockTransport(self._receive), self._settings), self.stores, self.lines.append)
+        mitto = mitto_over(httpx.MockTransport(self._receive), self._settings)
+        return Hook(self._settings, mitto, self.stores, self.lines.append, wall_clock=self._clock)
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -55,6 +68,18 @@ class Stage:
         reply = await self.hook.respond(Call(method, path, headers, pieces(body)))
         await asyncio.sleep(0)  # the line of the log follows the reply
         return reply
+
+
+def signed(body: bytes, call_id: str, now: float) -> dict[bytes, bytes]:
+    """Sign as Standard Webhooks says, with ``SIGNING_KEY``."""
+    message_id, timestamp = call_id.encode(), str(int(now)).encode()
+    digest = hmac.digest(SIGNING_KEY, b".".join((message_id, timestamp, body)), "sha256")
+    return {
+        b"webhook-id": message_id,
+        b"webhook-timestamp": timestamp,
+        b"webhook-signature": b"v1," + base64.b64encode(digest),
+        b"content-type": b"application/json",
+    }
 
 
 async def pieces(body: bytes) -> AsyncIterator[bytes]:

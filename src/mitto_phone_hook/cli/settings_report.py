@@ -5,16 +5,18 @@ from decimal import Decimal
 
 from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.config.rules import CLOSED, MEMORY, OBSERVE
-from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.config.settings import Settings, renamed
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
+from mitto_phone_hook.domain.phone_number import BareDigits
+from mitto_phone_hook.domain.territories import TERRITORIES
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
 from mitto_phone_hook.storage.protocols import Window
 
 RULE_DESCRIPTIONS = {
     "recipient": "to one number",
-    "prefix": "to one block of numbers",
+    "prefix": "to one block abroad",
     "ip": "for one IP address",
     "region": "to one unlisted country",
     "total": "in total, in segments",
@@ -28,6 +30,7 @@ DOES_NOT_START = "the function does not start with these settings; README.md exp
 
 _RULE_COLUMNS = max(map(len, RULE_DESCRIPTIONS.values())) + 2
 _FEW_CHARACTERS = 8
+_LONGEST_RESEND_SECONDS = 60
 
 
 def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> Iterator[Line]:
@@ -40,6 +43,8 @@ def problem_lines(problems: Sequence[str], next_step: str = DOES_NOT_START) -> I
 
 def unknown_variable_lines(environment: Mapping[str, str]) -> Iterator[Line]:
     """Report variables that look like a setting but are not one."""
+    for variable, successor in renamed(environment).items():
+        yield Line(Mark.WARNING, variable, "is the old name of a setting", f"rename it to {successor}")
     for variable, step in unknown(environment).items():
         yield Line(Mark.WARNING, variable, "is no setting, nothing reads it", step)
 
@@ -54,9 +59,14 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     if settings.mitto_test:
         yield Line(Mark.WARNING, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
     yield _regions_line(settings.allowed_regions)
+    yield from _territories_lines(settings.allowed_regions)
     if settings.blocked_numbers:
         yield Line(Mark.OK, "blocked", f"{counted(len(settings.blocked_numbers), 'number')}, in full or by their first digits")
+    if settings.allowed_numbers:
+        text = f"{counted(len(settings.allowed_numbers), 'number')}, in full or by their first digits: they count as mobile"
+        yield Line(Mark.OK, "allowed", text)
     yield Line(Mark.OK, "default region", settings.default_region or "none: numbers without a country code are refused")
+    yield _bare_digits_line(settings.bare_digits)
     yield _policy_line(settings.policy_mode)
     yield _limits_line(settings.quotas)
     yield _budget_line(settings.quotas)
@@ -64,7 +74,23 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     if settings.log_level not in ("DEBUG", "INFO"):
         text = f"{settings.log_level}: accepted messages are not logged"
         yield Line(Mark.WARNING, "log", text, "set LOG_LEVEL=INFO: dashboards and alerts need these lines")
-    yield Line(Mark.OK, "repeated calls", f"the same message is sent only once in {_duration(settings.duplicate_window_seconds)}")
+    yield _repeats_line(settings.resend_after_seconds)
+
+
+def _repeats_line(seconds: int) -> Line:
+    if not seconds:
+        return Line(
+            Mark.WARNING, "repeated calls", "each one is sent", "remove RESEND_AFTER_SECONDS=0, or callers that repeat a call cause two SMS"
+        )
+    text = f"the same message is not sent twice in {_duration(seconds)}"
+    if seconds > _LONGEST_RESEND_SECONDS:
+        return Line(
+            Mark.WARNING,
+            "repeated calls",
+            text,
+            f"users who ask again wait that long: set RESEND_AFTER_SECONDS to {_LONGEST_RESEND_SECONDS} or less",
+        )
+    return Line(Mark.OK, "repeated calls", text)
 
 
 def store_line(settings: Settings, environment: Mapping[str, str]) -> Line | None:
@@ -129,6 +155,26 @@ def _regions_line(regions: frozenset[str]) -> Line:
     if not regions:
         return Line(Mark.WARNING, "regions", "every country gets messages", "set ALLOWED_REGIONS to the countries that you serve, or to *")
     return Line(Mark.OK, "regions", ", ".join(named))
+
+
+def _territories_lines(regions: frozenset[str]) -> Iterator[Line]:
+    """Name the territories that people count as a part of a country, and that are regions of their own."""
+    if ANY_REGION in regions:
+        return
+    missing = {country: [one for one in TERRITORIES[country] if one not in regions] for country in sorted(regions & set(TERRITORIES))}
+    if not (named := "; ".join(f"{country} without {', '.join(ones)}" for country, ones in missing.items() if ones)):
+        return
+    to_add = ",".join(one for ones in missing.values() for one in ones)
+    yield Line(Mark.WARNING, "territories", named, f"to serve them, too, add {to_add} to ALLOWED_REGIONS")
+
+
+def _bare_digits_line(mode: BareDigits) -> Line:
+    if mode is BareDigits.NATIONAL:
+        text = "national: a number from abroad without its + may reach a stranger at home"
+        return Line(Mark.WARNING, "bare digits", text, "BARE_DIGITS=careful refuses numbers that can be both")
+    if mode is BareDigits.INTERNATIONAL:
+        return Line(Mark.OK, "bare digits", "international, except for numbers that begin with 0")
+    return Line(Mark.OK, "bare digits", "refused if they can be a mobile at home and another one abroad")
 
 
 def _policy_line(mode: str) -> Line:

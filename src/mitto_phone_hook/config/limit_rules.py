@@ -9,9 +9,9 @@ from mitto_phone_hook.policy.destination import ANY_REGION
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS
 from mitto_phone_hook.storage.protocols import Window
 
-DEFAULTS = "recipient=5/10minute,10/hour; prefix=20/hour; ip=10/hour; region=100/hour; total=5000/hour,50000/day"
-"""In messages: per recipient, per number without its last four digits, per address of the end user, per region that
-ALLOWED_REGIONS does not name. In segments: in total."""
+DEFAULTS = "recipient=5/10minute,10/hour,20/day; prefix=20/hour; ip=50/hour; region=100/hour; total=5000/hour,50000/day"
+"""In messages: per recipient, per address of the end user; in regions that ALLOWED_REGIONS does not name also per number
+without its last four digits and per region. In segments: in total. ``make attack`` compares them with others."""
 
 _WINDOW = re.compile(r"([0-9]{1,7})/([0-9]{0,4})(second|minute|hour|day)s?")
 

@@ -10,7 +10,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import ValidationInfo
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
-from mitto_phone_hook.domain.phone_number import E164
+from mitto_phone_hook.domain.phone_number import E164, BareDigits
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 
 T = TypeVar("T")
@@ -154,6 +154,11 @@ def region(text: str) -> str | None:
     if text and not (text.isascii() and text.upper() in SUPPORTED_REGIONS):
         raise ValueError("must be one ISO 3166 region such as CH")
     return text.upper() or None
+
+
+def bare_digits(text: str) -> BareDigits:
+    """Read how digits without ``+`` are read."""
+    return BareDigits(word(*BareDigits)(text))
 
 
 def _several(is_right: Callable[[str], object], rule: str) -> Callable[[str], tuple[str, ...]]:

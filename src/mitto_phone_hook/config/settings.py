@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from mitto_phone_hook.config import limit_rules, rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
-from mitto_phone_hook.delivery.idempotency import GRACE_SECONDS
+from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.platforms import NAMES
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import BUDGETS, Limits
@@ -24,6 +24,10 @@ T = TypeVar("T")
 
 MAX_DEADLINE_SECONDS = 25
 """A server that is told to stop gives running calls 30 s, then ends them without a response."""
+
+
+RENAMED = {"DUPLICATE_WINDOW_SECONDS": "RESEND_AFTER_SECONDS"}
+"""Settings of the version before, with their new names. The old names still work, with a warning."""
 
 
 class SettingsError(Exception):
@@ -116,8 +120,8 @@ class Settings(BaseModel):
     max_segments: Annotated[int, _read(rules.whole(1, 20))] = _setting("4", "longest text in segments, the unit of cost")
     smart_encoding: Annotated[bool, _read(rules.boolean)] = _setting("on", "replaces typographic characters if that makes the text GSM-7")
     code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting("300", "how long a code without `expires_at` is valid")
-    duplicate_window_seconds: Annotated[int, _read(rules.whole(1, 86400))] = _setting(
-        "600", "in this time the same code and text is sent to the same recipient only once; a signed call can be replayed for 600 s"
+    resend_after_seconds: Annotated[int, _read(rules.whole(0, 86400))] = _setting(
+        "30", "the same code and text to the same recipient is sent again only after this time, and then counts; `0`: at once"
     )
     store_url: Annotated[str, _read(rules.store_url)] = _setting(
         rules.MEMORY,
@@ -136,7 +140,15 @@ class Settings(BaseModel):
     blocked_numbers: Annotated[tuple[str, ...], _read(rules.number_prefixes)] = _setting(
         "", "numbers, or first digits of numbers, that get no message: `+4179,+18765550123`"
     )
+    allowed_numbers: Annotated[tuple[str, ...], _read(rules.number_prefixes)] = _setting(
+        "", "numbers, or first digits of numbers, that count as mobile, whatever the numbering plan says: `+99981`"
+    )
     default_region: Annotated[str | None, _read(rules.region)] = _setting("", "country of numbers without country code; empty: refuse them")
+    bare_digits: Annotated[BareDigits, _read(rules.bare_digits)] = _setting(
+        "careful",
+        "numbers without `+` and `00`: `careful` refuses those that can be a mobile at home and another one abroad; `international`: "
+        "for callers that remove the `+`; `national`",
+    )
     policy_mode: Annotated[str, _read(rules.word("enforce", rules.OBSERVE))] = _setting(
         "enforce", "`observe`: destinations, limits and budgets refuse nothing; the log says what they would refuse"
     )
@@ -144,7 +156,9 @@ class Settings(BaseModel):
         limit_rules.DEFAULTS, "how many messages (`total`: segments) may be sent; a name replaces its default; `off` for one or for all"
     )
     limits_fail: Annotated[str, _read(rules.word("open", rules.CLOSED))] = _setting("open", "`closed`: nothing is sent while Redis fails")
-    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting("", "E.164 numbers without limits; destination rules hold")
+    exempt_numbers: Annotated[tuple[str, ...], _read(rules.numbers)] = _setting(
+        "", "E.164 numbers without limits per recipient, block and IP address; all other rules and budgets hold"
+    )
     budget_per_hour: dict[_Region, _Money] = _setting(
         None, "money that may be spent in any hour, at the prices in PRICES_FILE; `BUDGET_PER_HOUR_CH`: in one region", is_family=True
     )
@@ -156,15 +170,15 @@ class Settings(BaseModel):
     )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
-    @field_validator("connect_timeout_seconds", "duplicate_window_seconds", "prices_file")
+    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file")
     @classmethod
     def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
         """Compare with the fields above. One that is wrong itself is missing there."""
         deadline = info.data.get("deadline_seconds")
         if info.field_name == "connect_timeout_seconds" and deadline and value >= deadline:
             raise ValueError("must be less than DEADLINE_SECONDS")
-        if info.field_name == "duplicate_window_seconds" and value <= (deadline or 0) + GRACE_SECONDS:
-            raise ValueError(f"must be more than DEADLINE_SECONDS plus {GRACE_SECONDS:g}")
+        if value is BareDigits.NATIONAL and not info.data.get("default_region", True):
+            raise ValueError("national needs DEFAULT_REGION")
         if info.field_name == "prices_file" and not value and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
         return value
@@ -213,6 +227,11 @@ def variables() -> list[Variable]:
     ]
 
 
+def renamed(environment: Mapping[str, str]) -> dict[str, str]:
+    """Find settings of the version before, each with its new name."""
+    return {old: new for old, new in RENAMED.items() if environment.get(old)}
+
+
 def load(
     environment: Mapping[str, str],
     read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
@@ -244,6 +263,7 @@ def load(
 
         return _Source(read, bool(path), run_in_background, lambda: on_unavailable(name))
 
+    environment = {**{new: environment[old] for old, new in renamed(environment).items() if not environment.get(new)}, **environment}
     values: dict[str, Any] = {}
     given = {name for name, text in environment.items() if text}
     given_or_in_file = {name.removesuffix("_FILE") for name in given}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from mitto_phone_hook.config.settings import variables
+from mitto_phone_hook.config.settings import RENAMED, variables
 
 _SHARED_WORDS = frozenset({"MAX", "CODE", "DEADLINE", "CONNECT", "DEFAULT", "LOG", "STORE", "STATE"})
 """First words of settings that variables of other software begin with, too."""
@@ -20,7 +20,13 @@ def unknown(environment: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(environment):
         bare = name.removesuffix("_FILE")
-        if not environment[name] or name in known or name.startswith(families) or (bare in known and known[bare].is_secret):
+        if (
+            not environment[name]
+            or name in known
+            or name in RENAMED
+            or name.startswith(families)
+            or (bare in known and known[bare].is_secret)
+        ):
             continue
         if bare in known:
             found[name] = f"set {bare} itself, it comes from no file"

@@ -1,10 +1,12 @@
-"""One code, one SMS: what has become of a message before, whoever asks for it again.
+"""One code, one SMS: what has become of a message, or of a call, that comes again.
 
-Mitto has no idempotency key, and callers repeat themselves, some with a new id each time. So a message is known
-by its content: tenant, recipient, code and text, as a keyed hash from which none of them can be read.
+Mitto has no idempotency key, and callers repeat themselves. A call is known by its id where it has a stable one: it is a retry or a
+replay for ``CALL_SECONDS``. A message is known by its content, since some callers repeat it with a new id each time: it is a repeat for
+``RESEND_AFTER_SECONDS``. After that a user asks for the same code again, and gets it. Both are kept as keyed hashes.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple
@@ -14,7 +16,7 @@ from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
-from mitto_phone_hook.storage.protocols import Entry, IdempotencyStore
+from mitto_phone_hook.storage.protocols import Entry, IdempotencyStore, Validity
 
 POLL_SECONDS = 0.1
 """Between two looks at a message that another call is sending."""
@@ -22,7 +24,17 @@ POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0
 """After its deadline and this, a call that has not told its result is dead, and its message's fate unknown."""
 
-_PURPOSE = b"mitto-phone-hook ledger 2"
+CALL_SECONDS = 600.0
+"""So long the id of a call is known: a signature counts for 300 seconds before and after its time."""
+
+_NEVER = -1.0
+
+REPLAYED_ID = "replayed_id"
+"""Why a call is refused whose id came with another body before."""
+
+_PURPOSE = b"mitto-phone-hook idempotency 3"
+_CALL_PURPOSE = b"mitto-phone-hook call 1"
+_BODY_PURPOSE = b"mitto-phone-hook body 1"
 
 
 class IdempotentResult(NamedTuple):
@@ -40,24 +52,33 @@ class IdempotentResult(NamedTuple):
 class IdempotencyGuard:
     """Lets one call send a message and tells all others what became of it."""
 
-    def __init__(self, store: IdempotencyStore, *, deadline_seconds: float) -> None:
-        """Keep the entries in ``store``; ``deadline_seconds`` is how long a living call takes at most."""
+    def __init__(self, store: IdempotencyStore, *, deadline_seconds: float, repeat_seconds: float = math.inf) -> None:
+        """Keep the entries in ``store``. ``deadline_seconds`` is how long a living call takes at most.
+
+        What comes again in less than ``repeat_seconds`` after it was settled gets the first result.
+        """
         self._store = store
+        self._repeat_seconds = repeat_seconds
         self._finalizer = Finalizer(deadline_seconds)
         self._reserve_seconds = reserve_seconds(deadline_seconds)
         self._dead_after = deadline_seconds + GRACE_SECONDS
 
-    async def once(self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]]) -> IdempotentResult:
+    async def once(
+        self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]], fingerprint: str | None = None
+    ) -> IdempotentResult:
         """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.
 
         Accepted and unknown results stay; after all others the message may be tried anew. ``until`` is the
         caller's deadline on the event loop's clock; too near it, a message in flight is ``in_progress``.
+        Raises ``Refused`` where the same key comes with another ``fingerprint``.
         """
         clock = asyncio.get_running_loop().time
-        pending = Entry("pending", owner)
+        pending = Entry("pending", owner, fingerprint=fingerprint)
         asking = started = perf_counter()
-        while (entry := await self._store.claim(key, pending, until - self._reserve_seconds)) is not None:
+        while (entry := await self._store.claim(key, pending, self._validity(asking - started), until - self._reserve_seconds)) is not None:
             claimed = perf_counter()
+            if entry.fingerprint != fingerprint:
+                raise Refused(Outcome.UNAUTHORIZED, REPLAYED_ID)
             is_in_flight = entry.state == "pending" and entry.age_seconds < self._dead_after
             if is_in_flight and until - clock() >= self._reserve_seconds + POLL_SECONDS:
                 await asyncio.sleep(POLL_SECONDS)
@@ -78,6 +99,26 @@ class IdempotencyGuard:
         await self._finalizer.finish(self._store.settle(key, owner, _settled(pending, result)), until)
         return IdempotentResult(result, claimed - asking, asking - started, perf_counter() - settling)
 
+    def _validity(self, waited_seconds: float) -> Validity:
+        """Say how long entries count: the result for which this very call has waited does in any case."""
+        repeat_seconds = max(self._repeat_seconds, waited_seconds) or _NEVER
+        return Validity(repeat_seconds, self._dead_after + self._repeat_seconds)
+
+
+def kept_seconds(repeat_seconds: float, deadline_seconds: float) -> float:
+    """Give how long a store has to keep entries for such a guard."""
+    return repeat_seconds + deadline_seconds + GRACE_SECONDS
+
+
+def key_of_call(route: str, call_id: str, key: bytes) -> str:
+    """Give the name under which a call is kept: a hash, keyed with ``key``, of its id and the route on which it came."""
+    return keyed_hash(f"{route}\0{call_id}", key, _CALL_PURPOSE)
+
+
+def fingerprint_of(body: bytes, key: bytes) -> str:
+    """Give a hash of the body, keyed with ``key``."""
+    return keyed_hash(body.decode("latin-1"), key, _BODY_PURPOSE)
+
 
 def key_of(message: PhoneMessage, key: bytes) -> str:
     """Give the name under which a message is kept: a hash, keyed with ``key``, of tenant, recipient, code and text."""
@@ -94,5 +135,5 @@ def _earlier(entry: Entry) -> Result:
 
 def _settled(pending: Entry, result: Result) -> Entry | None:
     if result.outcome is Outcome.ACCEPTED:
-        return Entry("accepted", pending.owner, result.message_id, result.segments)
+        return pending._replace(state="accepted", message_id=result.message_id, segments=result.segments)
     return pending._replace(state="unknown") if result.outcome in POSSIBLY_SENT else None

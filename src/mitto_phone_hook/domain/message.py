@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from pydantic import Secret, SecretStr
 
+from mitto_phone_hook.domain.end_user_address import EndUserIp
 from mitto_phone_hook.domain.numbering_plan import NumberKind, calling_code
 
 _VISIBLE_LAST_DIGITS = 2
@@ -65,7 +65,7 @@ class PhoneMessage(NamedTuple):
     client_id: str | None = None
     organization: str | None = None
     tenant: str | None = None
-    client_ip: IPv4Address | IPv6Address | None = None
-    """The end user's address, where the platform sends it."""
+    client_ip: EndUserIp | None = None
+    """The end user's address, where the platform sends it; ``UNREADABLE`` if it cannot be read."""
     expires_at: datetime | None = None
     sent_at: datetime | None = None

@@ -32,6 +32,13 @@ class NumberKind(IntEnum):
 HANDSETS = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
 """The kinds that receive SMS. The numbering plan of North America does not separate mobile numbers from others."""
 
+_SMS_ON_FIXED_LINES = frozenset({"NU"})
+"""Regions whose fixed lines count as handsets, too. Source: case N19 of ``tests/data/field_cases.json``: Niue's
++683 4xxx receives SMS, although libphonenumber and ITU's plan of 2018 call it fixed."""
+
+MAIN_REGION = {region: regions[0] for regions in COUNTRY_CODE_TO_REGION_CODE.values() for region in regions}
+"""The region that libphonenumber names first of those with the same calling code: US for all behind +1."""
+
 _CALLING_CODES = frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 _ANY = re.compile("")
 
@@ -90,12 +97,16 @@ def _leading_digits(code: int, region: str) -> re.Pattern[str] | None:
 def _plan(code: int, region: str) -> _Plan:
     data = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     fixed_line = _pattern(data, "fixed_line")
-    is_one_for_both = data is not None and data.same_mobile_and_fixed_line_pattern
+    mobile = _pattern(data, "mobile")
+    if data is not None and data.same_mobile_and_fixed_line_pattern:
+        mobile = fixed_line
+    elif region in _SMS_ON_FIXED_LINES:
+        mobile = f"{mobile}|{fixed_line}"
     return _Plan(
         re.compile(_pattern(data, "general_desc")),
         re.compile("|".join(f"(?P<{kind.upper()}>{_pattern(data, kind)})" for kind in _SPECIAL)),
         re.compile(fixed_line),
-        re.compile(fixed_line if is_one_for_both else _pattern(data, "mobile")),
+        re.compile(mobile),
     )
 
 

@@ -38,8 +38,8 @@ POSSIBLY_SENT = frozenset({Outcome.ACCEPTED, Outcome.OUTCOME_UNKNOWN})
 class Result(NamedTuple):
     """The outcome of one hook call, with everything that a response or a log line may say. It holds no secrets.
 
-    ``why`` is a constant for the operator, ``fields`` are names of payload fields, ``retry_after_seconds`` is set only when
-    nothing was sent.
+    ``why`` is a constant for the operator, ``fields`` are names of payload fields, ``position`` is the number of the wrong character in
+    the one field that is named, counted from 1, ``retry_after_seconds`` is set only when nothing was sent.
     """
 
     outcome: Outcome
@@ -49,14 +49,21 @@ class Result(NamedTuple):
     segments: int | None = None
     is_duplicate: bool = False
     retry_after_seconds: int | None = None
+    position: int | None = None
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is a result, not an error
     """Ends a hook call before anything is sent."""
 
     def __init__(
-        self, outcome: Outcome, why: str | None = None, fields: tuple[str, ...] = (), *, retry_after_seconds: int | None = None
+        self,
+        outcome: Outcome,
+        why: str | None = None,
+        fields: tuple[str, ...] = (),
+        *,
+        retry_after_seconds: int | None = None,
+        position: int | None = None,
     ) -> None:
         """Take the values of ``Result``."""
         super().__init__(outcome.value)
-        self.result = Result(outcome, why, fields, retry_after_seconds=retry_after_seconds)
+        self.result = Result(outcome, why, fields, retry_after_seconds=retry_after_seconds, position=position)

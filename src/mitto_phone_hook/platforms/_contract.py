@@ -6,6 +6,7 @@ from typing import NamedTuple
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Result
+from mitto_phone_hook.domain.phone_number import BareDigits
 
 Headers = Mapping[bytes, bytes]
 """Names in lower case."""
@@ -16,6 +17,10 @@ class Defaults(NamedTuple):
 
     region: str | None = None
     """ISO 3166 region of numbers without a country code."""
+    bare_digits: BareDigits = BareDigits.CAREFUL
+    """How numbers without ``+`` and ``00`` are read."""
+    allowed_numbers: tuple[str, ...] = ()
+    """E.164 numbers or prefixes that count as mobile whatever the plan says."""
 
 
 class Response(NamedTuple):
@@ -38,3 +43,5 @@ class Platform(NamedTuple):
     """Builds the response that the platform understands. The second argument is the request id."""
     timeout_seconds: float
     """How long it waits for the response, by its own documentation."""
+    digits_are_international: bool = False
+    """Whether its numbers without ``+`` are E.164, by its own documentation, whatever ``BARE_DIGITS`` says."""

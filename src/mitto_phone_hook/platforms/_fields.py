@@ -1,12 +1,14 @@
 """The types of payload fields. A wrong value is refused where the field matters for sending; elsewhere it becomes ``None``."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 
 from pydantic import PlainValidator, SecretStr
 
+from mitto_phone_hook.domain.end_user_address import UNREADABLE, EndUserIp, end_user_address
 from mitto_phone_hook.domain.message import Channel, Purpose
 
 CHANNELS = {
@@ -14,13 +16,12 @@ CHANNELS = {
     "text": Channel.SMS,
     "voice": Channel.VOICE,
     "call": Channel.VOICE,
-    # Ory sends the type of its template; these are its templates for SMS.
-    "login_code_valid": Channel.SMS,
-    "registration_code_valid": Channel.SMS,
-    "verification_code_valid": Channel.SMS,
-    "recovery_code_valid": Channel.SMS,
 }
-"""What callers write for the channel. Any other value is refused: it may mean a phone call."""
+"""What callers write for the channel. Any other value is refused, except for types of templates: it may be another channel."""
+
+_VOICE = frozenset({"voice", "call", "phonecall", "voicecall", "tts"})
+# Ory sends the type of its template in the place of a channel: login_code_valid, verifiable_address_changed, authenticator_key_added.
+_TEMPLATE_TYPE = re.compile(r"[a-z]+(?:_[a-z]+)*_(?:valid|invalid|changed|added|removed|updated)")
 
 PURPOSES = {
     "authentication": Purpose.AUTHENTICATION,
@@ -39,27 +40,12 @@ _CODE = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _SECONDS = re.compile("[0-9]{1,11}")
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]+)\](?::[0-9]{1,5})?")
+_MOST_HOPS = 32
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 _ISO_3166_LENGTH = 2
 
-# Control characters (but tab, line feed, carriage return), bidirectional embeddings and overrides,
-# characters of no width, fillers, tags and noncharacters: nothing that a person would see, all that a forger would like.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u2065\u206a-\u206f"
-    "\u2800\u3164\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U00013430-\U0001343f\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
-    + "]"
-)
-# Persian, Indic scripts and emoji need joiners and selectors between their characters; beside ASCII they only split
-# codes, but for the keycap emoji.
-_JOINER_BESIDE_ASCII = re.compile(
-    "(?:\\A|[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?:\\Z|[\x00-\x7f])|[\x00-\x7f][\ufe00-\ufe0f](?!\u20e3)|[0-9][\u0300-\u036f\u0600-\u0605\u20d0-\u20ff]"
-)
-# Direction marks and isolates belong to texts in a script that runs from right to left.
-_DIRECTION_MARK = re.compile("[\u200e\u200f\u2066-\u2069]")
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
-# What Go's formatting writes where a template does not fit its values, as Casdoor's do.
-_BROKEN_TEMPLATE = re.compile(r"%![A-Za-z]?\(")
+# What Go's formatting writes where a template does not fit its values, as Casdoor's do (package fmt, "Format errors").
+_BROKEN_TEMPLATE = re.compile(r"%!(?:[A-Za-z]\(|.?\((?:EXTRA |(?:MISSING|BADINDEX|NOVERB|BADWIDTH|BADPREC)\)))")
 
 
 def _digits_or_string(raw: object) -> str:
@@ -77,32 +63,40 @@ def _string(raw: object) -> str:
 
 def _text(raw: object) -> SecretStr:
     text = _string(raw)
-    if not text.strip() or (not (text.isascii() and text.isprintable()) and _is_forged(text)):
-        raise ValueError
-    if "%!" in text and _BROKEN_TEMPLATE.search(text):
+    if not text.strip() or ("%!" in text and _BROKEN_TEMPLATE.search(text)):
         raise ValueError
     return SecretStr(text)
 
 
-def _is_forged(text: str) -> bool:
-    """Whether a person would see something else than what is written."""
-    if _HIDDEN.search(text) or (not text.isascii() and _JOINER_BESIDE_ASCII.search(text)):
-        return True
-    return bool(_DIRECTION_MARK.search(text)) and not _RIGHT_TO_LEFT.search(text)
-
-
 def _code(raw: object) -> SecretStr:
     code = _digits_or_string(raw)
-    if not _CODE.fullmatch(code):
+    if not _CODE.fullmatch(in_ascii_digits(code)):
+        raise ValueError
+    if not code.isascii() and len({ord(digit) - unicodedata.decimal(digit) for digit in code if digit.isdecimal()}) > 1:
+        # Digits of two scripts in one code are no caller's.
         raise ValueError
     return SecretStr(code)
 
 
+def in_ascii_digits(text: str) -> str:
+    """Write the decimal digits of every script as ``0`` to ``9``."""
+    return text if text.isascii() else "".join(str(unicodedata.decimal(character, character)) for character in text)
+
+
+def says_voice(raw: object) -> bool:
+    """Tell whether a value that callers name freely (``type``, ``delivery_method``) asks for a voice call."""
+    return isinstance(raw, str) and not _VOICE.isdisjoint(re.split("[^a-z]+", raw.lower()))
+
+
 def _channel(raw: object) -> Channel:
-    try:
-        return CHANNELS[_string(raw).lower()]
-    except KeyError:
-        raise ValueError from None
+    written = _string(raw).lower()
+    if channel := CHANNELS.get(written):
+        return channel
+    if says_voice(written):
+        return Channel.VOICE
+    if _TEMPLATE_TYPE.fullmatch(written):
+        return Channel.SMS
+    raise ValueError
 
 
 def _name(raw: object) -> str:
@@ -124,14 +118,27 @@ def _language(raw: object) -> str | None:
     return "-".join([language.lower(), *(part.upper() if len(part) == _ISO_3166_LENGTH else part for part in rest)])
 
 
-def _address(raw: object) -> IPv4Address | IPv6Address | None:
-    first = _name(raw).partition(",")[0].strip()
-    found = _WITH_PORT.fullmatch(first)
-    try:
-        # What stands behind % names an interface of the caller's, in words of the caller's.
-        address = ip_address((found[1] or found[2] if found else first).partition("%")[0])
-    except ValueError:
+def _address(raw: object) -> EndUserIp | None:
+    if not isinstance(raw, str):
+        return UNREADABLE
+    if not raw.strip(" "):
         return None
+    private = None
+    for written in raw.split(",", _MOST_HOPS)[:_MOST_HOPS]:
+        try:
+            address = _one_address(written.strip())
+        except ValueError:
+            return UNREADABLE
+        if "," not in raw or end_user_address(address):
+            return address
+        private = private or address
+    return private
+
+
+def _one_address(written: str) -> IPv4Address | IPv6Address:
+    found = _WITH_PORT.fullmatch(written)
+    # What stands behind % names an interface of the caller's, in words of the caller's.
+    address = ip_address((found[1] or found[2] if found else written).partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address
 
 
@@ -146,10 +153,10 @@ WrittenNumber = Annotated[str, PlainValidator(_digits_or_string)]
 """A phone number as the caller writes it, also as a JSON integer; ``read_number`` checks it."""
 
 MessageText = Annotated[SecretStr, PlainValidator(_text)]
-"""The words of the SMS, without hidden characters."""
+"""The words of the SMS; ``clean_text`` judges what nobody sees of them."""
 
 Code = Annotated[SecretStr, PlainValidator(_code)]
-"""The one-time code: 1 to 64 visible ASCII characters, or a JSON integer."""
+"""The one-time code: 1 to 64 visible ASCII characters, where decimal digits may be those of another script; or a JSON integer."""
 
 MessageChannel = Annotated[Channel, PlainValidator(_channel)]
 
@@ -164,8 +171,11 @@ Description = Annotated[str | None, PlainValidator(_description)]
 Language = Annotated[str | None, PlainValidator(_language)]
 """A BCP 47 tag, also with an underscore; anything else becomes ``None``."""
 
-EndUserAddress = Annotated[IPv4Address | IPv6Address | None, PlainValidator(_address)]
-"""An IP address, also with a port, or the first of a list as in ``X-Forwarded-For``; ``None`` where it is none."""
+EndUserAddress = Annotated[EndUserIp | None, PlainValidator(_address)]
+"""An IP address, also with a port, or the first of a list as in ``X-Forwarded-For`` that can be an end user's.
+
+``UNREADABLE`` where it is none: an address that nobody can read must not be a way round the limits. ``None`` only where it is blank.
+"""
 
 Instant = Annotated[datetime, PlainValidator(_instant)]
 """A time in Unix seconds, as a JSON integer or as digits."""

@@ -10,9 +10,10 @@ class FlatCall(Payload):
 
     SOURCE = "flat"
     OBJECTS = frozenset({"req"})
+    VOICE_KEYS = ("type", "delivery_method")
 
     recipient: field.WrittenNumber = at("recipient", "to", "phoneNumber")
-    text: field.MessageText = at("text", "body")
+    text: field.MessageText = at("text", "body", "message", "content")
     channel: field.MessageChannel = at("message_type", default=Channel.SMS)
     code: field.Code | None = at("code", default=None)
     purpose: field.MessagePurpose = at("action", default=Purpose.OTHER)
@@ -20,7 +21,7 @@ class FlatCall(Payload):
     client_id: field.Description = at("client_id", default=None)
     organization: field.Description = at("organization", "organization_id", default=None)
     tenant: field.Name | None = at("tenant", default=None)
-    client_ip: field.EndUserAddress = at("ip", "req.ip", default=None)
+    client_ip: field.EndUserAddress = at("ip", "req.ip", "clientIpAddress", default=None)
     expires_at: field.Instant | None = at("expires_at", default=None)
     sent_at: field.Instant | None = at("sent_at", default=None)
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.domain.phone_number import AMBIGUOUS, OLD_PLAN
 from mitto_phone_hook.platforms._contract import Response
 
 MAX_RETRY_AFTER_SECONDS = 3600
@@ -46,6 +47,12 @@ RESPONSES = {
 }
 """One row for every outcome. The names of wrong fields follow the sentence."""
 
+REASONS = {
+    AMBIGUOUS: "Without + this can be a number at home or one abroad: write it with + and country code, or set BARE_DIGITS.",
+    OLD_PLAN: "The numbering plan of this country has changed, and this number is of the old one: ask for its form of today.",
+}
+"""Sentences for causes that need another step than the rest of their outcome, by the word in ``why``."""
+
 RETRYABLE = frozenset({Outcome.RATE_LIMITED, Outcome.UPSTREAM_UNAVAILABLE})
 """Nothing was sent, and the same call can succeed later."""
 
@@ -77,7 +84,10 @@ def respond(result: Result, request_id: str) -> Response:
     if outcome in _BODY_UNREAD:
         # Otherwise the server would read, and throw away, everything that the caller still sends.
         headers["connection"] = "close"
+    message = REASONS.get(result.why or "", message)
     if result.fields:
         message += f" Fields: {', '.join(result.fields)}."
+    if result.position:
+        message += f" Look at character {result.position}, which may be invisible."
     error = {"code": outcome.value, "message": message, "retryable": outcome in RETRYABLE, "request_id": request_id}
     return Response(status, to_json({"error": error}), headers)

@@ -1,5 +1,6 @@
 """From the bytes of an authenticated call to a ``PhoneMessage``, by one pydantic model per payload."""
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, ClassVar
@@ -10,12 +11,16 @@ from pydantic_core import PydanticUndefined, from_json
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.domain.phone_number import NOT_A_NUMBER, read_number
+from mitto_phone_hook.domain.phone_number import read_number
+from mitto_phone_hook.domain.written_number import NOT_A_NUMBER
 from mitto_phone_hook.platforms._contract import Defaults, Headers
+from mitto_phone_hook.platforms._fields import in_ascii_digits, says_voice
+from mitto_phone_hook.sms.hidden_characters import HiddenCharacter, clean_text
 
 FORM = b"application/x-www-form-urlencoded"
 
 _MAX_FORM_FIELDS = 50
+_SEEN = re.compile(r"[^\s\u200c\u200d]")
 _EMPTY = (None, "")
 
 
@@ -35,6 +40,8 @@ class Payload(BaseModel):
     """The key that only this payload has; ``None`` accepts every payload."""
     OBJECTS: ClassVar[frozenset[str]] = frozenset()
     """Dotted paths where a value other than an object is refused."""
+    VOICE_KEYS: ClassVar[tuple[str, ...]] = ()
+    """Keys whose value is ignored, unless it asks for a voice call."""
 
     recipient: str
     text: SecretStr
@@ -67,12 +74,15 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
                 raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, tuple(wrong)) from None
         if wrong:
             raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(wrong))
+        text = _text_to_send(model, payload, raw)
         try:
-            number = read_number(payload.recipient, defaults.region)
+            number = read_number(payload.recipient, *defaults)
         except ValueError as error:
             raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place(model, "recipient", raw),)) from None
         known = {"source": model.SOURCE, "recipient": Recipient(number.e164), "region": number.region, "number_kind": number.kind}
-        return PhoneMessage(**vars(payload) | known)
+        if any(says_voice(raw.get(key)) for key in model.VOICE_KEYS):
+            known["channel"] = Channel.VOICE
+        return PhoneMessage(**vars(payload) | known | {"text": SecretStr(text)})
 
     return read
 
@@ -133,3 +143,24 @@ def _read_form(body: bytes) -> object:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS))
     except ValueError:
         raise Refused(Outcome.INVALID_JSON, "not_a_form") from None
+
+
+def _text_to_send(model: type[Payload], payload: Payload, raw: dict[str, Any]) -> str:
+    """Clean the text. Raises ``Refused`` for characters that nobody sees, and for a code that is not the one in the text."""
+    code = payload.code.get_secret_value() if payload.code else ""
+    try:
+        text = clean_text(payload.text.get_secret_value(), code)
+    except HiddenCharacter as hidden:
+        place = _place(model, "text", raw)
+        raise Refused(Outcome.INVALID_REQUEST, "hidden_character", (place,), position=hidden.position) from None
+    if not _SEEN.search(text):
+        raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", (_place(model, "text", raw),))
+    # An ASCII code may stand in the text in groups or in words. Other digits are a code only if the text has them, too.
+    if not code.isascii() and _signs(code) not in _signs(text):
+        raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", (_place(model, "code", raw),))
+    return text
+
+
+def _signs(text: str) -> str:
+    """Give letters and digits only, digits of all scripts alike."""
+    return "".join(filter(str.isalnum, in_ascii_digits(text)))

@@ -1,4 +1,7 @@
-"""Bearer secrets and Standard Webhooks signatures, checked over the raw bytes before anything is parsed.
+"""Plain secrets and Standard Webhooks signatures, checked over the raw bytes before anything is parsed.
+
+A plain secret comes as a bearer value, as the password of Basic (any user name), as the bare value of ``Authorization`` or in
+``X-API-Key``: older ZITADEL, Casdoor, authentik, FusionAuth and Keycloak can send only one of these.
 
 Source of the signature: the Standard Webhooks specification, version 1, symmetric signatures.
 """
@@ -19,6 +22,7 @@ IsToken = Callable[[bytes, tuple[bytes, ...], float], bool]
 """Whether a bearer value is a token that one of the secrets signed; the last argument is the time in Unix seconds."""
 
 _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
+_BASIC = re.compile(rb"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 # With a full stop in the id, the same signed bytes could be read in two ways.
 _ID = re.compile(rb"[!-\-/-~]{1,256}")
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
@@ -27,17 +31,33 @@ _V1_SIGNATURE = re.compile(rb"(?:\A|[ ,])v1,([A-Za-z0-9+/]{43}=)(?=\Z|[ ,])")
 
 
 def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float, is_token: IsToken = lambda *_: False) -> float | None:
-    """Accept a call with a right bearer secret or signature; otherwise raise ``Refused``, the same for every cause.
+    """Accept a call with a right plain secret or signature; otherwise raise ``Refused``, the same for every cause.
 
-    ``now`` is in Unix seconds. Returns when the caller signed (Unix seconds), ``None`` for a bearer call. A platform whose
-    bearer value can be a signed token passes ``is_token``.
+    ``now`` is in Unix seconds. Returns when the caller signed (Unix seconds), ``None`` for a call with a plain secret. A platform
+    whose bearer value can be a signed token passes ``is_token``.
     """
-    found = _BEARER.fullmatch(headers.get(b"authorization", b""))
-    is_bearer = found is not None and (is_any(found[1], secrets.bearer) or is_token(found[1], secrets.bearer, now))
+    given = _plain_secrets(headers)
+    # A call with two different secrets is refused: one of them is a guess.
+    is_plain = bool(given) and False not in [is_any(one, secrets.bearer) for one in given]
+    if not is_plain and (found := _BEARER.fullmatch(headers.get(b"authorization", b""))):
+        is_plain = is_token(found[1], secrets.bearer, now)
     signed_at = _signed_at(headers, body, secrets.signing_keys, now)
-    if not is_bearer and signed_at is None:
+    if not is_plain and signed_at is None:
         raise Refused(Outcome.UNAUTHORIZED, _why(headers, now))
     return signed_at
+
+
+def _plain_secrets(headers: Headers) -> list[bytes]:
+    """Give every plain secret that the headers hold."""
+    authorization, api_key = headers.get(b"authorization", b""), headers.get(b"x-api-key", b"")
+    if found := _BASIC.fullmatch(authorization):
+        try:
+            authorization = base64.b64decode(found[1]).partition(b":")[2]
+        except ValueError:
+            authorization = b"-"
+    elif found := _BEARER.fullmatch(authorization):
+        authorization = found[1]
+    return [given for given in (authorization, api_key) if given]
 
 
 def is_any(given: bytes, accepted: tuple[bytes, ...]) -> bool:
@@ -61,9 +81,10 @@ def _why(headers: Headers, now: float) -> str:
     if b"webhook-signature" in headers:
         is_stale = _TIMESTAMP.fullmatch(timestamp) and abs(now - int(timestamp)) > TOLERANCE_SECONDS
         return "clock_or_replay" if is_stale else "wrong_signature"
-    authorization = headers.get(b"authorization")
-    if authorization is None:
+    authorization = headers.get(b"authorization", b"")
+    if not authorization and b"x-api-key" not in headers:
         return "no_credentials"
     if b"whsec_" in authorization:
         return "signing_key_sent_as_bearer"
-    return "wrong_secret" if _BEARER.fullmatch(authorization) else "not_a_bearer"
+    is_known = b" " not in authorization or _BEARER.fullmatch(authorization) or _BASIC.fullmatch(authorization)
+    return "wrong_secret" if is_known else "not_a_bearer"

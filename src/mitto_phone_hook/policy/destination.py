@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.numbering_plan import HANDSETS
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.domain.phone_number import UNKNOWN_REGION
 
 INTERNATIONAL_NETWORKS = "001"
 """libphonenumber's region for satellite and other networks that belong to no country."""
@@ -34,7 +35,8 @@ class DestinationPolicy:
         return None
 
     def _is_allowed(self, region: str) -> bool:
-        if region in self.allowed_regions:
+        # Numbers of no known calling code exist only by ALLOWED_NUMBERS, where the operator has named them.
+        if region in self.allowed_regions or region == UNKNOWN_REGION:
             return True
         is_any = not self.allowed_regions or ANY_REGION in self.allowed_regions
         return is_any and region != INTERNATIONAL_NETWORKS

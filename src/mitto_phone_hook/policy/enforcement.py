@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 
+from mitto_phone_hook.domain.end_user_address import EndUserIp, end_user_address
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.policy.destination import DestinationPolicy
@@ -15,6 +16,21 @@ from mitto_phone_hook.telemetry.log_lines import Emit
 BUDGET_EXHAUSTED = "budget_exhausted"
 BUDGET_WARNING = "budget_at_80_percent"
 
+IP_NOT_PUBLIC = {
+    "severity": "WARNING",
+    "event": "client_ip_not_public",
+    "limit": "ip",
+    "hint": "ip is no end user's address and is not counted: pass the one from which the user's browser comes, not a proxy's",
+}
+IP_UNREADABLE = {
+    "severity": "WARNING",
+    "event": "client_ip_unreadable",
+    "limit": "ip",
+    "hint": "ip is no IP address, and all such messages share one limit: pass a bare one such as 203.0.113.7, or leave ip out",
+}
+
+_IP_WARNING_SECONDS = 3600
+
 
 @dataclass(eq=False, repr=False)
 class Policy:
@@ -24,11 +40,11 @@ class Policy:
     limits: Limits
     counters: CounterStore
     emit: Emit
-    """Takes the alerts about budgets."""
+    """Takes the alerts about budgets, and the warnings about addresses."""
     _: KW_ONLY
     is_observing: bool
     clock: Callable[[], float] = time.monotonic
-    _alerted: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    _emitted: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
 
     def check_destination(self, message: PhoneMessage, would_refuse: list[str]) -> None:
         """Raise ``Refused`` when the number must not get messages; in observe mode add the code to ``would_refuse`` instead."""
@@ -49,11 +65,23 @@ class Policy:
 
     def alert(self, event: str, severity: str, name: str, window_seconds: int) -> None:
         """Log an alert at most once in a window."""
-        now = self.clock()
-        if now - self._alerted.get((event, name), -window_seconds) >= window_seconds:
-            self._alerted[event, name] = now
-            alert = {"severity": severity, "event": event, "limit": name}
-            self.emit(alert | {"severity": "WARNING", "policy": "observe"} if self.is_observing else alert)
+        alert = {"severity": severity, "event": event, "limit": name}
+        self._emit_once(alert | {"severity": "WARNING", "policy": "observe"} if self.is_observing else alert, window_seconds)
+
+    def warn_of_address(self, ip: EndUserIp | None) -> None:
+        """Log, at most once an hour, that the limit per IP address cannot work with such an address."""
+        if ip is None or not self.limits.windows.get("ip"):
+            return
+        if isinstance(ip, str):
+            self._emit_once(IP_UNREADABLE, _IP_WARNING_SECONDS)
+        elif end_user_address(ip) is None:
+            self._emit_once(IP_NOT_PUBLIC, _IP_WARNING_SECONDS)
+
+    def _emit_once(self, line: Mapping[str, str], seconds: int) -> None:
+        now, key = self.clock(), (line["event"], line["limit"])
+        if now - self._emitted.get(key, -seconds) >= seconds:
+            self._emitted[key] = now
+            self.emit(line)
 
 
 @dataclass(eq=False, repr=False)
@@ -72,6 +100,7 @@ class QuotaReservation:
         policy = self.policy
         if self._acquired is not None:
             await self.settle(possibly_sent=False, latest=self.latest)
+        policy.warn_of_address(self.message.client_ip)
         try:
             acquired = await policy.counters.acquire(policy.limits.charges(self.message, segments, self.key), self.latest)
         except Refused as refusal:

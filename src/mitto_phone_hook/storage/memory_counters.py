@@ -3,13 +3,13 @@
 import math
 import time
 from bisect import bisect_left
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from mitto_phone_hook.storage.protocols import Acquired, Charge, Refusal
 
 MAX_WINDOWS = 100_000
-"""Some 40 MiB; then the window touched longest ago is forgotten."""
+"""Some 40 MiB; then, of the length of which there are most, the window touched longest ago is forgotten."""
 
 
 class _Log:
@@ -68,17 +68,18 @@ class MemoryCounterStore:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Count from nothing; ``clock`` tells seconds."""
         self._clock = clock
-        self._logs: OrderedDict[str, _Log] = OrderedDict()
+        # By length, each in the order of use: a window of a day must not keep those of ten minutes behind it.
+        self._logs: defaultdict[int, OrderedDict[str, _Log]] = defaultdict(OrderedDict)
 
     def __len__(self) -> int:
         """Count the windows kept."""
-        return len(self._logs)
+        return sum(map(len, self._logs.values()))
 
     async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:  # noqa: ARG002 - nobody waits here
         """See ``CounterStore``."""
         now = int(self._clock() * 1000)
         self._forget(now)
-        logs = [self._log(charge.key, now) for charge in charges]
+        logs = [self._log(charge, now) for charge in charges]
         waits = [
             (log.wait(charge, now) if log else charge.window.seconds * 1000, charge)
             for charge, log in zip(charges, logs, strict=True)
@@ -88,20 +89,21 @@ class MemoryCounterStore:
             milliseconds, charge = max(waits)
             return Refusal(charge.name, charge.window.seconds, math.ceil(milliseconds / 1000))
         used = [self._add(charge, log, now) for charge, log in zip(charges, logs, strict=True)]
-        while len(self._logs) > MAX_WINDOWS:
-            self._logs.popitem(last=False)
+        while len(self) > MAX_WINDOWS:
+            max(self._logs.values(), key=len).popitem(last=False)
         return Acquired(charges, now, used)
 
     async def release(self, acquired: Acquired, latest: float = math.inf) -> None:  # noqa: ARG002 - nobody waits here
         """See ``CounterStore``."""
         for charge in acquired.charges:
-            if (log := self._logs.get(charge.key)) is not None:
+            logs = self._logs[charge.window.seconds]
+            if (log := logs.get(charge.key)) is not None:
                 log.remove(charge.stamp(acquired.at_ms), charge.amount)
                 if not log.entries:
-                    del self._logs[charge.key]
+                    del logs[charge.key]
 
-    def _log(self, key: str, now: int) -> _Log | None:
-        log = self._logs.get(key)
+    def _log(self, charge: Charge, now: int) -> _Log | None:
+        log = self._logs[charge.window.seconds].get(charge.key)
         if log is not None:
             log.forget(now)
         return log
@@ -109,17 +111,18 @@ class MemoryCounterStore:
     def _add(self, charge: Charge, log: _Log | None, now: int) -> int:
         """Count; give how full the window is now."""
         if log is None:
-            log = self._logs[charge.key] = _Log(charge.window.seconds * 1000)
+            log = self._logs[charge.window.seconds][charge.key] = _Log(charge.window.seconds * 1000)
         else:
-            self._logs.move_to_end(charge.key)
+            self._logs[charge.window.seconds].move_to_end(charge.key)
         log.add(charge.stamp(now), charge.amount)
         return log.used
 
     def _forget(self, now: int) -> None:
         """Drop windows that are over, from the one touched longest ago on."""
-        while self._logs:
-            log = next(iter(self._logs.values()))
-            log.forget(now)
-            if log.entries:
-                return
-            self._logs.popitem(last=False)
+        for logs in self._logs.values():
+            while logs:
+                log = next(iter(logs.values()))
+                log.forget(now)
+                if log.entries:
+                    break
+                logs.popitem(last=False)

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from mitto_phone_hook.storage.protocols import Entry
+from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
 
 MAX_ENTRIES = 100_000
 
@@ -23,13 +23,21 @@ class MemoryIdempotencyStore:
         """Count the entries kept."""
         return len(self._entries)
 
-    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:  # noqa: ARG002 - nobody waits here
+    async def claim(  # nobody waits here
+        self,
+        key: str,
+        entry: Entry,
+        validity: Validity = ALWAYS,
+        latest: float = math.inf,  # noqa: ARG002
+    ) -> Entry | None:
         """See ``IdempotencyStore``."""
         now = self._clock()
         self._forget(now)
         kept = self._entries.get(key)
         if kept is not None and (kept[1].owner != entry.owner or kept[1].state != "pending"):
-            return kept[1]._replace(age_seconds=now - kept[0])
+            known = kept[1]._replace(age_seconds=now - kept[0])
+            if validity.holds(known):
+                return known
         self._put(key, entry, now)
         return None
 

@@ -14,15 +14,31 @@ class Entry(NamedTuple):
     """Request id of the call that claimed it."""
     message_id: str | None = None
     segments: int | None = None
+    fingerprint: str | None = None
+    """Keyed hash of the body, where the entry is of a call and not of a message."""
     age_seconds: float = 0.0
     """Since it was claimed or settled; filled in by the store."""
 
 
-class IdempotencyStore(Protocol):
-    """Where entries are kept for ``DUPLICATE_WINDOW_SECONDS``. Both operations are atomic."""
+class Validity(NamedTuple):
+    """For how many seconds an entry counts; an older one is replaced as if there were none."""
 
-    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
-        """Keep ``entry`` if there is none, or a claim of the same owner, and give ``None``; else give the one there is.
+    settled_seconds: float = math.inf
+    pending_seconds: float = math.inf
+
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether the entry still counts."""
+        return entry.age_seconds <= (self.pending_seconds if entry.state == "pending" else self.settled_seconds)
+
+
+ALWAYS = Validity()
+
+
+class IdempotencyStore(Protocol):
+    """Where entries are kept. Both operations are atomic."""
+
+    async def claim(self, key: str, entry: Entry, validity: Validity = ALWAYS, latest: float = math.inf) -> Entry | None:
+        """Keep ``entry`` if there is none that counts, or a claim of the same owner, and give ``None``; else give the one there is.
 
         Waits for its turn until the event loop's clock shows ``latest``.
         Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
-from mitto_phone_hook.storage.protocols import Entry
+from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PoolTimeout, RedisClient, Unavailable
 
 MAX_OWNERS = 20
@@ -16,13 +16,15 @@ MAX_OWNERS = 20
 MARGIN_SECONDS = 1.0
 """So long before its time what was seen elsewhere is no longer believed: Redis' clock is not ours."""
 
-# KEYS: entry. ARGV: owner, entry, window in ms. Another owner's entry is given with its age in ms, and so is a result of the same
-# owner's: a claim that was long on its way must not make an SMS that has left one that is on its way.
+# KEYS: entry. ARGV: owner, entry, window in ms, for how many ms a settled and a pending entry count. Another owner's entry is given
+# with its age in ms, and so is a result of the same owner's: a claim that was long on its way must not make an SMS that has left one
+# that is on its way.
 _CLAIM = """
 local kept = redis.call('GET', KEYS[1])
 local held = kept and cjson.decode(kept)
 if held and (held.owner ~= ARGV[1] or held.state ~= 'pending') then
-  return {kept, tonumber(ARGV[3]) - redis.call('PTTL', KEYS[1])}
+  local age = tonumber(ARGV[3]) - redis.call('PTTL', KEYS[1])
+  if age <= tonumber(held.state == 'pending' and ARGV[5] or ARGV[4]) then return {kept, age} end
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return false
@@ -56,46 +58,49 @@ class RedisIdempotencyStore:
         self._other_instances = MemoryIdempotencyStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
-    async def claim(self, key: str, entry: Entry, latest: float = math.inf) -> Entry | None:
+    async def claim(self, key: str, entry: Entry, validity: Validity = ALWAYS, latest: float = math.inf) -> Entry | None:
         """See ``IdempotencyStore``. Raises ``Refused`` when Redis could not be asked in time although it may well answer others."""
-        known = await self._local.claim(key, entry)
+        known = await self._local.claim(key, entry, validity)
         if known is not None:
             return known
         # Else Redis would still say that the message is on its way, in the name of a call that has ended.
         await self._unsettled.make(key, latest=latest)
+        limits = [int(min(seconds, self._window_ms / 1000) * 1000) for seconds in validity]
         try:
-            kept = await self._client.eval(_CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms], latest=latest)
+            kept = await self._client.eval(
+                _CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms, *limits], latest=latest
+            )
         except PoolTimeout:
             await self._local.settle(key, entry.owner, None)
-            if (seen := await self._seen_at_other_instance(key)) is not None:
+            if (seen := await self._seen_at_other_instance(key, validity)) is not None:
                 return seen
             raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
         except Unavailable:
-            seen = await self._seen_at_other_instance(key)
+            seen = await self._seen_at_other_instance(key, validity)
             if seen is not None:
                 await self._local.settle(key, entry.owner, None)
             return seen
         if not kept:
-            return await self._remembered(key, entry)
+            return await self._remembered(key, entry, validity)
         await self._local.settle(key, entry.owner, None)
         other = Entry(**json.loads(kept[0]), age_seconds=kept[1] / 1000)
         await self._other_instances.forget(key)
         await self._other_instances.claim(key, other)
         return other
 
-    async def _remembered(self, key: str, claimed: Entry) -> Entry | None:
+    async def _remembered(self, key: str, claimed: Entry, validity: Validity) -> Entry | None:
         """Give what Redis, which knows of nothing, has once said: a result goes with time only, so Redis has lost its memory."""
-        seen = await self._seen_at_other_instance(key)
+        seen = await self._seen_at_other_instance(key, validity)
         if seen is None or seen.state == "pending":
             await self._other_instances.forget(key)
             return None
         await self.settle(key, claimed.owner, seen)
         return seen
 
-    async def _seen_at_other_instance(self, key: str) -> Entry | None:
+    async def _seen_at_other_instance(self, key: str, validity: Validity) -> Entry | None:
         """Give what another instance was seen to hold, as long as Redis itself would."""
         seen = await self._other_instances.find(key)
-        return seen if seen and seen.age_seconds < self._window_ms / 1000 - MARGIN_SECONDS else None
+        return seen if seen and seen.age_seconds < self._window_ms / 1000 - MARGIN_SECONDS and validity.holds(seen) else None
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``IdempotencyStore``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""

@@ -31,8 +31,8 @@ FIELDS = (
     *("source", "recipient", "region", "purpose", "message_id"),  # the message
     *("attempts", "segments", "encoding"),  # what was sent
     *("duration_ms", "upstream_ms", "claim_ms", "wait_ms", "count_ms", "settle_ms"),
-    *("duplicate", "why", "fields", "would_refuse", "limit"),  # the decision
-    *("setting", "regions", "policy", "store"),  # the start
+    *("duplicate", "why", "fields", "would_refuse", "limit", "hint"),  # the decision
+    *("setting", "use", "regions", "policy", "store"),  # the start
     *("logger", "stack_trace"),  # faults
     *("logging.googleapis.com/trace", "logging.googleapis.com/spanId"),
 )
