@@ -57,6 +57,10 @@ class Function:
         status = next(self._outcomes) if self._outcomes else 200
         return httpx.Response(status, json={"responseCode": 0, "id": f"m{self.sent}"} if status == 200 else None)
 
+    def pass_seconds(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self._clock.seconds += seconds
+
     async def call(self, seconds: float, write: Write) -> tuple[int, bool, int]:
         """Call at that moment; give the status, whether it was a duplicate, and how many SMS left by it."""
         before, passed = self.sent, seconds - self._clock.seconds
@@ -176,3 +180,13 @@ async def test_without_a_guard_against_repeats_each_call_is_sent() -> None:
 async def test_the_setting_of_the_version_before_is_still_understood() -> None:
     function = Function(None, DUPLICATE_WINDOW_SECONDS="100")
     assert [(await function.call(seconds, as_json))[2] for seconds in (0, 99, 101)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("settings", "is_replay"), [({}, True), ({"HOOK_SECRETS_NATIVE": SECRETS}, False)])
+async def test_a_captured_call_is_a_replay_on_every_route_with_the_same_secrets(settings: dict[str, str], *, is_replay: bool) -> None:
+    function = Function(None, **settings)
+    body, headers = as_signed(1_700_000_000.0, "msg_captured")
+    assert (await function.stage.acall(body, headers)).status == 200
+    function.pass_seconds(60)
+    other = await function.stage.acall(body, headers, path="/hooks/native")
+    assert (other.status, json.loads(other.body)["duplicate"], function.sent) == (200, is_replay, 1 if is_replay else 2)

@@ -110,9 +110,9 @@ def kept_seconds(repeat_seconds: float, deadline_seconds: float) -> float:
     return repeat_seconds + deadline_seconds + GRACE_SECONDS
 
 
-def key_of_call(route: str, call_id: str, key: bytes) -> str:
-    """Give the name under which a call is kept: a hash, keyed with ``key``, of its id and the route on which it came."""
-    return keyed_hash(f"{route}\0{call_id}", key, _CALL_PURPOSE)
+def key_of_call(scope: str, call_id: str, key: bytes) -> str:
+    """Give the name under which a call is kept: a hash, keyed with ``key``, of its id and of whose secrets signed it."""
+    return keyed_hash(f"{scope}\0{call_id}", key, _CALL_PURPOSE)
 
 
 def fingerprint_of(body: bytes, key: bytes) -> str:
