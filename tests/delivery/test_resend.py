@@ -183,7 +183,7 @@ async def test_the_setting_of_the_version_before_is_still_understood() -> None:
 
 
 @pytest.mark.parametrize(("settings", "is_replay"), [({}, True), ({"HOOK_SECRETS_NATIVE": SECRETS}, False)])
-async def test_a_captured_call_is_a_replay_on_every_route_with_the_same_secrets(settings: dict[str, str], *, is_replay: bool) -> None:
+async def test_a_captured_call_is_a_replay_on_every_route_with_the_same_secrets(settings: Any, *, is_replay: bool) -> None:
     function = Function(None, **settings)
     body, headers = as_signed(1_700_000_000.0, "msg_captured")
     assert (await function.stage.acall(body, headers)).status == 200
