@@ -33,6 +33,7 @@ COMMANDS = set(
     )
 )
 SECRET_COMMAND = ".venv/bin/mitto-phone-hook secret"
+FORM_COMMAND = """curl https://the-function/hooks/native -u "any:$SECRET" --data-urlencode 'to=+12025550110' --data-urlencode 'text=Your code is 314159'"""
 CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
 SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
 FUNCTION_COMMAND = ".venv/bin/functions-framework --source src/main.py --target send_phone_message"
@@ -68,13 +69,17 @@ def _as_curl_does(command: str) -> httpx.Response:
     """Send the request that a curl command sends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("-H", action="append")
+    parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d")
+    parser.add_argument("-u")
+    parser.add_argument("--data-urlencode", action="append")
     program, *words = shlex.split(command.replace("\\\n", " "))
     assert program == "curl"
     options = parser.parse_args(words)
     headers = dict(header.split(": ", 1) for header in options.H)
-    return httpx.post(options.url, content=options.d, headers=headers, timeout=20, trust_env=False)
+    auth = tuple(options.u.split(":", 1)) if options.u else None
+    form = dict(pair.split("=", 1) for pair in options.data_urlencode) if options.data_urlencode else None
+    return httpx.post(options.url, content=options.d, data=form, headers=headers, auth=auth, timeout=20, trust_env=False)
 
 
 def test_the_example_of_an_environment_lists_every_setting_as_it_is() -> None:
@@ -94,7 +99,7 @@ def test_the_readme_tells_every_code_with_its_status(outcome: Outcome) -> None:
 
 
 def test_every_command_of_the_readme_has_a_test() -> None:
-    tested = {"make demo", "make run", SECRET_COMMAND, CHECK_COMMAND, FUNCTION_COMMAND} | RUN_BY_THE_GATE
+    tested = {"make demo", "make run", SECRET_COMMAND, CHECK_COMMAND, FUNCTION_COMMAND, FORM_COMMAND} | RUN_BY_THE_GATE
     assert tested == COMMANDS
 
 
@@ -194,6 +199,15 @@ def test_the_function_starts_as_the_readme_says(tmp_path: Path) -> None:
     assert " ".join([f".venv/bin/{Path(words[0]).name}", *words[1:5]]) == FUNCTION_COMMAND
     with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
         assert process.post({}, bearer=BEARER)[0] == 422
+
+
+def test_the_form_of_the_readme_is_accepted_with_basic(tmp_path: Path) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as mitto:
+        settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "ALLOWED_REGIONS": "US"}
+        with function(tmp_path / "function.txt", **settings) as process:
+            command = FORM_COMMAND.replace("https://the-function", f"http://127.0.0.1:{process.port}").replace("$SECRET", BEARER)
+            assert _as_curl_does(command).json()["status"] == "accepted"
+        assert [message["text"] for message in mitto.inbox()] == ["Your code is 314159"]
 
 
 def test_the_signature_of_the_readme_is_accepted() -> None:

@@ -108,7 +108,9 @@ class Settings(BaseModel):
         is_secret=True,
         is_family=True,
     )
-    mitto_sender_id: Annotated[str, _read(rules.sender_id)] = _setting("Mitto SMS", "sender ID that the handset shows")
+    mitto_sender_id: Annotated[str, _read(rules.sender_id)] = _setting(
+        "Mitto SMS", "sender ID that the handset shows: 3 to 11 letters, digits and inner spaces, or 3 to 14 digits"
+    )
     mitto_base_url: Annotated[str, _read(rules.base_url)] = _setting(
         "https://rest.mittoapi.com", "address of Mitto's API; `http://` only for loopback"
     )

@@ -21,15 +21,19 @@ class Row(NamedTuple):
 
 RESPONSES = {
     Outcome.ACCEPTED: Row(200, "Mitto accepted the message."),
-    Outcome.NOT_FOUND: Row(404, "This path does not exist; POST phone messages to /."),
+    Outcome.NOT_FOUND: Row(404, "This path does not exist; POST phone messages to /hooks/native, /hooks/auth0 or /."),
     Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not support this method; see the Allow header."),
     Outcome.BODY_TOO_LARGE: Row(413, "The body is larger than MAX_BODY_BYTES allows."),
     Outcome.UNSUPPORTED_ENCODING: Row(415, "Send the body uncompressed, as JSON or as a URL-encoded form."),
-    Outcome.UNAUTHORIZED: Row(401, "Send a bearer secret of this path, or a Standard Webhooks signature made with its whsec_ key."),
+    Outcome.UNAUTHORIZED: Row(
+        401,
+        "Send a secret of this path (bearer, Basic's password or X-API-Key), or a Standard Webhooks signature made with its whsec_ key.",
+    ),
     Outcome.INVALID_JSON: Row(400, "The body is not valid JSON or not a valid form, or it is incomplete."),
     Outcome.INVALID_REQUEST: Row(422, "A field is missing, has the wrong type, or has characters that an SMS must not have."),
     Outcome.INVALID_RECIPIENT: Row(
-        422, "The recipient is not a valid phone number: write it with + and country code, or set DEFAULT_REGION."
+        422,
+        "The recipient is no valid phone number: write it with + and country code; if all are in one country, set DEFAULT_REGION.",
     ),
     Outcome.VOICE_UNSUPPORTED: Row(422, "The caller asked for a phone call, but Mitto's SMS API cannot call. Offer text messages only."),
     Outcome.BLOCKED_COUNTRY: Row(422, "The recipient's country is not in ALLOWED_REGIONS."),
