@@ -33,7 +33,10 @@ COMMANDS = set(
     )
 )
 SECRET_COMMAND = ".venv/bin/mitto-phone-hook secret"
-FORM_COMMAND = """curl https://the-function/hooks/native -u "any:$SECRET" --data-urlencode 'to=+12025550110' --data-urlencode 'text=Your code is 314159'"""
+FORM_COMMAND = (
+    'curl https://the-function/hooks/native -u "any:$SECRET" '
+    "--data-urlencode 'to=+12025550110' --data-urlencode 'text=Your code is 314159'"
+)
 CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
 SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
 FUNCTION_COMMAND = ".venv/bin/functions-framework --source src/main.py --target send_phone_message"
