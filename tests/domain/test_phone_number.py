@@ -185,6 +185,8 @@ def test_whatever_is_written_the_answer_is_a_number_or_a_value_error_without_dig
 @LAW
 @given(st.sampled_from([US, AU, SE, CH]), st.lists(st.sampled_from([" ", "-", ".", "/", "(", ")", ""]), min_size=12, max_size=12))
 def test_separators_change_nothing(e164: str, separators: list[str]) -> None:
+    # A slash before the last digits stands for a second number.
+    separators[-4:] = [separator.replace("/", "-") for separator in separators[-4:]]
     written = "".join(character + separator for character, separator in zip(e164, separators, strict=True))
     assert read_number(written, None).e164 == e164
 
@@ -275,3 +277,9 @@ def test_argentine_numbers_are_read_as_libphonenumbers_faq_says() -> None:
 @pytest.mark.parametrize("written", ["+6834002", "+6837012", "+6835123"])
 def test_every_line_of_niue_counts_as_a_handset(written: str) -> None:
     assert read_number(written, None).kind in HANDSETS
+
+
+@pytest.mark.parametrize("written", ["+49 171 1234567/8", "+43 664 1234567/68", "0171 1234567 / 8"])
+def test_two_numbers_in_one_are_no_number(written: str) -> None:
+    with pytest.raises(ValueError, match="not_a_number"):
+        read_number(written, "DE")

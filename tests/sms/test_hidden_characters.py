@@ -1,5 +1,7 @@
 """Texts that real people read go out, and a text that shows something else than what it says does not."""
 
+# ruff: noqa: RUF001 - the digits and letters of several scripts are what is tested
+
 import gettext
 import importlib.util
 import unicodedata
@@ -104,9 +106,9 @@ def test_what_means_nothing_is_taken_out_and_letters_are_composed(text: str, sen
         pytest.param("නිය\u0dca\u200dය", id="Sinhala"),
         pytest.param("पशुहरु\u200cको", id="Nepali, non-joiner in a word"),
         pytest.param("ئە\u200c بۆ", id="Sorani, non-joiner before a space"),
-        pytest.param("برنامه API\u200cها و SMS\u200cها", id="Persian behind Latin"),  # noqa: RUF001 - its letters
+        pytest.param("برنامه API\u200cها و SMS\u200cها", id="Persian behind Latin"),
         pytest.param("کد 8\u200cرقمی", id="Persian behind a digit"),
-        pytest.param("می\u200cخواهیم", id="Persian in a word"),  # noqa: RUF001 - its letters
+        pytest.param("می\u200cخواهیم", id="Persian in a word"),
         pytest.param("אני \u2068730167\u2069.", id="Hebrew with the code isolated"),
         pytest.param("טלפון \u202a+972 3 000 0001\u202c", id="Hebrew with a number embedded"),
         pytest.param("\u202b%(num)d ڕۆژ", id="Sorani embedded as a whole"),
@@ -246,3 +248,34 @@ def test_a_refusal_holds_nothing_of_the_text() -> None:
     with pytest.raises(HiddenCharacter) as caught:
         clean_text("canary \x00")
     assert "canary" not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("קוד 739\u2067105\u2069", id="an isolate between digits"),
+        pytest.param("קוד 739\u2066\u2069105", id="an empty isolate between digits"),
+        pytest.param("Your code is \u2067739\u2067105\u2069\u2069 א", id="nested isolates"),
+        pytest.param("Your code is \u2067739 105\u2069 א", id="groups of digits turned round"),
+        pytest.param("Your code is \u202b739 105\u202c א", id="groups of digits embedded"),
+        pytest.param("رمز 739\u200f\u202a\u202c105", id="marks and an empty embedding"),
+        pytest.param("کد ۷۳۹\u200f۱۰۵", id="a mark between Persian digits"),
+        pytest.param("رمز ٧٣٩\u200f١٠٥", id="a mark between Arabic digits"),
+        pytest.param("کد ۷۳\u200c۹۱۰۵", id="a joiner between Persian digits"),
+        pytest.param("कोड ७३\u200d९१०५", id="a joiner between Devanagari digits"),
+        pytest.param("コード ７３\u200d９１０５", id="a joiner between full-width digits"),
+        pytest.param("ｐａｙ\u200cｐａｌ", id="a joiner in a full-width word"),
+        pytest.param("code 73\u2d7f9105", id="a Tifinagh joiner between digits"),
+        pytest.param("code 7\u04893", id="a Cyrillic sign on a digit"),
+        pytest.param("code 7\ufe263", id="a half mark on a digit"),
+        pytest.param("code 7\u1dcb3", id="a rare accent on a digit"),
+    ],
+)
+def test_digits_cannot_change_places_or_be_split_in_any_script(text: str) -> None:
+    with pytest.raises(HiddenCharacter):
+        clean_text(text, "739105")
+
+
+def test_a_text_that_no_sms_can_hold_gets_no_closer_look() -> None:
+    marks = "a" + "".join(mark * 16000 for mark in "\u0345\u0315\u0300\u0316")
+    assert clean_text(marks) is marks

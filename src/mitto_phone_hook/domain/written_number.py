@@ -8,6 +8,8 @@ NOT_A_NUMBER = "not_a_number"
 _MAX_CHARACTERS = 80
 # libphonenumber reads letters, direction marks and foreign digits; none of that may reach it.
 _TYPED = re.compile(r"[+0-9 ().\-/]{1,40}")
+# 0171 1234567/8 stands for two numbers; read as one it would be a stranger's. After an area code a slash is only a separator.
+_TWO_NUMBERS = re.compile(r"[0-9][0-9 ().\-]{5,}/ *[0-9]{1,3} *\Z")
 _SEPARATORS = str.maketrans("", "", " ().-/")
 
 _SPACES = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -30,7 +32,7 @@ def digits_of(written: str) -> str:
     direction marks around. Raises ``ValueError`` with ``not_a_number`` for letters and everything else.
     """
     typed = written if _TYPED.fullmatch(written) else _typed(written)
-    if not _TYPED.fullmatch(typed):
+    if not _TYPED.fullmatch(typed) or _TWO_NUMBERS.search(typed):
         raise ValueError(NOT_A_NUMBER)
     digits = typed.translate(_SEPARATORS)
     return "+" + digits[2:] if digits.startswith("00") else digits

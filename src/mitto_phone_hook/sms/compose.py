@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.sms.hidden_characters import MAX_CHARACTERS
 from mitto_phone_hook.sms.segments import Encoded, encode
 
+_MOST_CHARACTERS_OF_A_PART = 153
 MAX_VALIDITY_MINUTES = 2880
 """Mitto's own default, 48 hours."""
 
@@ -43,7 +45,10 @@ def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, 
     lives_seconds = _expiry(message, rules, signed_at, now) - now
     if lives_seconds <= deadline_seconds:
         raise Refused(Outcome.CODE_EXPIRED)
-    encoded = encode(message.text.get_secret_value(), is_smart=rules.is_smart)
+    text = message.text.get_secret_value()
+    if len(text) > MAX_CHARACTERS:
+        raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{-(-len(text) // _MOST_CHARACTERS_OF_A_PART)}_segments")
+    encoded = encode(text, is_smart=rules.is_smart)
     if encoded.segments > rules.max_segments:
         raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{encoded.segments}_segments")
     return Sms(message.recipient, rules.sender_id, encoded, min(max(int(lives_seconds // 60), 1), MAX_VALIDITY_MINUTES))

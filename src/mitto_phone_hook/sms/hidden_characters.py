@@ -8,6 +8,9 @@ import re
 from functools import cache
 from unicodedata import normalize
 
+MAX_CHARACTERS = 20 * 160
+"""The most characters that 20 segments hold, which is the most that MAX_SEGMENTS allows."""
+
 _CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 # Soft hyphen, zero width space, word joiner, byte order mark: where a line may break, or nothing at all.
 _MEANINGLESS = "\u00ad\u200b\u2060\ufeff"
@@ -28,13 +31,18 @@ _NEVER = (
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
 )
 
-# The letters of Latin, Greek and Cyrillic, and the accents above them: no joiner and no selector belongs to them.
-_ALPHABETIC = "A-Za-z\u00c0-\u052f\u1e00-\u1fff\u2126\u212a\u212b"
+# Latin (full width, too), Greek, Cyrillic and Armenian letters with their accents: no joiner and no selector belongs to them.
+_ALPHABETIC = "A-Za-z\u00c0-\u058f\u1e00-\u1fff\u2126\u212a\u212b\uff21-\uff3a\uff41-\uff5a"
 _IDEOGRAPHS = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _MONGOLIAN = "\u1807\u1820-\u18aa"
 
 # Accents and strokes, Arabic number signs, and frames but for the keycap's.
-_MARKS = "\u0300-\u036f\u0600-\u0605\u20d0-\u20e2\u20e4-\u20ff"
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0489\u0600-\u0605\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20ff"
+    "\u2de0-\u2dff\u3099\u309a\ua66f-\ua672\ua674-\ua67d\ufe20-\ufe2f"
+)
+# Whatever turns the direction of a text round, or joins: between two digits of any script it can only deceive.
+_BETWEEN_DIGITS = f"{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}\u202a-\u202e\u2066-\u2069\u2d7f\U00016fe4"
 _SELECTORS = "\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 
 # The flag of a part of a country: a black flag, the part's code in tags, and the tag that ends it.
@@ -46,9 +54,9 @@ _FORGERIES = (
     f"[{_OVERRIDES}](?![!-/:-@\u2010-\u2027]+\\Z)",
     # Here a joiner only splits a word or a number.
     f"(?<=[0-9{_ALPHABETIC}])[{_JOINERS}]+(?=[0-9{_ALPHABETIC}])",
-    f"(?<=[0-9])[{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}]+(?=[0-9])",
+    f"(?<=\\d)[{_BETWEEN_DIGITS}]+(?=\\d)",
     # An accent makes another sign of a digit; the frame of a keycap does not.
-    f"(?<=[0-9])[{_JOINERS}\ufe0f\u20e3]*[{_MARKS}]",
+    f"(?<=\\d)[{_JOINERS}\ufe0f\u20e3]*[{_MARKS}]",
     # Selectors choose among the forms of a symbol, an ideograph or a Mongolian letter; of a digit only in a keycap.
     f"(?:\\A|(?<=[\x00-\x7f{_ALPHABETIC}{_JOINERS}\ufe00-\ufe0f]))[\ufe00-\ufe0f](?!(?<=[0-9#*]\ufe0f)\u20e3)",
     f"(?<![{_IDEOGRAPHS}])[\U000e0100-\U000e01ef]",
@@ -58,14 +66,20 @@ _FORGERIES = (
 
 # A text without any of these needs no closer look.
 _SUSPECT = re.compile(
-    f"[{_NEVER}{_MEANINGLESS}{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}\u202a-\u202e\u2066-\u2069{_MARKS}{_SELECTORS}]"
+    f"[{_NEVER}{_MEANINGLESS}{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}\u202a-\u202e\u2066-\u2069\u2d7f\U00016fe4{_MARKS}{_SELECTORS}]"
 )
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 _OVERRIDE = re.compile(f"[{_OVERRIDES}]")
 _DIRECTED = re.compile("[\u202a-\u202c\u2066-\u2069]")
-_WORD = re.compile(f"[0-9A-Za-z{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+")
-_SPLIT = re.compile(f"(?<=[0-9])[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+(?=[0-9])")
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_WORD = re.compile(f"[\\dA-Za-z{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+")
+_SPLIT = re.compile(f"(?<=\\d)[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+(?=\\d)")
+_RIGHT_TO_LEFT_LETTERS = (
+    "\u0590-\u061b\u061d-\u065f\u066a-\u06ef\u06fa-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+)
+_RIGHT_TO_LEFT = re.compile(f"[{_RIGHT_TO_LEFT_LETTERS}\u0660-\u0669\u06f0-\u06f9]")
+# Digits that are turned to the right-to-left direction without a letter of such a script: their groups change places.
+_NO_LETTER = f"[^{_RIGHT_TO_LEFT_LETTERS}\u2069\u202c]*"
+_TURNED_DIGITS = f"[\u2067\u202b](?={_NO_LETTER}\\d{_NO_LETTER}(?:[\u2069\u202c]|\\Z))"
 # First for a text that runs right to left, then for one that runs left to right.
 _REMOVED = re.compile(f"[{_MEANINGLESS}]"), re.compile(f"[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}\u202a-\u202c\u2066-\u2069]")
 _PAIRS = _ISOLATES, _ISOLATES | _EMBEDDINGS
@@ -89,6 +103,9 @@ def clean_text(text: str, code: str = "") -> str:
     letters written right to left. Refused is what could show a person something else than what is written. Between two
     digits that holds for every hidden character, unless without it they are the ``code``.
     """
+    if len(text) > MAX_CHARACTERS:
+        # No SMS is that long: it is refused for its segments, and a closer look could take seconds.
+        return text
     if text.isascii():
         if not text.isprintable() and (found := _CONTROL.search(text)):
             raise HiddenCharacter(found.start() + 1)
@@ -112,7 +129,7 @@ def clean_text(text: str, code: str = "") -> str:
 @cache
 def _forgeries(*, runs_left_to_right: bool) -> re.Pattern[str]:
     """Give the pattern whose group ``forgery`` is what a text is refused for. Made when it is needed: it takes milliseconds."""
-    forgeries = (*_FORGERIES, f"[{_RIGHT_TO_LEFT_MARKS}]") if runs_left_to_right else _FORGERIES
+    forgeries = (*_FORGERIES, f"[{_RIGHT_TO_LEFT_MARKS}]" if runs_left_to_right else _TURNED_DIGITS)
     return re.compile(f"{_FLAG}|(?P<forgery>{'|'.join(forgeries)})")
 
 
