@@ -113,10 +113,9 @@ class Hook:
         send_message = partial(self._once, self._messages, key_of(message, self.stores.key), record, until, send_sms)
         if signed_at is None or (call_id := call.headers.get(b"webhook-id")) is None:
             return await send_message()
-        # Routes with the same secrets share their ids: a call that was captured on one of them is a replay on each.
         scope = route.secrets if route.secrets in self.settings.hook_secrets else ""
-        call_key = key_of_call(scope, call_id.decode("latin-1"), self.stores.key)
-        return await self._once(self._calls, call_key, record, until, send_message, fingerprint_of(body, self.stores.key))
+        call_key, fingerprint = key_of_call(call_id.decode("latin-1"), self.stores.key), fingerprint_of(body, scope, self.stores.key)
+        return await self._once(self._calls, call_key, record, until, send_message, fingerprint)
 
     async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record
         self,

@@ -77,8 +77,11 @@ class IdempotencyGuard:
         asking = started = perf_counter()
         while (entry := await self._store.claim(key, pending, self._validity(asking - started), until - self._reserve_seconds)) is not None:
             claimed = perf_counter()
-            if entry.fingerprint != fingerprint:
-                raise Refused(Outcome.UNAUTHORIZED, REPLAYED_ID)
+            if _is_other_body(entry.fingerprint, fingerprint):
+                if _scope(entry.fingerprint) == _scope(fingerprint):
+                    raise Refused(Outcome.UNAUTHORIZED, REPLAYED_ID)
+                # Two callers with secrets of their own chose the same id by chance: the content alone tells repeats.
+                return IdempotentResult(await send(), claimed - asking, asking - started)
             is_in_flight = entry.state == "pending" and entry.age_seconds < self._dead_after
             if is_in_flight and until - clock() >= self._reserve_seconds + POLL_SECONDS:
                 await asyncio.sleep(POLL_SECONDS)
@@ -110,14 +113,22 @@ def kept_seconds(repeat_seconds: float, deadline_seconds: float) -> float:
     return repeat_seconds + deadline_seconds + GRACE_SECONDS
 
 
-def key_of_call(scope: str, call_id: str, key: bytes) -> str:
-    """Give the name under which a call is kept: a hash, keyed with ``key``, of its id and of whose secrets signed it."""
-    return keyed_hash(f"{scope}\0{call_id}", key, _CALL_PURPOSE)
+def key_of_call(call_id: str, key: bytes) -> str:
+    """Give the name under which a call is kept: a hash, keyed with ``key``, of its id."""
+    return keyed_hash(call_id, key, _CALL_PURPOSE)
 
 
-def fingerprint_of(body: bytes, key: bytes) -> str:
-    """Give a hash of the body, keyed with ``key``."""
-    return keyed_hash(body.decode("latin-1"), key, _BODY_PURPOSE)
+def fingerprint_of(body: bytes, scope: str, key: bytes) -> str:
+    """Give the scope, which is whose secrets the route takes, and a hash of the body, keyed with ``key``."""
+    return f"{scope} {keyed_hash(body.decode('latin-1'), key, _BODY_PURPOSE)}"
+
+
+def _scope(fingerprint: str | None) -> str:
+    return (fingerprint or "").partition(" ")[0]
+
+
+def _is_other_body(one: str | None, other: str | None) -> bool:
+    return (one or "").partition(" ")[2] != (other or "").partition(" ")[2]
 
 
 def key_of(message: PhoneMessage, key: bytes) -> str:
