@@ -4,10 +4,11 @@ Source: Mitto's API documentation, its published client code and what certified 
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
+from mitto_phone_hook.domain import strict_json
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome
 
 RESPONSE_CODES = {
@@ -40,7 +41,22 @@ _SUCCESS_CLASS = 2
 _REJECTING_CLASSES = (3, 4)
 _SHORT_CODES = range(1000)
 _MAX_MESSAGE_ID = 64
+_BAD_REQUEST = 400
 _NOT_IN_AN_ID = re.compile("[^A-Za-z0-9._:-]")
+_NOT_A_DIGIT = re.compile("[^0-9]")
+_SEPARATOR = re.compile("[^a-z0-9]")
+_SHOWN_DIGITS = 7
+_WORD = re.compile("[0-9](?:[ .-]?[0-9]){3,}|[a-z0-9]{4,}")
+# Every name ends like this, so there are at least as many matches as names.
+_END_OF_NAME = re.compile(rb'"[ \t\r\n]*:')
+
+
+class Sent(NamedTuple):
+    """What a request to Mitto carried. Its response must be about the same recipient, and its id must repeat nothing of this."""
+
+    msisdn: str = ""
+    text: str = ""
+    api_key: str = ""
 
 
 class MittoResult(NamedTuple):
@@ -57,23 +73,28 @@ class MittoResult(NamedTuple):
     is_key_refused: bool = False
     is_character_set_refused: bool = False
 
+    @property
+    def is_expected(self) -> bool:
+        """Whether Mitto can have written this response: it has a code, or a status that says something about this attempt."""
+        is_by_status = self.outcome is Outcome.UPSTREAM_REJECTED and self.why.startswith("http_")
+        return self.outcome is not Outcome.OUTCOME_UNKNOWN and not is_by_status
 
-def read_result(status: int, body: bytes | None, retry_after: str) -> MittoResult:
-    """Read an HTTP response; ``body`` is ``None`` where it did not arrive complete and uncompressed.
+
+def read_result(status: int, body: bytes | None, retry_after: str, sent: Sent = Sent()) -> MittoResult:
+    """Read an HTTP response to ``sent``; ``body`` is ``None`` where it did not arrive complete and uncompressed.
 
     Accepted is only a 2xx with a JSON object whose ``responseCode`` is the integer 0: Mitto reports rejections with 200, too,
-    and ``false`` or ``"0"`` promise nothing.
+    and ``false`` or ``"0"`` promise nothing. A response about another recipient belongs to another request: nothing is known then.
     """
-    try:
-        fields = from_json(body or b"", allow_inf_nan=False)
-    except ValueError:
-        fields = None
-    code = fields.get("responseCode") if isinstance(fields, dict) else None
+    fields = _fields(body or b"")
+    if sent.msisdn and not _is_about(fields.get("to"), sent.msisdn):
+        return MittoResult(Outcome.OUTCOME_UNKNOWN, f"http_{status}")
+    code = fields.get("responseCode")
     if type(code) is not int:
         code = None
     outcome = _outcome(status, code)
     if outcome is Outcome.ACCEPTED:
-        return MittoResult(outcome, "accepted", message_id=_message_id(fields.get("id")))
+        return MittoResult(outcome, "accepted", message_id=_message_id(fields.get("id"), sent))
     is_by_status = code is None or status in STATUSES
     has_retry_after = outcome is Outcome.UPSTREAM_UNAVAILABLE and re.fullmatch("[0-9]{1,6}", retry_after)
     return MittoResult(
@@ -88,6 +109,8 @@ def read_result(status: int, body: bytes | None, retry_after: str) -> MittoResul
 def _outcome(status: int, code: int | None) -> Outcome:
     """Read status and code together. Where a status contradicts a code that may mean "sent", the outcome is unknown."""
     by_code = None if code is None else RESPONSE_CODES.get(code, Outcome.UPSTREAM_REJECTED)
+    if by_code is Outcome.UPSTREAM_AUTH and status == _BAD_REQUEST:
+        return Outcome.UPSTREAM_REJECTED  # the request was wrong, not the account
     if status in STATUSES:
         return Outcome.OUTCOME_UNKNOWN if by_code in POSSIBLY_SENT else STATUSES[status]
     if by_code is Outcome.ACCEPTED and status // 100 != _SUCCESS_CLASS:
@@ -95,6 +118,31 @@ def _outcome(status: int, code: int | None) -> Outcome:
     return by_code or (Outcome.UPSTREAM_REJECTED if status // 100 in _REJECTING_CLASSES else Outcome.OUTCOME_UNKNOWN)
 
 
-def _message_id(raw: object) -> str | None:
-    """Keep only the part of Mitto's id that is safe in a log line."""
-    return _NOT_IN_AN_ID.sub("", raw)[:_MAX_MESSAGE_ID] or None if isinstance(raw, str) else None
+def _fields(body: bytes) -> dict[str, Any]:
+    """Parse the body; empty where it is no JSON object, or where a name is repeated in it."""
+    try:
+        fields = from_json(body, allow_inf_nan=False)
+        if not isinstance(fields, dict):
+            return {}
+        if len(_END_OF_NAME.findall(body)) != len(fields):
+            # Repeated, or deeper, or inside a string: only the slow parser can tell.
+            strict_json.parse(body)
+    except ValueError:
+        return {}
+    return fields
+
+
+def _is_about(to: object, msisdn: str) -> bool:
+    """Whether ``to`` of a response is the recipient. It is optional, and written with or without a plus sign."""
+    return to == msisdn or to is None or to == "" or _NOT_A_DIGIT.sub("", str(to)) == msisdn  # noqa: PLC1901 - 0 is a recipient, too
+
+
+def _message_id(raw: object, sent: Sent) -> str | None:
+    """Keep only the part of Mitto's id that is safe in a log line; nothing of an id that holds the number, key or words of the text."""
+    if not isinstance(raw, str):
+        return None
+    safe = _NOT_IN_AN_ID.sub("", raw)
+    bare = _SEPARATOR.sub("", safe.lower())
+    private = [sent.msisdn[-_SHOWN_DIGITS:], sent.api_key.lower(), *_WORD.findall(sent.text.lower())]
+    is_private = any(word in bare for word in (_SEPARATOR.sub("", word) for word in private) if word)
+    return None if is_private else safe[:_MAX_MESSAGE_ID] or None
