@@ -87,6 +87,7 @@ class Exchange(httpx.AsyncByteStream):
                 self.is_reusable = False
                 self._fail(httpx.RemoteProtocolError("not HTTP"))
             if self._overhead > MAX_OVERHEAD_BYTES:
+                self.is_complete = self.is_reusable = False
                 self._fail(httpx.RemoteProtocolError("endless headers"))
             if self.is_complete or self._fault is not None:
                 # Parser and exchange refer to each other. Only a garbage collection would find them, and under load one a
@@ -136,7 +137,7 @@ class Exchange(httpx.AsyncByteStream):
 
     def on_headers_complete(self) -> None:
         """Keep the head, but not that of an interim response."""
-        if self.is_complete or self._parser is None:
+        if self.is_complete or self._parser is None or self._fault is not None:
             return
         if self._connection.is_writing:
             # Whoever responds before it has the request cannot know what it says.

@@ -85,12 +85,10 @@ def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
         return False
     if head.get("alg") != "HS256" or "crit" in head:
         return False
-    earliest, latest = int(now) - TOKEN_LEEWAY_SECONDS, int(now) + TOKEN_LEEWAY_SECONDS
     return (
         all(type(times[name]) is int for name in ("exp", "nbf", "iat") if name in times)
-        and times.get("exp", latest) >= earliest
-        and times.get("nbf", earliest) <= latest
-        and times.get("iat", earliest) <= latest
+        and times.get("exp", now) >= now - TOKEN_LEEWAY_SECONDS
+        and max(times.get("nbf", now), times.get("iat", now)) <= now + TOKEN_LEEWAY_SECONDS
     )
 
 
