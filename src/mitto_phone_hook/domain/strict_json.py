@@ -4,7 +4,7 @@ import json
 from typing import Any, NoReturn
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes) -> object:
     """Parse JSON in UTF-8. Raises ``ValueError`` also for a repeated name at any depth, NaN, infinity and too deep nesting."""
     try:
         return json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_refuse)

@@ -59,6 +59,9 @@ class Sent(NamedTuple):
     api_key: str = ""
 
 
+_NOTHING = Sent()
+
+
 class MittoResult(NamedTuple):
     """What became of one attempt.
 
@@ -80,7 +83,7 @@ class MittoResult(NamedTuple):
         return self.outcome is not Outcome.OUTCOME_UNKNOWN and not is_by_status
 
 
-def read_result(status: int, body: bytes | None, retry_after: str, sent: Sent = Sent()) -> MittoResult:
+def read_result(status: int, body: bytes | None, retry_after: str, sent: Sent = _NOTHING) -> MittoResult:
     """Read an HTTP response to ``sent``; ``body`` is ``None`` where it did not arrive complete and uncompressed.
 
     Accepted is only a 2xx with a JSON object whose ``responseCode`` is the integer 0: Mitto reports rejections with 200, too,
@@ -134,7 +137,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 def _is_about(to: object, msisdn: str) -> bool:
     """Whether ``to`` of a response is the recipient. It is optional, and written with or without a plus sign."""
-    return to == msisdn or to is None or to == "" or _NOT_A_DIGIT.sub("", str(to)) == msisdn  # noqa: PLC1901 - 0 is a recipient, too
+    return to == msisdn or to is None or to == "" or _NOT_A_DIGIT.sub("", str(to)) == msisdn
 
 
 def _message_id(raw: object, sent: Sent) -> str | None:
