@@ -6,8 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, MittoResult, Sent, read_result
+from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, MittoResult, read_result
+from mitto_phone_hook.sms.compose import Sms
+from mitto_phone_hook.sms.segments import encode
 
 ACCEPTED = Outcome.ACCEPTED
 REJECTED = Outcome.UPSTREAM_REJECTED
@@ -197,7 +200,8 @@ def test_message_id_may_be_missing() -> None:
     assert read_result(200, ZERO, "") == MittoResult(ACCEPTED, "accepted", message_id=None)
 
 
-SENT = Sent("41791239876", "Your code is 831-204 for Ann", "Key-of-the-tests")
+SENT = Sms(Recipient("+41791239876"), "Mitto SMS", encode("Your code is 831-204 or 9f3k for Ann \u20ac"), 5)
+KEY = "Key-of-the-tests"
 
 
 @pytest.mark.parametrize(
@@ -214,30 +218,31 @@ SENT = Sent("41791239876", "Your code is 831-204 for Ann", "Key-of-the-tests")
         "8312-04",
         "id-831-204-1",
         "YOURcodeIS",
+        "a9-F3k",
         "key-OF-the-tests",
         "keyofthetests.1",
         "a" * 60 + "831204",
     ],
 )
 def test_message_id_that_repeats_what_was_sent_is_dropped(raw: str) -> None:
-    assert read_result(200, with_code(0, id=raw), "", SENT) == MittoResult(ACCEPTED, "accepted")
+    assert read_result(200, with_code(0, id=raw), "", SENT, KEY) == MittoResult(ACCEPTED, "accepted")
 
 
 @pytest.mark.parametrize("raw", ["0a1b2c3d-0000-4000-8000-00aa00bb00cc", "239876", "ann-is-for-831", "20441791"])
 def test_other_message_id_is_kept(raw: str) -> None:
-    assert read_result(200, with_code(0, id=raw), "", SENT).message_id == raw
+    assert read_result(200, with_code(0, id=raw), "", SENT, KEY).message_id == raw
 
 
-@pytest.mark.parametrize("to", ["41791239876", "+41791239876", "+41 79 123 98 76", 41791239876, None, ""])
+@pytest.mark.parametrize("to", ["41791239876", "+41791239876", "+41 79 123 98 76", 41791239876, None, "", 0, []])
 def test_response_about_the_recipient_counts(to: object) -> None:
-    assert read_result(200, with_code(0, to=to), "", SENT).outcome is ACCEPTED
-    assert read_result(200, with_code(8, to=to), "", SENT).outcome is RECIPIENT
+    assert read_result(200, with_code(0, to=to), "", SENT, KEY).outcome is ACCEPTED
+    assert read_result(200, with_code(8, to=to), "", SENT, KEY).outcome is RECIPIENT
 
 
-@pytest.mark.parametrize("to", ["41791239877", "1239876", "0", 0, False, [], {}, "x"])
+@pytest.mark.parametrize("to", ["41791239877", "1239876", "0", 1, True, [1], {"to": 1}, "x"])
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (200, 8), (400, 8), (429, 8), (401, 8)])
 def test_response_about_somebody_else_says_nothing(status: int, code: int, to: object) -> None:
-    assert read_result(status, with_code(code, to=to), "7", SENT) == MittoResult(UNKNOWN, f"http_{status}")
+    assert read_result(status, with_code(code, to=to), "7", SENT, KEY) == MittoResult(UNKNOWN, f"http_{status}")
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 1), (200, 8), (400, 0), (429, 0), (429, 8)])

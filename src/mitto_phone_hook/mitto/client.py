@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.connection import END_CONNECTION
-from mitto_phone_hook.mitto.response_codes import MittoResult, Sent, read_result
+from mitto_phone_hook.mitto.response_codes import MittoResult, read_result
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding
 
@@ -55,7 +55,7 @@ class Mitto:
         if now >= until:
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         key = self._api_key.current(now)
-        attempt = _Attempt(Sent(sms.recipient.msisdn, sms.encoded.text, key))
+        attempt = _Attempt(sms, key)
         request = self._request(sms, reference, attempt, key)
         try:
             async with asyncio.timeout_at(until):
@@ -119,8 +119,9 @@ class _Attempt:
     result: MittoResult | None = None
     """``None`` until the response is read to its end, or as far as it can be trusted."""
 
-    def __init__(self, sent: Sent) -> None:
-        self._sent = sent
+    def __init__(self, sms: Sms, api_key: str) -> None:
+        self._sms = sms
+        self._api_key = api_key
 
     async def trace(self, event: str, _: object) -> None:
         if event == "connection.connect_tcp.started":
@@ -133,7 +134,7 @@ class _Attempt:
         try:
             if not response.is_success:
                 self.retry_after = response.headers.get("retry-after", "")
-            self.result = read_result(self.status, await _body(response), self.retry_after, self._sent)
+            self.result = read_result(self.status, await _body(response), self.retry_after, self._sms, self._api_key)
             if not self.result.is_expected and (end_connection := response.extensions.get(END_CONNECTION)):
                 end_connection()
         finally:

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from mitto_phone_hook.domain import strict_json
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome
+from mitto_phone_hook.sms.compose import Sms
 
 RESPONSE_CODES = {
     0: Outcome.ACCEPTED,
@@ -42,24 +43,16 @@ _REJECTING_CLASSES = (3, 4)
 _SHORT_CODES = range(1000)
 _MAX_MESSAGE_ID = 64
 _BAD_REQUEST = 400
-_NOT_IN_AN_ID = re.compile("[^A-Za-z0-9._:-]")
+_WHITE_SPACE = b" \t\r\n"
 _NOT_A_DIGIT = re.compile("[^0-9]")
-_SEPARATOR = re.compile("[^a-z0-9]")
 _SHOWN_DIGITS = 7
-_WORD = re.compile("[0-9](?:[ .-]?[0-9]){3,}|[a-z0-9]{4,}")
-# Every name ends like this, so there are at least as many matches as names.
-_END_OF_NAME = re.compile(rb'"[ \t\r\n]*:')
+_SHORTEST_WORD = 4
+_DIGITS_IN_GROUPS = re.compile("[0-9](?:[ .-]?[0-9]){3,}")
 
-
-class Sent(NamedTuple):
-    """What a request to Mitto carried. Its response must be about the same recipient, and its id must repeat nothing of this."""
-
-    msisdn: str = ""
-    text: str = ""
-    api_key: str = ""
-
-
-_NOTHING = Sent()
+_SEPARATORS = b"._:-"
+_WORDS = bytes(ord(chr(one).lower()) if one < 128 and chr(one).isalnum() else ord(" ") for one in range(256))  # noqa: PLR2004 - ASCII
+_NOT_IN_AN_ID = bytes(one for one in range(256) if _WORDS[one] == ord(" ") and one not in _SEPARATORS)
+_NOT_IN_A_WORD = _NOT_IN_AN_ID + _SEPARATORS
 
 
 class MittoResult(NamedTuple):
@@ -79,25 +72,26 @@ class MittoResult(NamedTuple):
     @property
     def is_expected(self) -> bool:
         """Whether Mitto can have written this response: it has a code, or a status that says something about this attempt."""
-        is_by_status = self.outcome is Outcome.UPSTREAM_REJECTED and self.why.startswith("http_")
-        return self.outcome is not Outcome.OUTCOME_UNKNOWN and not is_by_status
+        if self.outcome is Outcome.UPSTREAM_REJECTED:
+            return not self.why.startswith("http_")
+        return self.outcome is not Outcome.OUTCOME_UNKNOWN
 
 
-def read_result(status: int, body: bytes | None, retry_after: str, sent: Sent = _NOTHING) -> MittoResult:
-    """Read an HTTP response to ``sent``; ``body`` is ``None`` where it did not arrive complete and uncompressed.
+def read_result(status: int, body: bytes | None, retry_after: str, sms: Sms | None = None, api_key: str = "") -> MittoResult:
+    """Read an HTTP response to ``sms``, sent with ``api_key``; ``body`` is ``None`` where it did not arrive complete and uncompressed.
 
     Accepted is only a 2xx with a JSON object whose ``responseCode`` is the integer 0: Mitto reports rejections with 200, too,
     and ``false`` or ``"0"`` promise nothing. A response about another recipient belongs to another request: nothing is known then.
     """
     fields = _fields(body or b"")
-    if sent.msisdn and not _is_about(fields.get("to"), sent.msisdn):
+    if (to := fields.get("to")) and sms is not None and not _is_about(to, sms.recipient.msisdn):
         return MittoResult(Outcome.OUTCOME_UNKNOWN, f"http_{status}")
     code = fields.get("responseCode")
     if type(code) is not int:
         code = None
     outcome = _outcome(status, code)
     if outcome is Outcome.ACCEPTED:
-        return MittoResult(outcome, "accepted", message_id=_message_id(fields.get("id"), sent))
+        return MittoResult(outcome, "accepted", message_id=_message_id(fields.get("id"), sms, api_key))
     is_by_status = code is None or status in STATUSES
     has_retry_after = outcome is Outcome.UPSTREAM_UNAVAILABLE and re.fullmatch("[0-9]{1,6}", retry_after)
     return MittoResult(
@@ -127,8 +121,8 @@ def _fields(body: bytes) -> dict[str, Any]:
         fields = from_json(body, allow_inf_nan=False)
         if not isinstance(fields, dict):
             return {}
-        if len(_END_OF_NAME.findall(body)) != len(fields):
-            # Repeated, or deeper, or inside a string: only the slow parser can tell.
+        # Every name ends like this. More of them are repeated, or deeper, or inside a string: only the slow parser can tell.
+        if body.translate(None, _WHITE_SPACE).count(b'":') != len(fields):
             strict_json.parse(body)
     except ValueError:
         return {}
@@ -136,16 +130,33 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _is_about(to: object, msisdn: str) -> bool:
-    """Whether ``to`` of a response is the recipient. It is optional, and written with or without a plus sign."""
-    return to == msisdn or to is None or to == "" or _NOT_A_DIGIT.sub("", str(to)) == msisdn
+    """Whether ``to`` of a response is the recipient, which may be written with a plus sign."""
+    return to == msisdn or _NOT_A_DIGIT.sub("", str(to)) == msisdn
 
 
-def _message_id(raw: object, sent: Sent) -> str | None:
-    """Keep only the part of Mitto's id that is safe in a log line; nothing of an id that holds the number, key or words of the text."""
+def _message_id(raw: object, sms: Sms | None, api_key: str) -> str | None:
+    """Keep only the part of Mitto's id that is safe in a log line; nothing of an id that holds number, key or words of the text."""
     if not isinstance(raw, str):
         return None
-    safe = _NOT_IN_AN_ID.sub("", raw)
-    bare = _SEPARATOR.sub("", safe.lower())
-    private = [sent.msisdn[-_SHOWN_DIGITS:], sent.api_key.lower(), *_WORD.findall(sent.text.lower())]
-    is_private = any(word in bare for word in (_SEPARATOR.sub("", word) for word in private) if word)
-    return None if is_private else safe[:_MAX_MESSAGE_ID] or None
+    safe = raw.encode("ascii", "ignore").translate(None, _NOT_IN_AN_ID)
+    if sms is not None and _is_private(safe.translate(_WORDS, _SEPARATORS), sms, api_key):
+        return None
+    return safe[:_MAX_MESSAGE_ID].decode() or None
+
+
+def _is_private(bare: bytes, sms: Sms, api_key: str) -> bool:
+    """Whether an id without separators holds something that only Mitto and the recipient may know. Everything is in small letters."""
+    if sms.recipient.msisdn[-_SHOWN_DIGITS:].encode() in bare or ((key := _bare(api_key)) and key in bare):
+        return True
+    text = sms.encoded.text
+    has_groups = False
+    for word in text.encode("ascii", "replace").translate(_WORDS).split():
+        if len(word) < _SHORTEST_WORD:
+            has_groups = has_groups or word.isdigit()
+        elif word in bare:
+            return True
+    return has_groups and any(_bare(code) in bare for code in _DIGITS_IN_GROUPS.findall(text))
+
+
+def _bare(text: str) -> bytes:
+    return text.encode("ascii", "ignore").translate(_WORDS, _NOT_IN_A_WORD)
