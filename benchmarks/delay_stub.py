@@ -16,7 +16,7 @@ import uvloop
 from benchmarks.wire import Messages, response
 
 RESPONSE = response(
-    b'{"id":"3f2b7c1e-5d4a-4c0b-9a52-0f6f1f8f6a10","timestamp":"2025-01-01T00:00:00.0000000Z","to":"41790000000",'
+    b'{"id":"3f2b7c1e-5d4a-4c0b-9a52-0f6f1f8f6a10","timestamp":"2025-01-01T00:00:00.0000000Z",'
     b'"responseCode":0,"responseText":"SMS sent","textLength":34,"messageParts":1}'
 )
 

@@ -21,7 +21,7 @@ _STUB = """
     listen 127.0.0.1:{tls_port} ssl backlog=2048;
     ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
     location /sms.json {{
-      return 200 '{{"id":"$request_id","timestamp":"2025-01-01T00:00:00.0000000Z","to":"41790000000","responseCode":0,"responseText":"SMS sent","textLength":34,"messageParts":1}}';
+      return 200 '{{"id":"$request_id","timestamp":"2025-01-01T00:00:00.0000000Z","responseCode":0,"responseText":"SMS sent","textLength":34,"messageParts":1}}';
     }}
     location /status {{ stub_status; }}
   }}

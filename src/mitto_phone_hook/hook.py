@@ -72,7 +72,7 @@ class Hook:
 
     async def respond(self, call: Call) -> Response:
         """Respond to one HTTP request. Raises nothing. Writes one log line, except for a health check."""
-        record = CallRecord(request_id=_new_id(), headers=call.headers, started=time.perf_counter())
+        record = CallRecord(request_id=_new_id(), started=time.perf_counter())
         platform, route = self._platform(ROOT), self._routes.get(call.path)
         try:
             if route is None:
@@ -104,6 +104,7 @@ class Hook:
         latest = until - reserve_seconds(deadline_seconds)
         body = await read_body(call, max_bytes=self.settings.max_body_bytes, until=until)
         signed_at = await self._authenticate(call, body, route, platform, until)
+        record.headers = call.headers
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)

@@ -154,6 +154,15 @@ def test_the_trace_of_the_caller_is_in_the_log(hook: Process) -> None:
     assert hook.log()[-1]["logging.googleapis.com/spanId"] == span
 
 
+@pytest.mark.parametrize("path", ["/", "/nowhere"])
+def test_the_trace_of_a_stranger_is_not_in_the_log(hook: Process, path: str) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "x-cloud-trace-context": f"{trace}/1"}
+    hook.request("POST", path, json.dumps(payload("100004")).encode(), headers)
+    assert hook.log()[-1]["event"] in {"unauthorized", "not_found"}
+    assert trace not in hook.lines()[-1]
+
+
 def test_a_body_of_100_mb_without_credentials_costs_less_than_4_mib(hook: Process) -> None:
     hook.post(payload("100003"))
     before = _resident_bytes(hook)

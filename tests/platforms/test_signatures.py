@@ -390,7 +390,8 @@ def test_a_function_without_secrets_lets_nobody_in(key: bytes) -> None:
 
 
 def token(claims: object, key: bytes = OLD_BEARER, header: bytes = b'{"alg":"HS256","typ":"JWT"}') -> bytes:
-    parts = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, json.dumps(claims).encode())]
+    payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+    parts = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, payload)]
     signed = b".".join(parts)
     return signed + b"." + base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
 
@@ -400,9 +401,30 @@ def token(claims: object, key: bytes = OLD_BEARER, header: bytes = b'{"alg":"HS2
     [
         pytest.param(token({"sub": "urn:Auth0", "aud": "urn:x"}), True, id="without an expiry"),
         pytest.param(token({"exp": NOW + 60}), True, id="not expired"),
-        pytest.param(token({"exp": NOW - 299}), True, id="expired within the tolerance"),
-        pytest.param(token({"exp": NOW - 301}), False, id="expired"),
-        pytest.param(token({"exp": "never"}), False, id="an expiry that is no time"),
+        pytest.param(token({"exp": NOW - 60}), True, id="expired within the leeway"),
+        pytest.param(token({"exp": NOW - 61}), False, id="expired"),
+        pytest.param(token({"nbf": NOW + 60, "iat": NOW + 60}), True, id="from the future within the leeway"),
+        pytest.param(token({"nbf": NOW + 61}), False, id="not valid yet"),
+        pytest.param(token({"iat": NOW + 61}), False, id="issued in the future"),
+        pytest.param(token({"iat": NOW - 10**9, "nbf": 0}), True, id="issued long ago"),
+        *(
+            pytest.param(token(b'{"%b":%b}' % (name, value)), False, id=f"{name.decode()} {value.decode()}")
+            for name in (b"exp", b"nbf", b"iat")
+            for value in (b'"never"', b'"99999999999"', b"1e400", b"-1e400", b"NaN", b"true", b"null", b"1.0", b"[]", b"9" * 5000)
+        ),
+        pytest.param(token(b'{"exp":1,"exp":%d}' % (NOW + 60)), False, id="a claim twice"),
+        pytest.param(token(b'{"a":{"b":1,"b":2}}'), False, id="a name twice in a claim"),
+        pytest.param(token(b"[" * 100_000), False, id="claims that are too deep"),
+        pytest.param(token(b"\xff"), False, id="claims that are no text"),
+        pytest.param(token({}, header=b'{"alg":"RS256"}'), False, id="RS256"),
+        pytest.param(token({}, header=b'{"alg":"hs256"}'), False, id="hs256"),
+        pytest.param(token({}, header=b'{"alg":"none"}'), False, id="none"),
+        pytest.param(token({}, header=b'{"alg":["HS256"]}'), False, id="a list of algorithms"),
+        pytest.param(token({}, header=b'{"typ":"JWT"}'), False, id="no algorithm"),
+        pytest.param(token({}, header=b'{"alg":"none","alg":"HS256"}'), False, id="two algorithms"),
+        pytest.param(token({}, header=b'{"alg":"HS256","crit":["x"]}'), False, id="an extension that must be understood"),
+        pytest.param(token({}, header=b'["HS256"]'), False, id="a header that is no object"),
+        pytest.param(token({}, header=b"HS256"), False, id="a header that is no JSON"),
         pytest.param(token(["exp"]), False, id="claims that are no object"),
         pytest.param(token({}, b"another secret of the tests"), False, id="another secret"),
         pytest.param(token({}, b""), False, id="no secret"),

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.mitto.connection import END_CONNECTION
 from mitto_phone_hook.mitto.response_codes import MittoResult, read_result
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding
@@ -53,19 +54,18 @@ class Mitto:
         now = asyncio.get_running_loop().time()
         if now >= until:
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
-        attempt = _Attempt()
-        request = self._request(sms, reference, attempt, now)
+        key = self._api_key.current(now)
+        attempt = _Attempt(sms, key)
+        request = self._request(sms, reference, attempt, key)
         try:
             async with asyncio.timeout_at(until):
                 await attempt.read(await self._transport.handle_async_request(request))
         except (TimeoutError, httpx.TransportError) as fault:
             if not attempt.status:
                 return attempt.result_of(fault)
-        result = read_result(attempt.status, attempt.body, attempt.retry_after)
-        # An id made of the recipient's number would carry the number into the log and the response.
-        return result._replace(message_id=None) if sms.recipient.msisdn in (result.message_id or "") else result
+        return attempt.result or read_result(attempt.status, None, attempt.retry_after)
 
-    def _request(self, sms: Sms, reference: str, attempt: "_Attempt", now: float) -> httpx.Request:
+    def _request(self, sms: Sms, reference: str, attempt: "_Attempt", key: str) -> httpx.Request:
         fields: dict[str, Any] = {
             "to": sms.recipient.msisdn,
             "from": sms.sender_id,
@@ -77,7 +77,7 @@ class Mitto:
         if self._is_test:
             fields["test"] = True
         content = to_json(fields)
-        headers = _headers(self._host, self._api_key.current(now)).copy()
+        headers = _headers(self._host, key).copy()
         headers["Content-Length"] = str(len(content))
         extensions = {"timeout": self._timeout, "trace": attempt.trace}
         # ``content`` instead of ``stream`` would make httpx build all headers again, which takes as long as all the rest here.
@@ -97,6 +97,18 @@ def _headers(host: str, api_key: str) -> httpx.Headers:
     )
 
 
+async def _body(response: httpx.Response) -> bytes | None:
+    """Read the body; ``None`` where it is compressed or too long: nothing in it can be trusted then."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return None
+    body = bytearray()
+    async for chunk in response.stream:  # type: ignore[union-attr] # always asynchronous here
+        if len(body) + len(chunk) > MAX_RESPONSE_BYTES:
+            return None
+        body += chunk
+    return bytes(body)
+
+
 class _Attempt:
     """What is known about one request while it runs, so that its result is true whenever the deadline ends it."""
 
@@ -104,8 +116,12 @@ class _Attempt:
     """While this is false, bytes may have been written: a transport need not report that it connects."""
     status = 0
     retry_after = ""
-    body: bytes | None = None
-    """``None`` where it was compressed, too long or cut: nothing in it can be trusted then."""
+    result: MittoResult | None = None
+    """``None`` until the response is read to its end, or as far as it can be trusted."""
+
+    def __init__(self, sms: Sms, api_key: str) -> None:
+        self._sms = sms
+        self._api_key = api_key
 
     async def trace(self, event: str, _: object) -> None:
         if event == "connection.connect_tcp.started":
@@ -118,14 +134,9 @@ class _Attempt:
         try:
             if not response.is_success:
                 self.retry_after = response.headers.get("retry-after", "")
-            if response.headers.get("content-encoding", "identity").lower() != "identity":
-                return
-            body = bytearray()
-            async for chunk in response.stream:  # type: ignore[union-attr] # always asynchronous here
-                body += chunk
-                if len(body) > MAX_RESPONSE_BYTES:
-                    return
-            self.body = bytes(body)
+            self.result = read_result(self.status, await _body(response), self.retry_after, self._sms, self._api_key)
+            if not self.result.is_expected and (end_connection := response.extensions.get(END_CONNECTION)):
+                end_connection()
         finally:
             await response.aclose()
 

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to the server, for one exchange at a time.
 
 httptools parses. It refuses conflicting lengths and broken chunks. This module adds limits of size, and it refuses bytes that
-nobody asked for: the next request would take them for its own response.
+nobody asked for: the next request would take them for its own response. After anything unusual it gives up the connection.
 """
 
 import asyncio
@@ -12,11 +12,17 @@ from collections.abc import AsyncIterator
 import httptools
 import httpx
 
-MAX_OVERHEAD_BYTES = 102_400
+MAX_OVERHEAD_BYTES = 32_768
 """For all of a response that is not its body: headers, interim responses, lengths of chunks, trailers."""
+
+MAX_HEADERS = 100
+"""Of a response. Many short ones would take much more memory than they have bytes."""
 
 MAX_WAITING_BYTES = 131_072
 """For the part of a body that nobody has read yet. Beyond it the server has to wait."""
+
+END_CONNECTION = "end_connection"
+"""The extension of an httpx response with a function without arguments: the reader calls it when the response cannot be trusted."""
 
 _SWITCHING_PROTOCOLS = 101
 
@@ -30,6 +36,8 @@ class Exchange(httpx.AsyncByteStream):
     _status = 0
     _has_head = False
     _has_length = False
+    _is_unusual = False
+    """Whether there were interim responses or trailers, which Mitto has no reason to send."""
     _overhead = 0
     _is_closed = False
     _fault: httpx.TransportError | None = None
@@ -47,7 +55,7 @@ class Exchange(httpx.AsyncByteStream):
         """Wait for status and headers. Raises ``httpx.TransportError``."""
         while not self._has_head:
             await self._wait()
-        return httpx.Response(self._status, headers=self._headers, stream=self)
+        return httpx.Response(self._status, headers=self._headers, stream=self, extensions={END_CONNECTION: self._connection.close})
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the pieces of the body as they came. Raises ``httpx.TransportError``."""
@@ -79,6 +87,7 @@ class Exchange(httpx.AsyncByteStream):
                 self.is_reusable = False
                 self._fail(httpx.RemoteProtocolError("not HTTP"))
             if self._overhead > MAX_OVERHEAD_BYTES:
+                self.is_complete = self.is_reusable = False
                 self._fail(httpx.RemoteProtocolError("endless headers"))
             if self.is_complete or self._fault is not None:
                 # Parser and exchange refer to each other. Only a garbage collection would find them, and under load one a
@@ -119,16 +128,25 @@ class Exchange(httpx.AsyncByteStream):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, but no trailer."""
-        if not self._has_head:
+        if self._has_head:
+            self._is_unusual = True
+        elif len(self._headers) < MAX_HEADERS:
             self._headers.append((name, value))
+        else:
+            self._fail(httpx.RemoteProtocolError("too many headers"))
 
     def on_headers_complete(self) -> None:
         """Keep the head, but not that of an interim response."""
-        if self.is_complete or self._parser is None:
+        if self.is_complete or self._parser is None or self._fault is not None:
+            return
+        if self._connection.is_writing:
+            # Whoever responds before it has the request cannot know what it says.
+            self._fail(httpx.RemoteProtocolError("response before the request was written"))
             return
         self._status = self._parser.get_status_code()
         if self._status // 100 == 1 and self._status != _SWITCHING_PROTOCOLS:
             self._headers.clear()
+            self._is_unusual = True
             return
         self._has_head = True
         self._has_length = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
@@ -143,7 +161,7 @@ class Exchange(httpx.AsyncByteStream):
         """Note that the response is complete."""
         if self._has_head and not self.is_complete:
             self.is_complete = True
-            self.is_reusable = self._parser is not None and self._parser.should_keep_alive()
+            self.is_reusable = self._parser is not None and self._parser.should_keep_alive() and not self._is_unusual
 
 
 class Connection(asyncio.Protocol):
@@ -172,13 +190,18 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_silent(self) -> bool:
-        """Whether there is nothing to read, not even an end. Asks the system, which may know more than the event loop."""
-        return not self._poll.poll(0)
+        """Whether it is open and there is nothing to read. Asks the system, which may know more than the event loop."""
+        return self._is_open and not self._poll.poll(0)
 
     @property
     def is_alive(self) -> bool:
         """Whether the server has not hung up. Asks the system, too. Unread bytes are allowed: TLS has some at the start."""
         return self._is_open and all(event == select.POLLIN for _, event in self._poll.poll(0))
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a part of the request still waits for the system to take it."""
+        return self._socket.get_write_buffer_size() > 0
 
     def resume_reading(self) -> None:
         """Let the server send again after a part of the body was read."""

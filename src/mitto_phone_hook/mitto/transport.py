@@ -65,10 +65,10 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         if connection is None:
             await trace("connection.connect_tcp.started", {})
             connection = await self._connect(request.extensions.get("timeout", {}).get("connect"))
-            if not connection.is_alive:
+            if not await self._is_fresh(connection):
                 connection.close()
                 # A load balancer without a server behind it accepts connections and hangs up. Nothing has been written.
-                raise httpx.ConnectError("hung up at once")
+                raise httpx.ConnectError("hung up or spoke at once")
         try:
             await trace("http11.send_request_headers.started", {})
             return await connection.send(_serialized(request), self._idle).response()
@@ -106,6 +106,16 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectTimeout("") from fault
         except OSError as fault:  # a refused certificate is one, too
             raise httpx.ConnectError("") from fault
+
+    async def _is_fresh(self, connection: Connection) -> bool:
+        """Whether the server has neither hung up nor sent anything: what came before the request is no response to it."""
+        if self._tls is None or connection.is_silent:
+            return connection.is_silent
+        # Session tickets, or a response that nobody asked for. The event loop reads it in its next two turns and ends the connection
+        # for the response.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return connection.is_alive
 
     async def _addresses(self) -> Addresses:
         """Look up the server once for all callers of about the same time: lookups have only a few threads."""

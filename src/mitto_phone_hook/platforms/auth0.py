@@ -8,18 +8,21 @@ import base64
 import hmac
 import re
 from functools import partial
+from typing import Any
 
-from pydantic_core import from_json
-
+from mitto_phone_hook.domain import strict_json
 from mitto_phone_hook.domain.message import Channel, Purpose
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._contract import Platform
 from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms._native_response import respond
 from mitto_phone_hook.platforms._payload import Payload, at, reader
-from mitto_phone_hook.platforms._signatures import TOLERANCE_SECONDS, authenticate, is_any
+from mitto_phone_hook.platforms._signatures import authenticate, is_any
 
-_TOKEN = re.compile(rb"([A-Za-z0-9_-]+\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
+TOKEN_LEEWAY_SECONDS = 60
+"""How much the times of a JSON Web Token may differ from our clock."""
+
+_TOKEN = re.compile(rb"(([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+))\.([A-Za-z0-9_-]{43})")
 
 
 class _Event(Payload):
@@ -64,19 +67,36 @@ class ProviderEvent(_Event):
 
 
 def _is_token(bearer: bytes, secrets: tuple[bytes, ...], now: float) -> bool:
-    """Whether the value is a valid JSON Web Token, signed with a secret (RFC 7519, HS256). The gateway can send nothing else."""
+    """Whether the value is a valid JSON Web Token, signed with a secret. The gateway can send nothing else.
+
+    Source: RFC 7515 and 7519. The algorithm is exactly HS256. ``exp``, ``nbf`` and ``iat`` are optional, as Auth0 documents none of
+    them. ``sub`` and ``aud`` are not compared: only who knows the secret can choose them.
+    """
     found = _TOKEN.fullmatch(bearer)
     if found is None:
         return False
-    signed, claims, signature = found.groups()
+    signed, header, claims, signature = found.groups()
     expected = tuple(base64.urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=") for secret in secrets)
     if not is_any(signature, expected):
         return False
     try:
-        expiry = from_json(base64.urlsafe_b64decode(claims + b"=="), allow_inf_nan=False).get("exp", now)
-    except (ValueError, AttributeError):
+        head, times = _json_object(header), _json_object(claims)
+    except ValueError:
         return False
-    return isinstance(expiry, int | float) and expiry + TOLERANCE_SECONDS >= now
+    if head.get("alg") != "HS256" or "crit" in head:
+        return False
+    return (
+        all(type(times[name]) is int for name in ("exp", "nbf", "iat") if name in times)
+        and times.get("exp", now) >= now - TOKEN_LEEWAY_SECONDS
+        and max(times.get("nbf", now), times.get("iat", now)) <= now + TOKEN_LEEWAY_SECONDS
+    )
+
+
+def _json_object(part: bytes) -> dict[str, Any]:
+    found = strict_json.parse(base64.urlsafe_b64decode(part + b"=="))
+    if not isinstance(found, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - one error for all that is not as it must be
+    return found
 
 
 PLATFORM = Platform(

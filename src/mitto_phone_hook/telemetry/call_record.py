@@ -20,9 +20,10 @@ class CallRecord:
     """
 
     request_id: str
-    headers: Mapping[bytes, bytes] = field(repr=False)
     started: float
     """On the same clock as ``now`` of ``log_line``."""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    """Empty until the caller is known, so that a stranger's trace does not get into the log."""
     route: str | None = None
     """One of our paths. An unknown path is not kept, because it may hold a secret."""
     message: PhoneMessage | None = None
