@@ -5,7 +5,7 @@ the parser has read, never at the raw bytes, so that both always agree. Source o
 """
 
 import asyncio
-import resource
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable
 from functools import partial
@@ -20,6 +20,9 @@ from uvicorn.server import ServerState
 
 from mitto_phone_hook.telemetry.log_lines import Emit
 
+if sys.platform != "win32":
+    import resource
+
 MAX_LINE_BYTES = 8 * 1024
 """The request line, with its line break."""
 
@@ -31,12 +34,23 @@ MAX_FIELDS = 100
 _PIECE = 8 * 1024
 """So much is parsed at a time: what an attack makes of one piece is small."""
 
-_MAX_UNFINISHED_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES + _PIECE
+_SMALL = 4 * 1024
+"""What is smaller can break no limit on bytes, not even with the piece before it."""
+
+_MAX_UNFINISHED_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES
 _MAX_DISCARDED_BYTES = 1024 * 1024
 _MAX_PIPELINED = 16
+_REFUSAL_FIELDS = [(b"content-length", b"0"), (b"cache-control", b"no-store"), (b"connection", b"close")]
 _UPGRADE_FIELDS = (b"upgrade", b"http2-settings")
 
 Fields = list[tuple[bytes, bytes]]
+
+
+def _max_connections() -> int:
+    """Give half of the file descriptors, as every call needs one to Mitto as well, but no more than memory allows."""
+    if sys.platform == "win32":
+        return 512
+    return min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 class Limits(NamedTuple):
@@ -49,19 +63,20 @@ class Limits(NamedTuple):
     """How often slow connections are looked for."""
     report_seconds: float = 60
     """How often the log says that connections were closed to make room."""
-    max_connections: int | None = None
-    """``None``: half of the file descriptors, as every call needs one to Mitto as well; at most 4096."""
+    max_connections: int = _max_connections()
+
+
+_LIMITS = Limits()
 
 
 class Connections:
     """All connections of this process, the one that was used longest ago first."""
 
-    def __init__(self, emit: Emit, limits: Limits = Limits()) -> None:
+    def __init__(self, emit: Emit, limits: Limits = _LIMITS) -> None:
         """Start nothing: the server may fork before the first connection comes."""
         self.limits = limits
         self._emit = emit
         self._all: OrderedDict[GuardedProtocol, None] = OrderedDict()
-        self._max = limits.max_connections or min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._is_sweeping = False
         self._shed = 0
         self._report_at = 0.0
@@ -69,7 +84,7 @@ class Connections:
     def add(self, connection: "GuardedProtocol") -> None:
         """Add a connection. Where there are too many, close the oldest that no complete request holds, if need be this one."""
         self._all[connection] = None
-        if len(self._all) > self._max:
+        if len(self._all) > self.limits.max_connections:
             oldest = next((one for one in self._all if not one.is_busy), connection)
             self.discard(oldest)
             oldest.transport.abort()
@@ -103,7 +118,7 @@ class Connections:
 class GuardedProtocol(HttpToolsProtocol):
     """One connection. It refuses what is too large, ambiguous or too slow, and ignores offers to change the protocol."""
 
-    def __init__(  # noqa: PLR0913 - uvicorn's arguments, and ours
+    def __init__(
         self,
         connections: Connections,
         *,
@@ -121,7 +136,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers = []
         self._head: Fields = []
         self._guard = connections
-        # At least as many bytes as were received and are still held: neither a complete head nor a piece of a body.
+        # How many bytes were received since the last complete head, piece of a body or end of a request, within a piece.
         self._unfinished = 0
         self._refusal: HTTPStatus | None = None
         self._is_refused = False
@@ -159,7 +174,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         try:
             self.parser.feed_data(data)
-            if self._unfinished > _PIECE:
+            if self._unfinished > _SMALL:
                 self._check_size()
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
@@ -170,7 +185,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Refuse a head that is too large or ambiguous; pass on the others."""
-        if self._unfinished > _PIECE:
+        if self._unfinished + len(self.url) > _SMALL:
             self._check_size()
         if len(self.headers) > MAX_FIELDS:
             raise self._refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -181,13 +196,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         # uvicorn would add the trailers to the headers, where they could authenticate.
         self._head, self.headers = self.headers, []
-        self._unfinished = _PIECE
+        self._unfinished = 0
         self.waiting_since = None
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body, which the application limits."""
         super().on_body(body)
-        self._unfinished = _PIECE
+        self._unfinished = 0
 
     def on_message_complete(self) -> None:
         """End the request, unless its trailers are too large."""
@@ -196,7 +211,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.headers:
             self._check_size()
         super().on_message_complete()
-        self._unfinished, self._head, self.headers = _PIECE, [], []
+        self._unfinished, self._head, self.headers = 0, [], []
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of this one."""
@@ -243,7 +258,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.close()
                 return
-        fields = [*self.server_state.default_headers, (b"content-length", b"0"), (b"connection", b"close")]
+        fields = [*self.server_state.default_headers, *_REFUSAL_FIELDS]
         self.transport.write(STATUS_LINE[status] + _lines(fields) + b"\r\n")
         # A caller that is still sending would lose the response if the connection were closed at once.
         if self.transport.can_write_eof():
@@ -258,10 +273,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
         head = b"%b %b HTTP/%b\r\n" % (method, self.url, self.parser.get_http_version().encode("ascii"))
-        fields = [(name, value) for name, value in self.headers if name not in _UPGRADE_FIELDS]
-        kept = [(name, _without_upgrade(value) if name == b"connection" else value) for name, value in fields]
+        fields = [(name, _without_upgrade(value) if name == b"connection" else value) for name, value in self.headers]
+        kept = [(name, value) for name, value in fields if name not in _UPGRADE_FIELDS and (name, value) != (b"connection", b"")]
         # The parser that met the offer has ended the request without its body.
-        self.parser = httptools.HttpRequestParser(self)
+        self.parser, self._unfinished = httptools.HttpRequestParser(self), 0
         self._parse(head + _lines(kept) + b"\r\n" + rest)
 
 
@@ -288,7 +303,7 @@ def install(emit: Emit) -> None:
     uvicorn.config.HTTP_PROTOCOLS["auto"] = guarded(emit)
 
 
-def guarded(emit: Emit, limits: Limits = Limits()) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
+def guarded(emit: Emit, limits: Limits = _LIMITS) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
     """Give what uvicorn calls for each connection."""
     return partial(GuardedProtocol, Connections(emit, limits))
 
@@ -302,5 +317,5 @@ def _lines(fields: Fields) -> bytes:
 
 
 def _without_upgrade(connection: bytes) -> bytes:
-    kept = [token for token in connection.split(b",") if token.strip().lower() not in _UPGRADE_FIELDS]
-    return b",".join(kept)
+    tokens = [token.strip() for token in connection.split(b",")]
+    return b", ".join(token for token in tokens if token.lower() not in _UPGRADE_FIELDS)
