@@ -79,7 +79,8 @@ async def send_phone_message(request: Request) -> Response:
     """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
     fields = [(name.lower(), value.strip()) for name, value in request.scope["headers"]]
     # The path as it was sent: what decides on paths in front of us reads it so.
-    call = Call(request.method, request.scope["raw_path"].decode("latin-1"), dict(fields), _chunks(request), repeated(fields))
+    path, headers = request.scope["raw_path"].decode("latin-1"), dict(fields)
+    call = Call(request.method, path, headers, _chunks(request), repeated(fields) if len(headers) < len(fields) else ())
     response = await _hook().respond(call)
     return Response(response.body, response.status, response.headers)
 

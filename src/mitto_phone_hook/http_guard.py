@@ -7,7 +7,7 @@ the parser has read, never at the raw bytes, so that both always agree. Source o
 import asyncio
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
@@ -189,7 +189,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._check_size()
         if len(self.headers) > MAX_FIELDS:
             raise self._refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        if len(self.pipeline) >= _MAX_PIPELINED or is_ambiguous(self.headers, self.parser.get_http_version()):
+        if len(self.pipeline) >= _MAX_PIPELINED or is_ambiguous(self.headers, self.parser.get_http_version):
             raise self._refused(HTTPStatus.BAD_REQUEST)
         if self.parser.should_upgrade():
             return
@@ -284,11 +284,11 @@ class _RefusedError(Exception):
     """A callback of the parser has found something to refuse."""
 
 
-def is_ambiguous(fields: Iterable[tuple[bytes, bytes]], http_version: str) -> bool:
+def is_ambiguous(fields: Fields, http_version: Callable[[], str]) -> bool:
     """Whether a front end could read the head in another way: which host, or how long the body is. Names in lower case."""
     names = [name for name, _ in fields]
     hosts = names.count(b"host")
-    if hosts > 1 or (hosts == 0 and http_version != "1.0"):
+    if hosts != 1 and (hosts or http_version() != "1.0"):
         return True
     if b"transfer-encoding" not in names:
         return False

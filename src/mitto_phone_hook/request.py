@@ -29,7 +29,7 @@ class Call(NamedTuple):
 def repeated(fields: list[tuple[bytes, bytes]]) -> Collection[bytes]:
     """Give the names that ``fields`` has more than once."""
     names = [name for name, _ in fields]
-    return () if len(set(names)) == len(names) else {name for name in names if names.count(name) > 1}
+    return {name for name in names if names.count(name) > 1}
 
 
 async def read_body(call: Call, *, max_bytes: int, until: float) -> bytes:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -263,6 +264,35 @@ def test_silent_and_dripping_connections_end_and_honest_calls_are_served_meanwhi
         assert silent in ended
         assert all(4 < seconds < 8 for seconds in ended.values()), ended.values()
         assert len(ended) == len(connections)
+
+
+def test_more_silent_connections_than_there_is_room_for_do_not_keep_out_honest_calls(stage: Stage, tmp_path: Path) -> None:
+    settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{stage.mitto.port}", "ALLOWED_REGIONS": "US", "LIMITS": "off"}
+    with contextlib.ExitStack() as stack:
+        with _descriptors(200):
+            hook = stack.enter_context(function(tmp_path / "function.txt", **settings))
+        crowded = Stage(hook, stage.mitto)
+        for _ in range(6):
+            for _ in range(50):
+                stack.enter_context(socket.create_connection(("127.0.0.1", hook.port), timeout=10))
+            crowded.honest_call()
+        end = time.monotonic() + 5
+        while not (shed := [line for line in hook.log() if line["event"] == "connections_shed"]) and time.monotonic() < end:
+            crowded.honest_call()
+        assert len(shed) == 1, "once a minute"
+        assert shed[0]["severity"] == "WARNING"
+        assert not [line for line in hook.log() if line["event"] == "library"], "no descriptor was missing"
+
+
+@contextlib.contextmanager
+def _descriptors(number: int) -> Iterator[None]:
+    """Let what is started have this many file descriptors."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def _has_ended(connection: socket.socket) -> bool:
