@@ -217,6 +217,18 @@ async def test_requests_that_are_too_many_to_wait_in_line_do_not_cost_the_first_
         assert received.count(b"HTTP/1.1 ") == received.count(b"HTTP/1.1 200 ")
 
 
+async def test_a_refused_request_in_line_does_not_cost_the_one_that_is_being_served_its_response() -> None:
+    second = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    sent = GET + second + b"this is no chunk\r\n"
+    async with serving(PATIENT, is_waiting=True) as application, connected(application, sent) as (reader, _):
+        await until(lambda: application.scopes)
+        application.may_respond.set()
+        received = await everything(reader)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert received.count(b"HTTP/1.1 ") == 1
+        assert len(application.scopes) == 1
+
+
 async def test_broken_trailers_end_the_call_that_waits_for_its_body() -> None:
     sent = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx y: a\r\n\r\n"
     async with serving(PATIENT) as application, connected(application, sent) as (reader, writer):

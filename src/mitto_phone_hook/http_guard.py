@@ -144,7 +144,8 @@ class GuardedProtocol(HttpToolsProtocol):
     @property
     def is_busy(self) -> bool:
         """Whether a complete request waits for its response."""
-        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        # Where requests wait in line, `cycle` is the last of them, and one before it is being responded to.
+        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Start the clock, and make room."""
@@ -215,6 +216,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the rest of this one."""
+        if self._is_refused and not self.pipeline:
+            self.transport.close()
         super().on_response_complete()
         self._guard.touch(self)
         if self.cycle.response_complete and (self.cycle.more_body or self.scope is not self.cycle.scope):
@@ -249,7 +252,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_refused, self._unfinished = True, 0
         cycle = self.cycle
         if self.is_busy:
-            cycle.keep_alive = False
+            if cycle.more_body:
+                self.pipeline.popleft()
+            return
+        if self.transport.is_closing():
             return
         self.waiting_since = self.loop.time()
         if cycle is not None and not cycle.response_complete:
