@@ -22,9 +22,10 @@ from mitto_phone_hook.credentials.keyed_hash import random_key, state_key
 from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, kept_seconds
 from mitto_phone_hook.domain.deadline import queue_seconds
 from mitto_phone_hook.hook import Hook, Stores
+from mitto_phone_hook.http_guard import install
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.transport import OneOriginTransport
-from mitto_phone_hook.request import Call
+from mitto_phone_hook.request import Call, repeated
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.telemetry.library_logs import take_over_library_logs
@@ -70,13 +71,16 @@ for _name, _successor in renamed(os.environ).items():
     _EMIT({"severity": "WARNING", "event": "renamed_setting", "setting": _name, "use": _successor})
 for _name in unknown(os.environ):
     _EMIT({"severity": "WARNING", "event": "unknown_setting", "setting": _name})
+install(_EMIT)
 
 
 @functions_framework.aio.http
 async def send_phone_message(request: Request) -> Response:
     """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
-    headers = {name.lower(): value.strip() for name, value in request.scope["headers"]}
-    call = Call(request.method, request.scope["path"], headers, _chunks(request))
+    fields = [(name.lower(), value.strip()) for name, value in request.scope["headers"]]
+    # The path as it was sent: what decides on paths in front of us reads it so.
+    path, headers = request.scope["raw_path"].decode("latin-1"), dict(fields)
+    call = Call(request.method, path, headers, _chunks(request), repeated(fields) if len(headers) < len(fields) else ())
     response = await _hook().respond(call)
     return Response(response.body, response.status, response.headers)
 

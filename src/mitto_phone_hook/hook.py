@@ -20,6 +20,7 @@ from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
 from mitto_phone_hook.platforms._native_response import HEALTHY
+from mitto_phone_hook.platforms._signatures import CREDENTIAL_HEADERS
 from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
 from mitto_phone_hook.routes import Route, routes_for
@@ -137,6 +138,8 @@ class Hook:
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
         """Check the caller. Before refusing it, look once whether its secret has been rotated."""
+        if not CREDENTIAL_HEADERS.isdisjoint(call.repeated):
+            raise Refused(Outcome.UNAUTHORIZED, "repeated_header")
         secrets = self.settings.secrets_of(route.secrets)
         now = asyncio.get_running_loop().time()
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
@@ -18,10 +18,18 @@ class Call(NamedTuple):
     headers: Mapping[bytes, bytes]
     """Names in lower case."""
     chunks: AsyncIterator[bytes]
+    repeated: Collection[bytes] = ()
+    """Names of headers that came more than once; ``headers`` has the last value."""
 
     def __repr__(self) -> str:
         """Leave out headers and path: both may hold a secret."""
         return f"Call({self.method!r})"
+
+
+def repeated(fields: list[tuple[bytes, bytes]]) -> Collection[bytes]:
+    """Give the names that ``fields`` has more than once."""
+    names = [name for name, _ in fields]
+    return {name for name in names if names.count(name) > 1}
 
 
 async def read_body(call: Call, *, max_bytes: int, until: float) -> bytes:

@@ -18,6 +18,9 @@ from mitto_phone_hook.platforms._contract import Headers
 TOLERANCE_SECONDS = 300
 """How much the time of a signature may differ from our clock."""
 
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"webhook-id", b"webhook-timestamp", b"webhook-signature"})
+"""The headers that authenticate. With two of one, this function and a front end could each look at another."""
+
 IsToken = Callable[[bytes, tuple[bytes, ...], float], bool]
 """Whether a bearer value is a token that one of the secrets signed; the last argument is the time in Unix seconds."""
 
