@@ -84,7 +84,8 @@ async def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> Non
         reports = Reports()
         client = RedisClient(f"redis://127.0.0.1:{port}", reports)
         store = RedisIdempotencyStore(client, 600)
-        await client._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
+        async with Redis(port=port) as demoted:
+            await demoted.replicaof("127.0.0.1", "1")
         times = list[int]()
         assert await once(IdempotencyGuard(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
         assert len(reports) == 1
