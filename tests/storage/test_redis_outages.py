@@ -223,9 +223,14 @@ async def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(
 async def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> None:
     with redis_server(tmp_path) as old, redis_server(tmp_path) as new:
         leads_to = [old.port]
+        carried = asyncio.Semaphore(0)
+        carrying = 0
 
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal carrying
+            carrying += 1
             await LossyWay(leads_to[0]).carry(reader, writer)
+            carried.release()
 
         way = await asyncio.start_server(carry, "127.0.0.1", 0)
         client = RedisClient(f"redis://127.0.0.1:{way.sockets[0].getsockname()[1]}", lambda: None, timeout_seconds=5)
@@ -240,6 +245,8 @@ async def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> Non
                 while not await direct.eval("return redis.call('EXISTS', KEYS[1])", [KEY_PREFIX + one.key], []):
                     await counters.acquire([one])
                     await asyncio.sleep(0.1)
+        for _ in range(carrying):
+            await carried.acquire()
 
 
 async def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class Node:
         self._loaded: set[str] = set()
         """The scripts that the server certainly has."""
         self._open = 0
+        self._is_closed = False
         self._opening: set[asyncio.Task[Exception | None]] = set()
 
     async def eval(self, script: str, keys: Sequence[str], arguments: Sequence[str | int], *, is_asking: bool = False) -> Any:  # noqa: ANN401 - whatever the script gives
@@ -75,7 +76,7 @@ class Node:
             is_sound = True
             return given
         finally:
-            if is_sound:
+            if is_sound and not self._is_closed:
                 self._idle.append(connection)
             else:
                 await self._close(connection)
@@ -83,13 +84,15 @@ class Node:
     async def ready(self) -> None:
         """Wait for the first connection, together with all others; it is opened once."""
         while not self._open:
-            await self._wait_for(next(iter(self._opening), None) or self._open_one(), self._timeout_seconds)
+            if self._is_closed:
+                raise redis.ConnectionError
+            await self._wait_for(next(iter(self._opening)) if self._opening else self._open_one(), self._timeout_seconds)
 
     async def _connected(self) -> AbstractConnection:
         while not self._idle:
             await self.ready()
             if not self._idle:
-                await self._wait_for(self._open_one(), CONNECT_SECONDS)
+                await self._wait_for(self._open_one(), max(CONNECT_SECONDS, self._timeout_seconds))
         return self._idle.pop()
 
     async def _wait_for(self, opening: asyncio.Task[Exception | None], seconds: float) -> None:
@@ -133,11 +136,14 @@ class Node:
         await self._close(*idle)
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, those in use as soon as they are not."""
+        self._is_closed = True
         for task in tuple(self._opening):
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
-        await self.drop_idle()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.disconnect()
 
 
 class Nodes:
