@@ -155,7 +155,9 @@ def redis_cluster(folder: Path) -> Iterator[list[Process]]:
         for number in range(3):
             port, bus = free_port(), free_port()
             options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(bus)]
-            masters.append(stack.enter_context(redis_server(folder, port, *options, "--cluster-config-file", f"nodes-{number}-{port}.conf")))
+            masters.append(
+                stack.enter_context(redis_server(folder, port, *options, "--cluster-config-file", f"nodes-{number}-{port}.conf"))
+            )
             ask_redis(port, "CLUSTER", "ADDSLOTSRANGE", *_SLOTS[number])
             ask_redis(port, "CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
             if number:
