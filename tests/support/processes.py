@@ -148,6 +148,17 @@ def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterat
 
 
 @contextlib.contextmanager
+def redis_sentinel(folder: Path) -> Iterator[Process]:
+    """Run a real Sentinel, which watches nothing, until the block ends."""
+    port, output, settings = free_port(), folder / "sentinel.txt", folder / "sentinel.conf"
+    settings.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\n", encoding="utf-8")
+    with _process([redis_program(), str(settings), "--sentinel"], function_environment(), output) as popen:
+        process = Process(port, popen, output)
+        _wait_until(lambda: _is_listening(port), process)
+        yield process
+
+
+@contextlib.contextmanager
 def redis_cluster(folder: Path) -> Iterator[list[Process]]:
     """Run a real Redis Cluster, or Valkey Cluster, of three masters without replicas until the block ends."""
     with contextlib.ExitStack() as stack:

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Result
@@ -89,7 +89,7 @@ class SlowWay:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    async def __aenter__(self) -> "SlowWay":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         return self
 

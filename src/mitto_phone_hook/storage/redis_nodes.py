@@ -185,7 +185,9 @@ class Nodes:
         clock = asyncio.get_running_loop().time
         end, node, is_asking = clock() + self._timeout_seconds, None, False
         while True:
-            node = node or await self._owner(keys)
+            if not self._owners:
+                await self._named.ready()
+            node = node or self.owner(*keys)
             try:
                 return await node.eval(script, keys, arguments, is_asking=is_asking)
             except MovedError as moved:
@@ -221,10 +223,14 @@ class Nodes:
         """Open the first connection, and find out whether it leads to a cluster. Raises as ``Node.call`` does."""
         await self._named.ready()
 
-    async def _owner(self, keys: Sequence[str]) -> Node:
-        if not self._owners:
-            await self._named.ready()
+    def owner(self, *keys: str) -> Node:
+        """Give the server of keys in one slot."""
         return self._owners[key_slot(keys[0].encode())] if self._owners and keys else self._named
+
+    async def info(self) -> dict[str, str]:
+        """Give what the named server tells of itself (``INFO``). Raises as ``Node.call`` does."""
+        lines = (await self._named.call(("INFO",))).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def _moved(self, moved: MovedError) -> Node:
         node = self._node(moved.host, moved.port)
