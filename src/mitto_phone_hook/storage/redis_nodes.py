@@ -15,13 +15,15 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, MovedError, NoScriptError, TryAgainError
+from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, TryAgainError
 
 CONNECT_SECONDS = 1.0
 """For opening one connection: TCP, TLS and login take several round trips. It goes on in the background when nobody waits any more."""
 
 TRY_AGAIN_SECONDS = 0.02
 """Between two tries while a slot is moved and its keys are on both servers."""
+
+_CLUSTER_ERRORS = {"ASK": AskError, "CLUSTERDOWN": ClusterDownError, "MOVED": MovedError, "TRYAGAIN": TryAgainError}
 
 Command = tuple[str | int, ...]
 
@@ -70,9 +72,9 @@ class Node:
                     await connection.read_response()
                 try:
                     given = await connection.read_response()
-                except redis.ResponseError:
+                except redis.ResponseError as error:
                     is_sound = True
-                    raise
+                    raise _typed(error) from None
             is_sound = True
             return given
         finally:
@@ -282,6 +284,12 @@ class Nodes:
 
 async def _no_greeting(_: AbstractConnection) -> None:
     return
+
+
+def _typed(error: redis.ResponseError) -> redis.ResponseError:
+    """Give the error its own type, which redis-py 5 knows in its cluster client only."""
+    kind, _, rest = str(error).partition(" ")
+    return _CLUSTER_ERRORS[kind](rest) if kind in _CLUSTER_ERRORS else error
 
 
 @cache
