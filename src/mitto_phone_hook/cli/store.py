@@ -150,7 +150,8 @@ async def _explained(nodes: Nodes, fault: Fault) -> Fault:
     if fault not in (UNREACHABLE, NO_RESPONSE, WRONG_PASSWORD):
         with contextlib.suppress(exceptions.RedisError, OSError, TimeoutError):
             info = await nodes.info()
-    if info.get("redis_mode") == "sentinel":
+    # Redis, and Valkey.
+    if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
         return SENTINEL
     if info.get("role") == "slave" and not nodes.is_cluster:
         return REPLICA._replace(next_step=f"{REPLICA.next_step}, {info.get('master_host')}:{info.get('master_port')}")
