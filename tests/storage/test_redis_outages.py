@@ -17,8 +17,8 @@ from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS, RedisClient, Unavailable
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from support.processes import free_port, redis_server
-from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends
+from support.processes import Process, free_port, redis_server
+from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends, with_patience
 
 
 async def test_a_redis_that_is_down_lets_messages_pass_reports_once_and_uses_the_memory_of_the_process() -> None:
@@ -256,6 +256,18 @@ async def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: P
         for _ in range(2):
             with redis_server(tmp_path, port):
                 assert isinstance(await counters.acquire([charge(5)]), Acquired)
+
+
+async def test_what_was_not_sent_is_given_back_although_redis_has_closed_the_connections(redis: Process) -> None:
+    async with with_patience(redis) as client, with_patience(redis) as other:
+        one = charge(1)
+        counters = RedisCounterStore(client, is_closed_on_failure=True)
+        acquired = await counters.acquire([one])
+        assert isinstance(acquired, Acquired)
+        async with Redis(port=redis.port) as operator:
+            await operator.execute_command("CLIENT", "KILL", "TYPE", "normal")  # type: ignore[no-untyped-call] # redis has none
+        await counters.release(acquired)
+        assert isinstance(await RedisCounterStore(other, is_closed_on_failure=True).acquire([one]), Acquired)
 
 
 async def test_while_redis_is_down_the_limits_of_the_process_hold() -> None:

@@ -5,6 +5,7 @@ fails while its slot is moved, and it retries for longer than a message may wait
 """
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -78,10 +79,13 @@ class Node:
             is_sound = True
             return given
         finally:
-            if is_sound and not self._is_closed:
-                self._idle.append(connection)
-            else:
-                await self._close(connection)
+            await self._give_back(connection, is_sound=is_sound)
+
+    async def _give_back(self, connection: AbstractConnection, *, is_sound: bool) -> None:
+        if is_sound and not self._is_closed:
+            self._idle.append(connection)
+        else:
+            await self._close(connection)
 
     async def ready(self) -> None:
         """Wait for the first connection, together with all others; it is opened once."""
@@ -137,6 +141,20 @@ class Node:
         idle, self._idle = self._idle, []
         await self._close(*idle)
 
+    async def drop_broken(self) -> None:
+        """Close the connections that the server has closed: what may be asked once only must not be asked on one of them."""
+        for connection in tuple(self._idle):
+            if connection in self._idle:
+                self._idle.remove(connection)
+                is_sound = False
+                # The name in redis-py 8, and the one before.
+                has_data_or_end = getattr(connection, "can_read", None) or connection.can_read_destructive
+                try:
+                    with contextlib.suppress(redis.RedisError, OSError):
+                        is_sound = not await has_data_or_end()
+                finally:
+                    await self._give_back(connection, is_sound=is_sound)
+
     async def aclose(self) -> None:
         """Close all connections, those in use as soon as they are not."""
         self._is_closed = True
@@ -190,6 +208,8 @@ class Nodes:
             if not self._owners:
                 await self._named.ready()
             node = node or self.owner(*keys)
+            if not may_repeat:
+                await node.drop_broken()
             try:
                 return await node.eval(script, keys, arguments, is_asking=is_asking)
             except MovedError as moved:
@@ -218,6 +238,7 @@ class Nodes:
         """Close all connections."""
         if self._learning is not None:
             self._learning.cancel()
+            await asyncio.gather(self._learning, return_exceptions=True)
         for node in (self._named, *self._known.values()):
             await node.aclose()
 
@@ -249,7 +270,7 @@ class Nodes:
         for node in (*self._known.values(), self._named):
             try:
                 self._take(await node.call(("CLUSTER", "SLOTS")))
-            except (redis.RedisError, OSError, TimeoutError):
+            except (redis.RedisError, OSError, TypeError, ValueError):
                 continue
             return
 
@@ -257,8 +278,8 @@ class Nodes:
         await connection.send_packed_command(connection.pack_command("CLUSTER", "SLOTS"))
         try:
             self._take(await connection.read_response())
-        except redis.ResponseError:
-            # No cluster, or a user who may not ask: then it tells with the first command.
+        except (redis.ResponseError, TypeError, ValueError):
+            # No cluster, or a user who may not ask: then it tells with the first command. Or a proxy that says something else.
             return
 
     def _take(self, rows: list[Any]) -> None:
