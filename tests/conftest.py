@@ -9,7 +9,7 @@ from hypothesis import settings
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import IdempotencyStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from support.processes import Process, redis_server
+from support.processes import Process, redis_cluster, redis_server
 from support.programs import in_use
 from support.stores import MakeStore, with_patience
 
@@ -35,12 +35,19 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield process
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Give one node of a cluster: the one without the windows' slot, as two of three are."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as masters:
+        yield masters[2]
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def make_store(request: pytest.FixtureRequest) -> MakeStore:
     """Give what makes a store of either kind; for as long as a message is remembered, in seconds."""
     if request.param == "memory":
         return _in_memory
-    redis = request.getfixturevalue("redis")
+    redis = request.getfixturevalue(request.param)
 
     @contextlib.asynccontextmanager
     async def shared(window_seconds: float) -> AsyncIterator[IdempotencyStore]:

@@ -25,7 +25,18 @@ from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, STATUSES, MittoResult, read_result
 from mitto_phone_hook.storage.redis_client import TIMEOUT_SECONDS
-from support.processes import API_KEY, BEARER, FakeMittoProcess, Process, fake_mitto, redis_server
+from mitto_phone_hook.storage.redis_nodes import CONNECT_SECONDS
+from support.processes import (
+    API_KEY,
+    BEARER,
+    FakeMittoProcess,
+    Process,
+    ask_redis,
+    fake_mitto,
+    redis_cluster,
+    redis_sentinel,
+    redis_server,
+)
 from support.upstream import closed_port, deaf_port, make_certificate, serving_tls
 
 KEY = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
@@ -226,7 +237,7 @@ def test_redis_is_measured_and_left_as_it_was(redis_process: Process) -> None:
         speed, writable = ask_store(f"redis://127.0.0.1:{redis_process.port}")
         assert client.dbsize() == before
     assert (speed.mark, writable.mark) == (Mark.OK, Mark.OK)
-    assert re.fullmatch(rf"127\.0\.0\.1:{redis_process.port} responds in [0-9.]+ ms, median of 5", speed.text)
+    assert re.fullmatch(rf"127\.0\.0\.1:{redis_process.port} responds in [0-9.]+ ms, median of 5; connecting took [0-9.]+ ms", speed.text)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +293,38 @@ def test_tls_on_one_side_only_is_reported(redis_process: Process, tmp_path: Path
     ("seconds", "mark"), [(0.001, Mark.OK), (0.03, Mark.WARNING), (TIMEOUT_SECONDS, Mark.ERROR)], ids=["fast", "slow", "too slow"]
 )
 def test_the_speed_of_redis_is_judged_by_what_the_function_waits(seconds: float, mark: Mark) -> None:
-    assert store.speed_line("redis:6379", seconds).mark is mark
+    assert store.speed_line("redis:6379", seconds, 0.01).mark is mark
+
+
+def test_a_redis_to_which_no_connection_opens_in_time_is_too_far_away() -> None:
+    line = store.speed_line("redis:6379", 0.2, CONNECT_SECONDS)
+    assert line.mark is Mark.ERROR
+    assert "1000 ms for a connection" in line.next_step
+
+
+def test_a_replica_names_its_primary(redis_process: Process, tmp_path: Path) -> None:
+    with redis_server(tmp_path, None, "--replicaof", "127.0.0.1", str(redis_process.port)) as replica:
+        [line] = ask_store(f"redis://127.0.0.1:{replica.port}")
+    assert line.next_step == f"set STORE_URL to the primary, 127.0.0.1:{redis_process.port}"
+
+
+def test_a_cluster_is_recognised_from_any_of_its_masters(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as masters:
+        for master in masters:
+            speed, cluster, writable = ask_store(f"redis://127.0.0.1:{master.port}")
+            assert {speed.mark, cluster.mark, writable.mark} == {Mark.OK}
+            assert cluster.text.startswith("3 masters")
+        ask_redis(masters[0].port, "CLUSTER", "DELSLOTSRANGE", "0", "5460")
+        [down] = ask_store(f"redis://127.0.0.1:{masters[0].port}")
+    assert "is a cluster that is down" in down.text
+    assert down.next_step
+
+
+def test_a_sentinel_is_recognised(tmp_path: Path) -> None:
+    with redis_sentinel(tmp_path) as sentinel:
+        [line] = ask_store(f"redis://127.0.0.1:{sentinel.port}")
+    assert "is a Sentinel" in line.text
+    assert line.next_step
 
 
 def test_limits_that_fail_closed_are_reported() -> None:

@@ -217,7 +217,7 @@ def test_the_bundle_serves_on_cloud_run_and_writes_nothing(built: Built, mitto: 
         assert (status, answer.get("status")) == (200, "accepted"), answer
         assert [message["to"] for message in mitto.inbox()] == ["41791234567"]
         trace = {"Authorization": f"Bearer {BEARER}", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-        assert process.request("POST", "/", b"{}", headers=trace)[0] == 400
+        assert process.request("POST", "/", b"{}", headers=trace)[0] == 422
         events = [(line["event"], line.get("logging.googleapis.com/trace")) for line in process.log()]
     assert events[-2:] == [
         ("accepted", None),

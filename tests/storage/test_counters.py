@@ -11,12 +11,12 @@ from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from support.stores import charge, with_patience
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 async def counters(request: pytest.FixtureRequest) -> AsyncIterator[CounterStore]:
     if request.param == "memory":
         yield MemoryCounterStore()
     else:
-        async with with_patience(request.getfixturevalue("redis")) as client:
+        async with with_patience(request.getfixturevalue(request.param)) as client:
             yield RedisCounterStore(client, is_closed_on_failure=False)
 
 

@@ -17,8 +17,8 @@ from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS, RedisClient, Unavailable
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from support.processes import free_port, redis_server
-from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends
+from support.processes import Process, free_port, redis_server
+from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends, with_patience
 
 
 async def test_a_redis_that_is_down_lets_messages_pass_reports_once_and_uses_the_memory_of_the_process() -> None:
@@ -84,7 +84,8 @@ async def test_a_redis_that_only_reads_lets_messages_pass(tmp_path: Path) -> Non
         reports = Reports()
         client = RedisClient(f"redis://127.0.0.1:{port}", reports)
         store = RedisIdempotencyStore(client, 600)
-        await client._redis.replicaof("127.0.0.1", "1")  # noqa: SLF001 - the quickest way to a read-only Redis
+        async with Redis(port=port) as demoted:
+            await demoted.replicaof("127.0.0.1", "1")
         times = list[int]()
         assert await once(IdempotencyGuard(store, deadline_seconds=4), "k", "r1", sends(ACCEPTED, times)) == ACCEPTED
         assert len(reports) == 1
@@ -222,9 +223,14 @@ async def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(
 async def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> None:
     with redis_server(tmp_path) as old, redis_server(tmp_path) as new:
         leads_to = [old.port]
+        carried = asyncio.Semaphore(0)
+        carrying = 0
 
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal carrying
+            carrying += 1
             await LossyWay(leads_to[0]).carry(reader, writer)
+            carried.release()
 
         way = await asyncio.start_server(carry, "127.0.0.1", 0)
         client = RedisClient(f"redis://127.0.0.1:{way.sockets[0].getsockname()[1]}", lambda: None, timeout_seconds=5)
@@ -239,6 +245,8 @@ async def test_after_a_failover_the_demoted_redis_is_left(tmp_path: Path) -> Non
                 while not await direct.eval("return redis.call('EXISTS', KEYS[1])", [KEY_PREFIX + one.key], []):
                     await counters.acquire([one])
                     await asyncio.sleep(0.1)
+        for _ in range(carrying):
+            await carried.acquire()
 
 
 async def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: Path) -> None:
@@ -248,6 +256,18 @@ async def test_a_restart_of_redis_between_two_messages_is_no_failure(tmp_path: P
         for _ in range(2):
             with redis_server(tmp_path, port):
                 assert isinstance(await counters.acquire([charge(5)]), Acquired)
+
+
+async def test_what_was_not_sent_is_given_back_although_redis_has_closed_the_connections(redis: Process) -> None:
+    async with with_patience(redis) as client, with_patience(redis) as other:
+        one = charge(1)
+        counters = RedisCounterStore(client, is_closed_on_failure=True)
+        acquired = await counters.acquire([one])
+        assert isinstance(acquired, Acquired)
+        async with Redis(port=redis.port) as operator:
+            await operator.execute_command("CLIENT", "KILL", "TYPE", "normal")  # type: ignore[no-untyped-call] # redis has none
+        await counters.release(acquired)
+        assert isinstance(await RedisCounterStore(other, is_closed_on_failure=True).acquire([one]), Acquired)
 
 
 async def test_while_redis_is_down_the_limits_of_the_process_hold() -> None:

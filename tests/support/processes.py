@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,64 @@ def fake_mitto(output: Path) -> Iterator[FakeMittoProcess]:
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path, port: int | None = None) -> Iterator[Process]:
+def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterator[Process]:
     """Run a real Redis, or Valkey, until the block ends; ``port`` to come back where one was before."""
     port = port or free_port()
-    arguments = [redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    arguments = [redis_program(), "--port", str(port), *fixed, *options]
     with _process(arguments, function_environment(), folder / f"redis-{port}.txt") as popen:
         process = Process(port, popen, folder / f"redis-{port}.txt")
         _wait_until(lambda: _is_listening(port), process)
         yield process
+
+
+@contextlib.contextmanager
+def redis_sentinel(folder: Path) -> Iterator[Process]:
+    """Run a real Sentinel, which watches nothing, until the block ends."""
+    port, output, settings = free_port(), folder / "sentinel.txt", folder / "sentinel.conf"
+    settings.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\n", encoding="utf-8")
+    with _process([redis_program(), str(settings), "--sentinel"], function_environment(), output) as popen:
+        process = Process(port, popen, output)
+        _wait_until(lambda: _is_listening(port), process)
+        yield process
+
+
+@contextlib.contextmanager
+def redis_cluster(folder: Path) -> Iterator[list[Process]]:
+    """Run a real Redis Cluster, or Valkey Cluster, of three masters without replicas until the block ends."""
+    with contextlib.ExitStack() as stack:
+        masters = []
+        for number in range(3):
+            port, bus = free_port(), free_port()
+            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(bus)]
+            masters.append(
+                stack.enter_context(redis_server(folder, port, *options, "--cluster-config-file", f"nodes-{number}-{port}.conf"))
+            )
+            ask_redis(port, "CLUSTER", "ADDSLOTSRANGE", *_SLOTS[number])
+            ask_redis(port, "CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
+            if number:
+                ask_redis(masters[0].port, "CLUSTER", "MEET", "127.0.0.1", str(port), str(bus))
+        for master in masters:
+            _wait_until(partial(_is_whole, master.port), master)
+        yield masters
+
+
+_SLOTS = (("0", "5460"), ("5461", "10922"), ("10923", "16383"))
+
+
+def _is_whole(port: int) -> bool:
+    told = ask_redis(port, "CLUSTER", "INFO")
+    return "cluster_state:ok" in told and "cluster_known_nodes:3" in told
+
+
+def ask_redis(port: int, *words: str) -> str:
+    """Ask a Redis on this machine something; give what it says in Redis' protocol, if that is one line or one text."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection, connection.makefile("rb") as file:
+        connection.sendall("".join([f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words)]).encode())
+        line: str = file.readline().decode()
+        if line.startswith("-"):
+            raise AssertionError(line)
+        return file.read(int(line[1:])).decode() if line.startswith("$") else line
 
 
 def _is_listening(port: int) -> bool:

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Result
@@ -73,6 +73,44 @@ class LossyWay:
         while data := await source.read(65536):
             target.write(data)
         target.close()
+
+
+class SlowWay:
+    """A way to Redis that takes everything so many seconds in each direction."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self.connections = 0
+        self._to, self._seconds = port, seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """Where it begins."""
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await asyncio.gather(*self._tasks)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        answers, questions = await asyncio.open_connection("127.0.0.1", self._to)
+        for source, target in ((reader, questions), (answers, writer)):
+            self._tasks.add(asyncio.create_task(self._copy(source, target)))
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await source.read(65536):
+            loop.call_later(self._seconds, target.write, data)
+        await asyncio.sleep(self._seconds)
+        target.close()
+        with contextlib.suppress(OSError):
+            await target.wait_closed()
 
 
 def charge(limit: int, seconds: int = 600, amount: int = 1, key: str | None = None, step_ms: int = 0) -> Charge:

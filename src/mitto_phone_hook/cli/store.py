@@ -1,22 +1,22 @@
 """Tests whether the shared store is reachable, fast, and writable by a script like the function's."""
 
 import asyncio
+import contextlib
+import itertools
 import os
 import socket
 import ssl
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import redis.asyncio
 from redis import exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
-from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS
+from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, KEY_PREFIX, TIMEOUT_SECONDS
+from mitto_phone_hook.storage.redis_nodes import CONNECT_SECONDS, Nodes
 
 MAX_WAIT_SECONDS = 3.0
 """Longer than the function's own timeout, to distinguish a slow Redis from an unreachable one."""
@@ -44,6 +44,8 @@ class Fault(NamedTuple):
 UNREACHABLE = Fault(
     "cannot be reached", "is it running? Is its network open to this machine? Does it use TLS (rediss://) or not (redis://)?"
 )
+REPLICA = Fault("is a read-only replica", "set STORE_URL to the primary")
+SENTINEL = Fault("is a Sentinel, which stores nothing", "set STORE_URL to the primary that it watches, by a name that follows a failover")
 NO_RESPONSE = Fault("does not respond", UNREACHABLE.next_step)
 WRONG_PASSWORD = Fault("refuses the user or the password", "correct them in STORE_URL: redis://user:password@host")
 
@@ -51,13 +53,19 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
     (exceptions.AuthenticationError, WRONG_PASSWORD),
     (exceptions.AuthorizationError, WRONG_PASSWORD),
     (exceptions.BusyLoadingError, Fault("is still loading its data", "wait, then check again")),
-    (exceptions.ReadOnlyError, Fault("is a read-only replica", "set STORE_URL to the primary")),
+    (exceptions.ReadOnlyError, REPLICA),
     (exceptions.OutOfMemoryError, Fault("is out of memory", "give it more memory, or set its maxmemory-policy to volatile-ttl")),
     (
         exceptions.NoPermissionError,
-        Fault("denies this user a permission that is needed", f"allow it +@scripting +@read +@write +@fast on ~{KEY_PREFIX}*"),
+        Fault(
+            "denies this user a permission that is needed",
+            f"allow it +@scripting +@read +@write +@fast +cluster|slots on ~*{ENTRY_PREFIX.rstrip(':')}*",
+        ),
     ),
-    (exceptions.ClusterError, Fault("is a node of a Redis Cluster", "set STORE_URL to a Redis without cluster mode, or to a proxy")),
+    (
+        exceptions.ClusterDownError,
+        Fault("is a cluster that is down", "give each of its slots a master: redis-cli --cluster check host:port"),
+    ),
     (exceptions.ResponseError, Fault("cannot run the function's script (EVAL)", "use Redis 5 or later, or Valkey, with scripting enabled")),
     (exceptions.TimeoutError, NO_RESPONSE),
     (TimeoutError, NO_RESPONSE),
@@ -71,22 +79,35 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
 
 def lines(url: str, *, when_it_fails: str, max_wait_seconds: float = MAX_WAIT_SECONDS) -> Iterator[Line]:
     """Test the store at ``url``. ``when_it_fails`` says what happens to messages while it fails."""
-    address = _address(url)
-    try:
-        seconds = asyncio.run(asyncio.wait_for(_round_trips(url), max_wait_seconds))
-    except tuple(kind for kind, _ in FAULTS) as error:
-        fault = fault_of(error)
-        yield Line(Mark.ERROR, "redis", f"{address} {fault.text}", fault.next_step, [when_it_fails])
-        return
-    yield speed_line(address, statistics.median(seconds))
-    yield Line(Mark.OK, "writable", "the function's script runs", more=[when_it_fails])
+    yield from asyncio.run(_lines(url, when_it_fails, max_wait_seconds))
 
 
-def speed_line(address: str, seconds: float) -> Line:
-    """Judge the time of a round trip."""
-    text = f"{address} responds in {milliseconds(seconds)}, median of {ROUNDS}"
-    if seconds >= TIMEOUT_SECONDS:
-        step = f"the function waits {1000 * TIMEOUT_SECONDS:.0f} ms, then continues without Redis: move it closer"
+async def _lines(url: str, when_it_fails: str, max_wait_seconds: float) -> list[Line]:
+    nodes, address = Nodes(url, MAX_WAIT_SECONDS), _address(url)
+    async with contextlib.aclosing(nodes):
+        try:
+            async with asyncio.timeout(max_wait_seconds):
+                connecting, seconds = await _timed(nodes.connect()), await _slowest(nodes)
+        except tuple(kind for kind, _ in FAULTS) as error:
+            fault = await _explained(nodes, fault_of(error))
+            address = f"a master of the cluster at {address}" if nodes.is_cluster else address
+            return [Line(Mark.ERROR, "redis", f"{address} {fault.text}", fault.next_step, [when_it_fails])]
+        cluster = Line(Mark.OK, "cluster", f"{len(nodes.masters)} masters, which the function finds from this address")
+        return [
+            speed_line(address, seconds, connecting),
+            *([cluster] if nodes.is_cluster else []),
+            Line(Mark.OK, "writable", "the function's script runs", more=[when_it_fails]),
+        ]
+
+
+def speed_line(address: str, seconds: float, connecting: float) -> Line:
+    """Judge the time of a round trip, and of opening the first connection."""
+    text = f"{address} responds in {milliseconds(seconds)}, median of {ROUNDS}; connecting took {milliseconds(connecting)}"
+    if seconds >= TIMEOUT_SECONDS or connecting >= CONNECT_SECONDS:
+        step = (
+            f"the function waits {1000 * TIMEOUT_SECONDS:.0f} ms for a response and {1000 * CONNECT_SECONDS:.0f} ms for a connection, "
+            "then continues without Redis: move it closer"
+        )
         return Line(Mark.ERROR, "redis", text, step)
     if seconds >= SLOW_SECONDS:
         return Line(Mark.WARNING, "redis", text, "each message needs three round trips: move Redis to the function's region")
@@ -105,20 +126,36 @@ def fault_of(error: BaseException) -> Fault:
     return next(fault for kind, fault in FAULTS if isinstance(chain[0], kind))
 
 
-async def _round_trips(url: str) -> list[float]:
-    client = redis.asyncio.from_url(url, retry=Retry(NoBackoff(), 0), decode_responses=True)
-    try:
-        key = f"{KEY_PREFIX}check:{os.urandom(8).hex()}"
-        # The first round trip connects, and is not counted.
-        return [await _timed(client, key) for _ in range(ROUNDS + 1)][1:]
-    finally:
-        await client.aclose()
+async def _slowest(nodes: Nodes) -> float:
+    """Give the median of the server that takes the longest."""
+    names = (f"{ENTRY_PREFIX}check:{os.urandom(8).hex()}" for _ in itertools.count())
+    keys = [next(name for name in names if nodes.owner(name) is master) for master in nodes.masters]
+    medians = []
+    for key in (KEY_PREFIX + next(names), *keys):
+        # The first round trip may connect, and brings the script.
+        times = [await _timed(nodes.eval(_SCRIPT, [key], ["1000"])) for _ in range(ROUNDS + 1)]
+        medians.append(statistics.median(times[1:]))
+    return max(medians)
 
 
-async def _timed(client: "redis.asyncio.Redis", key: str) -> float:
+async def _timed(work: Awaitable[object]) -> float:
     started = time.perf_counter()
-    await client.eval(_SCRIPT, 1, key, "1000")
+    await work
     return time.perf_counter() - started
+
+
+async def _explained(nodes: Nodes, fault: Fault) -> Fault:
+    """Let a server that answers, but refuses, say what it is."""
+    info: dict[str, str] = {}
+    if fault not in (UNREACHABLE, NO_RESPONSE, WRONG_PASSWORD):
+        with contextlib.suppress(exceptions.RedisError, OSError, TimeoutError):
+            info = await nodes.info()
+    # Redis, and Valkey.
+    if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
+        return SENTINEL
+    if info.get("role") == "slave" and not nodes.is_cluster:
+        return REPLICA._replace(next_step=f"{REPLICA.next_step}, {info.get('master_host')}:{info.get('master_port')}")
+    return fault
 
 
 def _address(url: str) -> str:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+import redis
+
+from mitto_phone_hook.storage.redis_nodes import Nodes
 
 TIMEOUT_SECONDS = 0.25
-"""For one operation in all, connecting included."""
+"""For one command, and for the wait for a first connection; opening one may take ``CONNECT_SECONDS`` in the background."""
 
 PAUSE_SECONDS = 1.0
 """After a failure Redis is left alone for this long, so that it does not cost every message the time-out."""
@@ -29,7 +29,10 @@ MAX_CONNECTIONS = 16
 """Further operations wait in line: opening hundreds at once would miss the time-out and pass for a Redis that is down."""
 
 KEY_PREFIX = "{mitto-phone-hook:2}:"
-"""In braces what a cluster keeps together: one message's windows are counted in one step."""
+"""Of windows. In braces what a cluster keeps together: one message's windows are counted in one step, for all recipients on one master."""
+
+ENTRY_PREFIX = "mitto-phone-hook:2:"
+"""Of entries, which a cluster spreads over its masters by message."""
 
 
 Keys = Sequence[str]
@@ -56,21 +59,11 @@ class RedisClient:
     ) -> None:
         """Connect on first use. ``on_unavailable`` is called when Redis fails, at most once in ``REPORT_SECONDS``.
 
-        An operation waits for its turn for ``queue_seconds`` and then takes ``timeout_seconds`` at most.
+        An operation waits for its turn for ``queue_seconds`` at most; then a command takes ``timeout_seconds`` at most.
         """
-        self._redis = redis.asyncio.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=MAX_CONNECTIONS,
-            decode_responses=True,
-            protocol=2,  # 3 costs every new connection a round trip more and gives nothing here
-        )
-        self._scripts: dict[str, Any] = {}
+        self._nodes = Nodes(url, timeout_seconds)
         self._queue = asyncio.Semaphore(MAX_CONNECTIONS)
         self._on_unavailable = on_unavailable
-        self._timeout_seconds = timeout_seconds
         self._queue_seconds = queue_seconds
         self._left_alone_until = 0.0
         self._quiet_until = 0.0
@@ -79,6 +72,11 @@ class RedisClient:
     def is_left_alone(self) -> bool:
         """Whether Redis has failed a moment ago and is not asked now."""
         return time.monotonic() < self._left_alone_until
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether Redis is a cluster, as far as it has said: then the keys of one script have one slot."""
+        return self._nodes.is_cluster
 
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401 - whatever the script gives
         """Run a script; ``Unavailable`` when Redis does not answer, ``NotAsked`` when it is left alone after that, or ``PoolTimeout``.
@@ -102,28 +100,17 @@ class RedisClient:
             raise NotAsked
         now = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                try:
-                    return await self._run(script, keys, arguments)
-                except redis.ConnectionError:
-                    if not may_repeat:
-                        raise
-                    return await self._run(script, keys, arguments)
+            return await self._nodes.eval(script, keys, arguments, may_repeat=may_repeat)
         except (redis.RedisError, OSError, TimeoutError) as fault:
-            if isinstance(fault, redis.ResponseError):
+            if self.is_cluster or isinstance(fault, redis.ResponseError):
                 # A server that was demoted, and can only be read, keeps its connections; a new one leads to whoever took its place.
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                await self._nodes.failed()
             self._left_alone_until = time.monotonic() + PAUSE_SECONDS
             if now >= self._quiet_until:
                 self._quiet_until = now + REPORT_SECONDS
                 self._on_unavailable()
             raise Unavailable from None
 
-    async def _run(self, script: str, keys: Keys, arguments: Arguments) -> Any:  # noqa: ANN401 - the same
-        if script not in self._scripts:
-            self._scripts[script] = self._redis.register_script(script)
-        return await self._scripts[script](keys, arguments)
-
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self._nodes.aclose()

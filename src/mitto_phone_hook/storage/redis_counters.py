@@ -45,7 +45,10 @@ for i, key in ipairs(KEYS) do
   redis.call('HINCRBY', key, string.format('%.0f', at), ARGV[4*i-1])
   redis.call('PEXPIRE', key, length + step)
 end
-return {0, now, unpack(used)}
+-- No `unpack`: Lua 5.4 and strict interpreters have none.
+local given = {0, now}
+for i = 1, #used do given[i + 2] = used[i] end
+return given
 """
 
 # KEYS: windows. ARGV, two a window: time under which it was counted, amount. What holds nothing goes: all that is kept is

@@ -8,7 +8,7 @@ from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
-from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PoolTimeout, RedisClient, Unavailable
+from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, PoolTimeout, RedisClient, Unavailable
 
 MAX_OWNERS = 20
 """Calls of one message whose end Redis could not be told; then the first are forgotten."""
@@ -68,7 +68,7 @@ class RedisIdempotencyStore:
         limits = [int(min(seconds, self._window_ms / 1000) * 1000) for seconds in validity]
         try:
             kept = await self._client.eval(
-                _CLAIM, [KEY_PREFIX + key], [entry.owner, _written(entry), self._window_ms, *limits], latest=latest
+                _CLAIM, [ENTRY_PREFIX + key], [entry.owner, _written(entry), self._window_ms, *limits], latest=latest
             )
         except PoolTimeout:
             await self._local.settle(key, entry.owner, None)
@@ -112,9 +112,12 @@ class RedisIdempotencyStore:
             self._unsettled.retry_later()
 
     async def _write(self, results: Mapping[str, tuple[tuple[str, ...], Entry | None]], latest: float) -> bool:
-        arguments = [text for owners, entry in results.values() for text in (" ".join(owners), _written(entry) if entry else "")]
+        """Make them in one round trip; in a cluster, which has entries on several servers, in one for each."""
+        groups = [{key: result} for key, result in results.items()] if self._client.is_cluster else [results]
         try:
-            await self._client.eval(_SETTLE, [KEY_PREFIX + key for key in results], [self._window_ms, *arguments], latest=latest)
+            for group in groups:
+                arguments = [text for owners, entry in group.values() for text in (" ".join(owners), _written(entry) if entry else "")]
+                await self._client.eval(_SETTLE, [ENTRY_PREFIX + key for key in group], [self._window_ms, *arguments], latest=latest)
         except Unavailable:
             return False
         return True
