@@ -62,7 +62,7 @@ class Hook:
         """Prepare what all calls share."""
         settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
-        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
+        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers, settings.app_name)
         self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
         self._finalizer = Finalizer(settings.deadline_seconds)
         deadline, repeat = settings.deadline_seconds, settings.resend_after_seconds
@@ -113,10 +113,10 @@ class Hook:
         reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)
         send_message = partial(self._once, self._messages, key_of(message, self.stores.key), record, until, send_sms)
-        if signed_at is None or (call_id := call.headers.get(b"webhook-id")) is None:
+        if signed_at is None or (call_id := platform.call_id(call.headers, body)) is None:
             return await send_message()
         scope = route.secrets if route.secrets in self.settings.hook_secrets else ""
-        call_key, fingerprint = key_of_call(call_id.decode("latin-1"), self.stores.key), fingerprint_of(body, scope, self.stores.key)
+        call_key, fingerprint = key_of_call(call_id, self.stores.key), fingerprint_of(body, scope, self.stores.key)
         return await self._once(self._calls, call_key, record, until, send_message, fingerprint)
 
     async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from mitto_phone_hook.config.settings import Settings, SettingsError, load, variables
 from mitto_phone_hook.config.unknown_variables import unknown
 from mitto_phone_hook.domain.phone_number import BareDigits
+from mitto_phone_hook.platforms import NAMES as PLATFORMS
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
 
@@ -35,6 +36,7 @@ RULES = {
     "MAX_BODY_BYTES": "1024 to 1048576",
     "MAX_SEGMENTS": "1 to 20",
     "SMART_ENCODING": "on or off",
+    "APP_NAME": "at most 30",
     "CODE_LIFETIME_SECONDS": "30 to 86400",
     "ALLOWED_REGIONS": "ISO 3166",
     "BLOCKED_NUMBERS": "E.164",
@@ -110,8 +112,8 @@ def test_without_key_and_secrets_the_function_does_not_start(environment: dict[s
 
 def test_all_problems_are_reported_at_once_each_in_one_line_with_its_rule() -> None:
     names = [*(setting.name for setting in variables()), "HOOK_SECRETS_AUTH0"]
-    reported = problems(dict.fromkeys(names, "schlüssel\nbund") | {"HOOK_SECRETS_OKTA": "x"})
-    assert sorted(problem.split()[0] for problem in reported) == sorted([*names, "HOOK_SECRETS_OKTA"])
+    reported = problems(dict.fromkeys(names, "schlüssel\nbund") | {"HOOK_SECRETS_ORY": "x"})
+    assert sorted(problem.split()[0] for problem in reported) == sorted([*names, "HOOK_SECRETS_ORY"])
     assert [problem for problem in reported if len(problem.splitlines()) != 1] == []
     assert {
         name for name, rule in RULES.items() if not any(problem.startswith(f"{name} ") and rule in problem for problem in reported)
@@ -127,10 +129,10 @@ def test_the_error_itself_lists_every_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["HOOK_SECRETS_OKTA", "HOOK_SECRETS_OKTA_FILE", "HOOK_SECRETS_SUPABASE", "HOOK_SECRETS_AUTH1", "HOOK_SECRETS_FOO_BAR"]
+    "variable", ["HOOK_SECRETS_ORY", "HOOK_SECRETS_ORY_FILE", "HOOK_SECRETS_KEYCLOAK", "HOOK_SECRETS_AUTH1", "HOOK_SECRETS_FOO_BAR"]
 )
 def test_secrets_for_a_platform_without_a_route_stop_the_start(variable: str) -> None:
-    routes = "HOOK_SECRETS_NATIVE, HOOK_SECRETS_AUTH0"
+    routes = ", ".join(f"HOOK_SECRETS_{name.upper()}" for name in PLATFORMS)
     reported = problems(REQUIRED | {variable: BEARER + BEARER})
     assert reported == [f"{variable.removesuffix('_FILE')} names a platform that has no route here: take it out, there are {routes}"]
     assert unknown({variable: BEARER}) == {}
@@ -143,7 +145,7 @@ def test_a_connect_timeout_has_to_leave_time_before_the_deadline() -> None:
     assert load(REQUIRED | {"DEADLINE_SECONDS": "2", "CONNECT_TIMEOUT_SECONDS": "1.9"}).connect_timeout_seconds == 1.9
 
 
-NAMES = [*RULES, "MITTO_API_KEY_FILE", "HOOK_SECRETS_FILE", "HOOK_SECRETS_AUTH0_FILE", "STORE_URL", "STORE_URL_FILE", "HOOK_SECRETS_OKTA"]
+NAMES = [*RULES, "MITTO_API_KEY_FILE", "HOOK_SECRETS_FILE", "HOOK_SECRETS_AUTH0_FILE", "STORE_URL", "STORE_URL_FILE", "HOOK_SECRETS_ORY"]
 JUNK = st.builds(lambda before, behind: f"{before}canary\u2603{behind}", st.text(max_size=30), st.text(max_size=30))
 SHAPED = JUNK | st.sampled_from(
     [
@@ -587,7 +589,7 @@ def test_a_look_alike_of_a_right_value_is_refused(variable: str, value: str) -> 
 
 
 def test_an_empty_variable_counts_as_unset_for_every_platform() -> None:
-    assert load(REQUIRED | {"HOOK_SECRETS_OKTA": ""}).hook_secrets is not None
+    assert load(REQUIRED | {"HOOK_SECRETS_ORY": ""}).hook_secrets is not None
 
 
 def test_contradictions_are_reported_together_with_other_problems() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from mitto_phone_hook.domain.message import Purpose
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.platforms import NAMES as PLATFORMS
 from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms.auth0 import MfaEvent, ProviderEvent
 from mitto_phone_hook.policy.limits import NAMES, is_budget
@@ -66,7 +67,8 @@ def test_every_field_of_the_log_has_its_row() -> None:
 
 def test_the_values_of_source_and_purpose_are_explained() -> None:
     fields = rows("The fields of a line")
-    assert values_of(fields["`source`"]) == {"source", *(payload.SOURCE for payload in (ProviderEvent, MfaEvent, HookCall, FlatCall))}
+    payloads = {payload.SOURCE for payload in (ProviderEvent, MfaEvent, HookCall, FlatCall)}
+    assert values_of(fields["`source`"]) == {"source"} | payloads | {*PLATFORMS} - {"native", "auth0"}
     assert values_of(fields["`purpose`"]) == {"purpose", *Purpose}
 
 

@@ -50,7 +50,7 @@ FAILURES = [pytest.param(outcome, id=outcome.value) for outcome in PROMISES]
 
 
 def test_every_outcome_has_a_promise_a_reply_and_a_severity() -> None:
-    assert set(PROMISES) | {Outcome.ACCEPTED} == set(Outcome)
+    assert set(PROMISES) | {Outcome.ACCEPTED, Outcome.IGNORED} == set(Outcome)
     assert set(RESPONSES) == set(Outcome)
     assert set(SEVERITIES) == set(Outcome)
 

@@ -60,6 +60,9 @@ sender_id = _matching(
     "must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits",
 )
 state_secret = _matching(_SECRET, f"must be at least {_MIN_SECRET_LENGTH} visible ASCII characters")
+app_name = _matching(
+    "|[A-Za-z0-9](?:[A-Za-z0-9 .,&'+!-]{0,28}[A-Za-z0-9.!+])?", "must be at most 30 letters, digits, inner spaces and signs of .,&'+!-"
+)
 boolean = _reader(lambda text: _SWITCH.get(text.lower()), "must be true or false, or on or off")
 
 

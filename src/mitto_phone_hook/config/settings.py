@@ -121,6 +121,9 @@ class Settings(BaseModel):
     max_body_bytes: Annotated[int, _read(rules.whole(1024, 1048576))] = _setting("65536", "largest request body")
     max_segments: Annotated[int, _read(rules.whole(1, 20))] = _setting("4", "longest text in segments, the unit of cost")
     smart_encoding: Annotated[bool, _read(rules.boolean)] = _setting("on", "replaces typographic characters if that makes the text GSM-7")
+    app_name: Annotated[str, _read(rules.app_name)] = _setting(
+        "", "the application in the text of a code that comes without a text: `314159 is your APP_NAME verification code.`"
+    )
     code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting("300", "how long a code without `expires_at` is valid")
     resend_after_seconds: Annotated[int, _read(rules.whole(0, 86400))] = _setting(
         "30", "the same code and text to the same recipient is sent again only after this time, and then counts; `0`: at once"

@@ -8,6 +8,8 @@ class Outcome(StrEnum):
     """Every way in which a hook call can end. The value is the code in responses, logs and alerts: add, never rename."""
 
     ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    """The platform called for something that needs no SMS of ours: another kind of event, or a message that it delivers itself."""
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"

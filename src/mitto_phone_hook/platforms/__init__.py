@@ -5,7 +5,7 @@ from importlib import import_module
 
 from mitto_phone_hook.platforms._contract import Platform
 
-NAMES = ("native", "auth0")
+NAMES = ("native", "auth0", "supabase", "zitadel", "authgear", "logto", "authentik", "fusionauth", "clerk", "descope", "okta")
 """Every platform: the name of its module, of its route ``/hooks/<name>`` and of its secrets ``HOOK_SECRETS_<NAME>``."""
 
 ROOT = "auth0"

@@ -21,6 +21,8 @@ class Defaults(NamedTuple):
     """How numbers without ``+`` and ``00`` are read."""
     allowed_numbers: tuple[str, ...] = ()
     """E.164 numbers or prefixes that count as mobile whatever the plan says."""
+    app_name: str = ""
+    """The application's name, for the text of a code that comes without one."""
 
 
 class Response(NamedTuple):
@@ -31,6 +33,12 @@ class Response(NamedTuple):
     headers: dict[str, str]
 
 
+def webhook_id(headers: Headers, _body: bytes) -> str | None:
+    """Give the id of a call that is signed as Standard Webhooks says."""
+    found = headers.get(b"webhook-id")
+    return None if found is None else found.decode("latin-1")
+
+
 class Platform(NamedTuple):
     """One identity platform. Every module of this room without a leading underscore defines one, named ``PLATFORM``."""
 
@@ -38,10 +46,12 @@ class Platform(NamedTuple):
     """Checks headers and body with the active secrets, at a time in Unix seconds. Returns when the caller signed (Unix seconds),
     or ``None`` without a signature. Raises ``Refused``."""
     read: Callable[[bytes, Headers, Defaults], PhoneMessage]
-    """Reads the body of an authenticated call. Raises ``Refused``."""
+    """Reads the body of an authenticated call. Raises ``Refused``; with ``ignored`` for a call that needs no SMS of ours."""
     respond: Callable[[Result, str], Response]
     """Builds the response that the platform understands. The second argument is the request id."""
     timeout_seconds: float
-    """How long it waits for the response, by its own documentation."""
+    """How long a call may take: what the platform waits, by its own documentation, less the way of the response."""
     digits_are_international: bool = False
     """Whether its numbers without ``+`` are E.164, by its own documentation, whatever ``BARE_DIGITS`` says."""
+    call_id: Callable[[Headers, bytes], str | None] = webhook_id
+    """Gives what identifies a signed call, so that a captured one is not sent again; ``None`` if it has no id."""

@@ -21,7 +21,8 @@ class Row(NamedTuple):
 
 RESPONSES = {
     Outcome.ACCEPTED: Row(200, "Mitto accepted the message."),
-    Outcome.NOT_FOUND: Row(404, "This path does not exist; POST phone messages to /hooks/native, /hooks/auth0 or /."),
+    Outcome.IGNORED: Row(200, "The platform called for something that needs no SMS."),
+    Outcome.NOT_FOUND: Row(404, "This path does not exist; POST phone messages to /hooks/native, to the route of your platform, or to /."),
     Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not support this method; see the Allow header."),
     Outcome.BODY_TOO_LARGE: Row(413, "The body is larger than MAX_BODY_BYTES allows."),
     Outcome.UNSUPPORTED_ENCODING: Row(415, "Send the body uncompressed, as JSON or as a URL-encoded form."),
@@ -80,6 +81,8 @@ def respond(result: Result, request_id: str) -> Response:
             "request_id": request_id,
         }
         return Response(status, to_json(content), headers)
+    if outcome is Outcome.IGNORED:
+        return Response(status, to_json({"status": outcome.value, "message": message, "request_id": request_id}), headers)
     if outcome is Outcome.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     if outcome in RETRYABLE:
@@ -95,3 +98,11 @@ def respond(result: Result, request_id: str) -> Response:
         message += f" Look at character {result.position}, which may be invisible."
     error = {"code": outcome.value, "message": message, "retryable": outcome in RETRYABLE, "request_id": request_id}
     return Response(status, to_json({"error": error}), headers)
+
+
+def respond_without_unknown(result: Result, request_id: str) -> Response:
+    """Respond as ``respond`` does, but report a message that was possibly sent as accepted.
+
+    For platforms that would call again, or would tell the user of a failure although the SMS may arrive.
+    """
+    return respond(result._replace(outcome=Outcome.ACCEPTED) if result.outcome is Outcome.OUTCOME_UNKNOWN else result, request_id)

@@ -44,7 +44,8 @@ class Payload(BaseModel):
     """Keys whose value is ignored, unless it asks for a voice call."""
 
     recipient: str
-    text: SecretStr
+    text: SecretStr | None = None
+    """Without a text the code is sent in a sentence of ours. A payload that has neither is refused."""
     channel: Channel = Channel.SMS
     code: SecretStr | None = None
 
@@ -74,9 +75,9 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
                 raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, tuple(wrong)) from None
         if wrong:
             raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(wrong))
-        text = _text_to_send(model, payload, raw)
+        text = _text_to_send(model, payload, raw, defaults.app_name)
         try:
-            number = read_number(payload.recipient, *defaults)
+            number = read_number(payload.recipient, defaults.region, defaults.bare_digits, defaults.allowed_numbers)
         except ValueError as error:
             raise Refused(Outcome.INVALID_RECIPIENT, str(error), (_place(model, "recipient", raw),)) from None
         known = {"source": model.SOURCE, "recipient": Recipient(number.e164), "region": number.region, "number_kind": number.kind}
@@ -145,9 +146,18 @@ def _read_form(body: bytes) -> object:
         raise Refused(Outcome.INVALID_JSON, "not_a_form") from None
 
 
-def _text_to_send(model: type[Payload], payload: Payload, raw: dict[str, Any]) -> str:
+def text_of_code(code: str, app_name: str) -> str:
+    """Give the text for a code that comes without one. It fits into one GSM-7 segment for every code that a platform makes."""
+    return f"{code} is your {app_name} verification code." if app_name else f"{code} is your verification code."
+
+
+def _text_to_send(model: type[Payload], payload: Payload, raw: dict[str, Any], app_name: str) -> str:
     """Clean the text. Raises ``Refused`` for characters that nobody sees, and for a code that is not the one in the text."""
     code = payload.code.get_secret_value() if payload.code else ""
+    if payload.text is None:
+        if not code:
+            raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", (_place(model, "code", raw),))
+        return text_of_code(code, app_name)
     try:
         text = clean_text(payload.text.get_secret_value(), code)
     except HiddenCharacter as hidden:

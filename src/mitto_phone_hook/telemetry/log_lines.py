@@ -18,6 +18,7 @@ LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 SEVERITIES = dict.fromkeys(Outcome, "WARNING") | {
     Outcome.ACCEPTED: "INFO",
+    Outcome.IGNORED: "INFO",
     Outcome.UPSTREAM_REJECTED: "ERROR",
     Outcome.UPSTREAM_AUTH: "ERROR",
     Outcome.UPSTREAM_UNAVAILABLE: "ERROR",

@@ -1,0 +1,66 @@
+"""Okta: the telephony inline hook.
+
+Source: okta/okta-management-openapi-spec, ``CreateTelephonyInlineHook``, ``TelephonyRequest`` and ``TelephonyResponse``, and Okta's guide
+to the telephony inline hook. After any status but 200, an unknown body or 3 s, Okta sends the message itself.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import PlainValidator
+from pydantic_core import to_json
+
+from mitto_phone_hook.domain.message import Channel
+from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.platforms import _fields as field
+from mitto_phone_hook.platforms._contract import Platform, Response
+from mitto_phone_hook.platforms._native_response import HEADERS
+from mitto_phone_hook.platforms._payload import Payload, at, reader
+from mitto_phone_hook.platforms._signatures import authenticate
+
+STATUSES = {
+    Outcome.ACCEPTED: "SUCCESSFUL",
+    Outcome.OUTCOME_UNKNOWN: "PENDING",
+    Outcome.IN_PROGRESS: "PENDING",
+    Outcome.INTERNAL_ERROR: "PENDING",
+}
+"""After ``FAILED`` Okta may send the message itself, so it needs the certainty that nothing was sent. All others are ``FAILED``."""
+
+
+def _instant(raw: object) -> datetime | None:
+    """Read a time with a zone, as in ISO 8601. Another one only describes the message."""
+    try:
+        instant = datetime.fromisoformat(str(raw))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else None
+
+
+class TelephonyRequest(Payload):
+    """What the hook sends. A phone call (``CALL``) comes without a text; it is refused for what it is."""
+
+    SOURCE = "okta"
+    OBJECTS = frozenset({"data", "data.messageProfile"})
+
+    recipient: field.WrittenNumber = at("data.messageProfile.phoneNumber")
+    text: field.MessageText | None = at("data.messageProfile.msgTemplate", default=None)
+    channel: field.MessageChannel = at("data.messageProfile.deliveryChannel", default=Channel.SMS)
+    code: field.Code | None = at("data.messageProfile.otpCode", default=None)
+    locale: field.Language = at("data.messageProfile.locale", default=None)
+    client_ip: field.EndUserAddress = at("data.context.request.ipAddress", default=None)
+    expires_at: Annotated[datetime | None, PlainValidator(_instant)] = at("data.messageProfile.otpExpires", default=None)
+
+
+def respond(result: Result, request_id: str) -> Response:
+    """Respond with 200 and a command to every authenticated call, whatever came of it."""
+    value = {"status": STATUSES.get(result.outcome, "FAILED"), "provider": "MITTO", "transactionId": result.message_id or request_id}
+    content = {"commands": [{"type": "com.okta.telephony.action", "value": [value]}]}
+    return Response(401 if result.outcome is Outcome.UNAUTHORIZED else 200, to_json(content), dict(HEADERS))
+
+
+PLATFORM = Platform(
+    authenticate=authenticate,
+    read=reader(TelephonyRequest),
+    respond=respond,
+    timeout_seconds=2.5,  # Okta waits 3 s
+)
