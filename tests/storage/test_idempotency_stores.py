@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mitto_phone_hook.storage.protocols import Entry
+from mitto_phone_hook.storage.protocols import Entry, Validity
 from support.stores import KEYS, MakeStore
 
 
@@ -66,3 +66,15 @@ async def test_what_has_left_outweighs_the_claim_of_another(make_store: MakeStor
         kept = await store.claim(key, Entry("pending", "again"))
         assert kept is not None
         assert (kept.owner, kept.state, kept.message_id) == ("late", state, "m-1")
+
+
+async def test_a_result_that_is_told_late_has_its_true_age(make_store: MakeStore) -> None:
+    """Else a user who asks again after an outage of the store would be answered as a repeat."""
+    async with make_store(600) as store:
+        key = next(KEYS)
+        assert await store.claim(key, Entry("pending", "r1")) is None
+        await store.settle(key, "r1", Entry("accepted", "r1", "m-1", 1, age_seconds=100))
+        kept = await store.claim(key, Entry("pending", "r2"))
+        assert kept is not None
+        assert 100 <= kept.age_seconds < 160
+        assert await store.claim(key, Entry("pending", "r2"), Validity(settled_seconds=30)) is None

@@ -101,3 +101,14 @@ async def test_a_claim_that_was_long_on_its_way_leaves_the_result_of_its_own_cal
         kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "other"))
         assert kept is not None
         assert kept._replace(age_seconds=0) == accepted
+
+
+async def test_another_instance_sees_the_true_age_of_a_result_that_is_told_late(redis: Process) -> None:
+    async with with_patience(redis) as client:
+        key, late = next(KEYS), RedisIdempotencyStore(client, 600)
+        await late.settle(key, "mine", Entry("accepted", "mine", "m-1", 1, age_seconds=100))
+        kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "other"))
+        assert kept is not None
+        assert 100 <= kept.age_seconds < 160
+        await late.settle(key, "mine", Entry("accepted", "mine", "m-1", 1, age_seconds=700))
+        assert await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "other")) is None

@@ -45,7 +45,7 @@ class IdempotencyStore(Protocol):
         """
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """Replace the owner's entry, ``None`` to remove it. Raises nothing.
+        """Replace the owner's entry, ``None`` to remove it. Raises nothing. An entry with an age was settled so long ago.
 
         An entry of somebody else stays, but for a pending one where this message has left, or may have.
         """

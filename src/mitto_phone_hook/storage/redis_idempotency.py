@@ -2,7 +2,9 @@
 
 import json
 import math
+import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
@@ -30,19 +32,32 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return false
 """
 
-# KEYS: entries. ARGV: window in ms, then for each its owners, separated by spaces, and the entry or nothing. What somebody else
-# holds stays, but for a claim where the message has left, or may have.
+# KEYS: entries. ARGV, for each: its owners, separated by spaces, the entry or nothing, and the ms for which it is kept. What somebody
+# else holds stays, but for a claim where the message has left, or may have.
 _SETTLE = """
 for i, key in ipairs(KEYS) do
-  local owners, entry = ARGV[2*i], ARGV[2*i+1]
+  local owners, entry = ARGV[3*i-2], ARGV[3*i-1]
   local kept = redis.call('GET', key)
   local held = kept and cjson.decode(kept)
   if not held or string.find(' ' .. owners .. ' ', ' ' .. held.owner .. ' ', 1, true) or (entry ~= '' and held.state == 'pending') then
-    if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[1]) end
+    if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[3*i]) end
   end
 end
 return 1
 """
+
+
+class _Settled(NamedTuple):
+    """The calls of a message that have ended, the result of the last of them, and when that was."""
+
+    owners: tuple[str, ...]
+    entry: Entry | None
+    since: float
+
+    def arguments(self, window_ms: int) -> tuple[str, str, int]:
+        """Give what the script takes. A result that is told late is kept for the rest of its time, or no more."""
+        left_ms = window_ms - int((time.monotonic() - self.since) * 1000)
+        return " ".join(self.owners), _written(self.entry) if self.entry and left_ms > 0 else "", left_ms
 
 
 class RedisIdempotencyStore:
@@ -53,8 +68,7 @@ class RedisIdempotencyStore:
         self._client = client
         self._local = MemoryIdempotencyStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
-        self._unsettled = DeferredWrites[str, tuple[tuple[str, ...], Entry | None]](self._write)
-        """By key: the calls that have ended, and the result of the last of them."""
+        self._unsettled = DeferredWrites[str, _Settled](self._write)
         self._other_instances = MemoryIdempotencyStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
@@ -106,18 +120,19 @@ class RedisIdempotencyStore:
         """See ``IdempotencyStore``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
         await self._local.settle(key, owner, entry)
         # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
-        earlier, left = self._unsettled.get(key) or ((), None)
-        self._unsettled.put(key, (((*earlier, owner) if left is None else (owner,))[-MAX_OWNERS:], entry))
+        earlier = self._unsettled.get(key)
+        owners = (*earlier.owners, owner)[-MAX_OWNERS:] if earlier and earlier.entry is None else (owner,)
+        self._unsettled.put(key, _Settled(owners, entry, time.monotonic() - (entry.age_seconds if entry else 0)))
         if not await self._unsettled.make(key):
             self._unsettled.retry_later()
 
-    async def _write(self, results: Mapping[str, tuple[tuple[str, ...], Entry | None]], latest: float) -> bool:
+    async def _write(self, results: Mapping[str, _Settled], latest: float) -> bool:
         """Make them in one round trip; in a cluster, which has entries on several servers, in one for each."""
         groups = [{key: result} for key, result in results.items()] if self._client.is_cluster else [results]
         try:
             for group in groups:
-                arguments = [text for owners, entry in group.values() for text in (" ".join(owners), _written(entry) if entry else "")]
-                await self._client.eval(_SETTLE, [ENTRY_PREFIX + key for key in group], [self._window_ms, *arguments], latest=latest)
+                arguments = [argument for settled in group.values() for argument in settled.arguments(self._window_ms)]
+                await self._client.eval(_SETTLE, [ENTRY_PREFIX + key for key in group], arguments, latest=latest)
         except Unavailable:
             return False
         return True
