@@ -22,7 +22,7 @@ POLL_SECONDS = 0.1
 """Between two looks at a message that another call is sending."""
 
 GRACE_SECONDS = 2.0
-"""After its deadline and this, a call that has not told its result is dead, and its message's fate unknown."""
+"""A call without a result so long after its deadline is dead, and the outcome of its message is unknown."""
 
 CALL_SECONDS = 600.0
 """So long the id of a call is known: a signature counts for 300 seconds before and after its time."""
@@ -38,19 +38,19 @@ _BODY_PURPOSE = b"mitto-phone-hook body 1"
 
 
 class IdempotentResult(NamedTuple):
-    """One call's turn at a message: its result, and the seconds that it took."""
+    """The result of one call for a message, and the seconds that it took."""
 
     result: Result
     claim_seconds: float
-    """For the store to say whose the message is."""
+    """Until the store said which call sends the message."""
     wait_seconds: float
-    """For another call to tell its result."""
+    """Until another call had its result."""
     settle_seconds: float | None = None
-    """For the store to take this call's result."""
+    """Until the store had this call's result."""
 
 
 class IdempotencyGuard:
-    """Lets one call send a message and tells all others what became of it."""
+    """Lets one call send a message, and gives its result to all others."""
 
     def __init__(self, store: IdempotencyStore, *, deadline_seconds: float, repeat_seconds: float = math.inf) -> None:
         """Keep the entries in ``store``. ``deadline_seconds`` is how long a living call takes at most.
@@ -70,7 +70,7 @@ class IdempotencyGuard:
 
         Accepted and unknown results stay; after all others the message may be tried anew. ``until`` is the
         caller's deadline on the event loop's clock; too near it, a message in flight is ``in_progress``.
-        Raises ``Refused`` where the same key comes with another ``fingerprint``.
+        Raises ``Refused`` if the same key comes with another ``fingerprint`` of the same scope. With one of another scope it sends.
         """
         clock = asyncio.get_running_loop().time
         pending = Entry("pending", owner, fingerprint=fingerprint)

@@ -1,4 +1,4 @@
-"""The ledger in this process: exact, bounded, gone with it."""
+"""Duplicates in the memory of this process: exact and bounded. They end with the process."""
 
 import math
 import time

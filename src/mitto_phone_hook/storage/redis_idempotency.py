@@ -13,10 +13,10 @@ from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
 from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, PoolTimeout, RedisClient, Unavailable
 
 MAX_OWNERS = 20
-"""Calls of one message whose end Redis could not be told; then the first are forgotten."""
+"""The most calls of one message that wait for Redis to learn their end. Beyond it the first are forgotten."""
 
 MARGIN_SECONDS = 1.0
-"""So long before its time what was seen elsewhere is no longer believed: Redis' clock is not ours."""
+"""An entry of another instance counts for so much less than its time, because the clock of Redis is not ours."""
 
 # KEYS: entry. ARGV: owner, entry, window in ms, for how many ms a settled and a pending entry count. Another owner's entry is given
 # with its age in ms, and so is a result of the same owner's: a claim that was long on its way must not make an SMS that has left one
@@ -117,7 +117,7 @@ class RedisIdempotencyStore:
         return seen if seen and seen.age_seconds < self._window_ms / 1000 - MARGIN_SECONDS and validity.holds(seen) else None
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """See ``IdempotencyStore``. What Redis cannot be told is told it as soon as it answers again, with or without further messages."""
+        """See ``IdempotencyStore``. If Redis does not respond, the result is written as soon as it responds again."""
         await self._local.settle(key, owner, entry)
         # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
         earlier = self._unsettled.get(key)
