@@ -24,7 +24,7 @@ class RotatingSecret(Generic[T]):
     """A secret that is always the current one.
 
     ``read`` is called again every ``REREAD_SECONDS`` and when a caller is refused. When the file is unreadable or wrong, the last
-    good value stays in force, because a failed rotation must not lock out everybody. The operator gets a log line: the next start would fail.
+    good value stays in force, because a failed rotation must not lock out everybody. The operator gets a log line: a start would fail.
     """
 
     def __init__(
