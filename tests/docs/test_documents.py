@@ -106,7 +106,7 @@ def test_every_command_of_the_readme_has_a_test() -> None:
     assert tested == COMMANDS
 
 
-TEXTS = sorted(path for pattern in ("*.md", "docs/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in documents.ROOT.glob(pattern))
+TEXTS = sorted(path for pattern in ("*.md", "docs/**/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in documents.ROOT.glob(pattern))
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(documents.ROOT)))
