@@ -99,8 +99,12 @@ class _Blueprint(yaml.SafeLoader):
     """Reads authentik's tags: ``!Env`` gives the name of the variable, ``!KeyOf`` the id of an entry."""
 
 
+def _tagged(loader: _Blueprint, node: yaml.ScalarNode) -> str:
+    return f"{node.tag} {loader.construct_scalar(node)}"
+
+
 for tag in ("!Env", "!KeyOf"):
-    _Blueprint.add_constructor(tag, lambda loader, node: f"{node.tag} {loader.construct_scalar(node)}")
+    _Blueprint.add_constructor(tag, _tagged)
 
 AUTHENTIK: dict[str, Any] = yaml.load(file("authentik/blueprint.yaml"), _Blueprint)  # noqa: S506 - a safe loader with two tags
 
