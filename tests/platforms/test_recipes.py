@@ -146,20 +146,20 @@ def _casdoor(fields: Mapping[str, str], phone_number: str = "phoneNumber") -> di
 
 def test_casdoor() -> None:
     fields = values("casdoor")
-    assert fields["Method"] == "POST"
-    text = sms_of_form(_casdoor(fields), fields["Endpoint"], header(fields["HTTP headers"]))
+    assert (fields["Method"], fields["Content type"]) == ("POST", FORM)
+    text = sms_of_form(_casdoor(fields), fields["Endpoint"], header(fields["HTTP header"]))
     assert text == "049217 is your Example verification code."
-    assert sms_of_json(_casdoor(fields), fields["Endpoint"], header(fields["HTTP headers"])) == text
+    assert sms_of_json(_casdoor(fields), fields["Endpoint"], header(fields["HTTP header"])) == text
 
 
 def test_casdoor_before_it_had_a_parameter() -> None:
     fields = values("casdoor") | {"Parameter": "content", "Template code": "%s"}
-    assert sms_of_form(_casdoor(fields), fields["Endpoint"], header(fields["HTTP headers"])) == CODE
+    assert sms_of_form(_casdoor(fields), fields["Endpoint"], header(fields["HTTP header"])) == CODE
 
 
 def test_casdoor_as_code_is_what_the_page_says() -> None:
     fields, provider = values("casdoor"), json.loads(file("casdoor/provider.json"))
-    assert provider["httpHeaders"] == header(fields["HTTP headers"])
+    assert provider["httpHeaders"] == header(fields["HTTP header"])
     names = {
         "category": "Category",
         "type": "Type",
