@@ -9,11 +9,11 @@ from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 
-from mitto_phone_hook.callers._contract import Caller, Case, HookRequest, Message, NoSuchCase, Reading, Verdict
+from mitto_phone_hook.callers._contract import Caller, Case, HookRequest, Message, MissingSecret, NoSuchCase, Reading, Verdict
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.platforms import NAMES
 
-__all__ = ["Caller", "Case", "HookRequest", "NoSuchCase", "Reading", "Verdict", "all_callers", "build_call", "platform_of"]
+__all__ = ["Caller", "Case", "HookRequest", "MissingSecret", "NoSuchCase", "Reading", "Verdict", "all_callers", "build_call", "platform_of"]
 
 NOBODYS_NUMBER = "+12025550"
 """Too short to be anybody's: every platform's call with it is refused, whatever the settings say."""
@@ -36,10 +36,13 @@ def platform_of(name: str) -> str:
     return name.partition("-")[0]
 
 
-def build_call(name: str, secrets: HookSecrets, to: str, code: str, now: float, case: Case = Case.OK) -> HookRequest:  # noqa: PLR0913, PLR0917 - what a call is made of
+def build_call(  # noqa: PLR0913, PLR0917 - what a call is made of
+    name: str, secrets: HookSecrets, to: str, code: str, now: float, case: Case = Case.OK, *, attempt: int = 1
+) -> HookRequest:
     """Build the request that a platform sends. Pure: the same arguments give the same request.
 
-    ``to`` is an E.164 number, ``now`` is in Unix seconds. ``repeat`` and ``resend`` are built as ``ok``: they are more calls, not others.
+    ``to`` is an E.164 number, ``now`` is in Unix seconds. A later ``attempt`` to send the same message is signed so many seconds later.
+    ``repeat`` and ``resend`` are built as ``ok``: they are more calls, not others.
     Raises ``NoSuchCase`` for what the platform never sends, ``MissingSecret`` where it cannot use any of the secrets.
     """
     caller = all_callers()[name]
@@ -49,11 +52,11 @@ def build_call(name: str, secrets: HookSecrets, to: str, code: str, now: float, 
         code=code,
         text=_CODE_TEXT.format(code),
         now=now,
-        signed_at=int(now) - STALE_SECONDS * is_stale,
+        signed_at=int(now) + attempt - 1 - STALE_SECONDS * is_stale,
         is_voice=case is Case.VOICE,
         is_other_event=case is Case.OTHER_EVENT,
     )
-    plain = message._replace(is_voice=False, is_other_event=False, signed_at=int(now))
+    plain = message._replace(is_voice=False, is_other_event=False, signed_at=int(now) + attempt - 1)
     content = caller.payload(message)
     body = json.dumps(content, ensure_ascii=False).encode()
     headers = caller.sign(_forged(secrets) if case is Case.FORGED else secrets, body, message)

@@ -66,9 +66,9 @@ class Message(NamedTuple):
     code: str
     text: str
     now: float
-    """Unix seconds."""
+    """When the message was made, in Unix seconds."""
     signed_at: int
-    """Unix seconds in the signature."""
+    """When this attempt is signed, in Unix seconds."""
     is_voice: bool = False
     is_other_event: bool = False
 
@@ -88,7 +88,7 @@ class Message(NamedTuple):
 
     def attempt_id(self) -> str:
         """Give an id that is new in each attempt: 32 hexadecimal digits."""
-        return hashlib.sha256(f"{self.to} {self.code} {self.now}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{self.to} {self.code} {self.now} {self.signed_at}".encode()).hexdigest()[:32]
 
 
 class HookRequest(NamedTuple):
