@@ -349,15 +349,15 @@ def test_the_platforms_are_compared_with_room_for_mitto() -> None:
     assert [platform.timeout_seconds for platform in PLATFORMS] == sorted(platform.timeout_seconds for platform in PLATFORMS)
     assert all(platform.source for platform in PLATFORMS)
     assert in_time(0.1) == (list(PLATFORMS), [])
-    met, missed = in_time(4.5)
-    assert {platform.name for platform in missed} == {"Okta", "privacyIDEA", "Supabase", "ZITADEL"}
+    met, missed = in_time(8.5)
+    assert {platform.name for platform in missed} == {"privacyIDEA", "Auth0's MFA", "Auth0's phone provider"}
     assert len(met) + len(missed) == len(PLATFORMS)
 
 
 def test_a_cold_start_that_misses_timeouts_is_reported() -> None:
     lines = list(deployed.latency_lines(2.4, 0.02))
     assert [line.mark for line in lines] == [Mark.OK, Mark.OK, Mark.WARNING]
-    assert lines[-1].text == "missed by the first call: Okta 3 s, privacyIDEA 3 s"
+    assert lines[-1].text == "missed by the first call: privacyIDEA 3 s"
     assert "keep one instance warm" in lines[-1].next_step
 
 

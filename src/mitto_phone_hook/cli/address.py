@@ -11,6 +11,7 @@ from mitto_phone_hook.config.settings import SettingsError, load
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.phone_number import read_number
+from mitto_phone_hook.platforms import NAMES
 from mitto_phone_hook.routes import ROUTES
 
 SECRETS_STEP = "put one line of the function's HOOK_SECRETS into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
@@ -64,12 +65,17 @@ def open_client(url: str) -> httpx.Client:
 
 def configured_platforms(environment: Mapping[str, str]) -> list[str]:
     """Name the platforms that have secrets of their own in this environment."""
-    return [route.platform for route in ROUTES.values() if route.platform and route.secrets and has_own_secrets(route.secrets, environment)]
+    return [name for name in NAMES if has_secrets(name, environment)]
 
 
-def has_own_secrets(platform: str, environment: Mapping[str, str]) -> bool:
-    """Whether ``HOOK_SECRETS_<NAME>``, or the file of that, is set."""
-    return any(environment.get(f"HOOK_SECRETS_{platform.upper()}{suffix}") for suffix in ("", "_FILE"))
+def has_secrets(platform: str, environment: Mapping[str, str]) -> bool:
+    """Whether a platform has secrets of its own in this environment; empty: whether it has secrets for all platforms."""
+    return any(environment.get(f"{_variable(platform)}{suffix}") for suffix in ("", "_FILE"))
+
+
+def secrets_variable(platform: str, environment: Mapping[str, str]) -> str:
+    """Name the variable that holds a platform's secrets: its own, else that for all."""
+    return _variable(platform if has_secrets(platform, environment) else "")
 
 
 def secrets_of(platform: str, environment: Mapping[str, str]) -> HookSecrets:
@@ -77,9 +83,13 @@ def secrets_of(platform: str, environment: Mapping[str, str]) -> HookSecrets:
 
     A caller of the function has neither the API key nor the secrets of other platforms.
     """
-    name = f"HOOK_SECRETS_{platform.upper()}" if has_own_secrets(platform, environment) else "HOOK_SECRETS"
+    name = secrets_variable(platform, environment)
     own = {f"HOOK_SECRETS{suffix}": environment.get(f"{name}{suffix}", "") for suffix in ("", "_FILE")}
     try:
         return load({"MITTO_API_KEY": "-", **own}).secrets_of("").current(0)
     except SettingsError as error:
         raise SettingsError([problem.replace("HOOK_SECRETS", name) for problem in error.problems]) from None
+
+
+def _variable(platform: str) -> str:
+    return f"HOOK_SECRETS_{platform.upper()}" if platform else "HOOK_SECRETS"

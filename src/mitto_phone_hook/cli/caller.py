@@ -89,7 +89,9 @@ def exchange(client: httpx.Client, request: httpx.Request) -> tuple[Response, fl
 
 def call_as_platform(client: httpx.Client, base_url: str, request: HookRequest) -> tuple[Response, float]:
     """Send what a platform sends to its route of the function at this address. Raises ``httpx.TransportError``."""
-    return exchange(client, client.build_request("POST", base_url.rstrip("/") + request.path, content=request.body, headers=request.headers))
+    return exchange(
+        client, client.build_request("POST", base_url.rstrip("/") + request.path, content=request.body, headers=request.headers)
+    )
 
 
 def read_response(status: int, body: bytes, date: str, seconds: float, now: float) -> HookResponse:

@@ -13,18 +13,18 @@ import httpx
 from mitto_phone_hook.callers import Caller, Case, HookRequest, MissingSecret, NoSuchCase, Reading, all_callers, build_call, platform_of
 from mitto_phone_hook.cli.address import (
     SECRETS_STEP,
-    has_own_secrets,
     hook_url,
     is_loopback,
     open_client,
     recipient_number,
     secrets_of,
+    secrets_variable,
     split_route,
 )
 from mitto_phone_hook.cli.caller import call_as_platform, read_response
-from mitto_phone_hook.cli.deployed import MESSAGE_STEPS, NO_SECRET_STEP, UNEXPECTED_STATUSES, cause_of
+from mitto_phone_hook.cli.deployed import EVERYBODY_STEP, MESSAGE_STEPS, UNEXPECTED_STATUSES, cause_of
 from mitto_phone_hook.cli.key import FICTIONAL_RECIPIENT
-from mitto_phone_hook.cli.report import Line, Mark, counted, milliseconds
+from mitto_phone_hook.cli.report import Line, Mark, milliseconds
 from mitto_phone_hook.cli.settings_report import problem_lines
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.settings import SettingsError
@@ -110,7 +110,9 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("platform", choices=all_callers(), metavar="PLATFORM", help=f"one of {', '.join(all_callers())}")
-    parser.add_argument("--url", type=hook_url, default=DEFAULT_URL, help="address of the function, with or without the route (%(default)s)")
+    parser.add_argument(
+        "--url", type=hook_url, default=DEFAULT_URL, help="address of the function, with or without the route (%(default)s)"
+    )
     parser.add_argument("--to", type=recipient_number, metavar="NUMBER", help="E.164 number of your own (on this machine: a fictional one)")
     parser.add_argument("--case", choices=STEPS, default=Case.OK.value, metavar="NAME", help="see above (default: %(default)s)")
     parser.set_defaults(run=run, refuse_usage=parser.error)
@@ -134,8 +136,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
         with open_client(options.url) as client:
             terminal.show_all(_results(options.platform, steps, _Function(client, base_url), build, terminal))
     except MissingSecret as missing:
-        name = f"HOOK_SECRETS_{platform.upper()}" if has_own_secrets(platform, environment) else "HOOK_SECRETS"
-        terminal.show(Line(Mark.ERROR, "secret", f"{name} has none that this platform can use", f"it needs {missing}: mitto-phone-hook secret"))
+        text = f"{secrets_variable(platform, environment)} has none that this platform can use"
+        terminal.show(Line(Mark.ERROR, "secret", text, f"it needs {missing}: mitto-phone-hook secret"))
     else:
         if sent := len({step.number for step in steps if step.expected is Outcome.ACCEPTED}):
             terminal.write(f"\n{recipient} must get {sent} SMS if all is accepted, and not more.\n")
@@ -205,7 +207,7 @@ def _is_second_sms(response: Response) -> bool:
 
 def _next_step(platform: str, step: Step, response: Response, reading: Reading) -> str:
     if step.expected is Outcome.UNAUTHORIZED:
-        return NO_SECRET_STEP if reading is Reading.SUCCESS else _SEE_LOG
+        return EVERYBODY_STEP if reading is Reading.SUCCESS else _SEE_LOG
     if response.status == _UNAUTHORIZED:
         return f"is this secret in HOOK_SECRETS_{platform.upper()}, or HOOK_SECRETS, of the function? Do the clocks agree?"
     code = read_response(response.status, response.body, "", 0, 0).code
