@@ -55,7 +55,7 @@ _LEGEND = """
 * **accepted**: Mitto accepted the message. **unknown**: the connection to Mitto broke after the message was sent, so nobody can tell
   whether it left. In both cases exactly one SMS left, also after the platform's next attempt.
 * **refused number**, **limit** (the second code for one number, where the limit is 1), **Mitto down** (503 at each attempt), **voice**
-  (a phone call): nothing was sent. In a cell "accepted" then means that the platform lets it be, as nothing would come of another call.
+  (a phone call): nothing was sent. There, "accepted" means that the platform does not call again, because another call could not help.
 * **deadline kept**: Mitto takes the message and never responds; the function responded before the platform stopped waiting, or, where
   no limit of it is known, after `DEADLINE_SECONDS`.
 * "failed": the platform shows an error of its own. "shown": it shows what the function says, see below. "retried later": it calls again
@@ -166,20 +166,23 @@ async def row_of(name: str, caller: Caller, number: str, bench: Bench) -> Row:
     await run("refused number", number, Case.REFUSED_NUMBER)
     await run("Mitto down", _FAULTY["503"])
     await run("unknown", _FAULTY["reset_after_request"], attempts=2)
+    most_seconds = caller.waits_seconds if math.isfinite(caller.waits_seconds) else DEADLINE_SECONDS + _WAY_SECONDS
     _, seconds = await run("deadline kept", _FAULTY["hang"])
+    if seconds >= most_seconds:
+        # Once more: a busy machine is not a slow function.
+        _, seconds = await run("deadline kept", _FAULTY["hang"])
     with contextlib.suppress(NoSuchCase):
         await run("voice", number, Case.VOICE)
-    is_limited = math.isfinite(caller.waits_seconds)
     good = {
         "authenticated": is_in,
         "forged refused": is_out and not sent["forged refused"] and verdicts["forged refused"].reading is not Reading.SUCCESS,
         "accepted": verdicts["accepted"].reading is Reading.SUCCESS,
         "unknown": verdicts["unknown"].reading in _SAFE_AFTER_UNKNOWN,
-        "deadline kept": seconds < (caller.waits_seconds if is_limited else DEADLINE_SECONDS + _WAY_SECONDS),
+        "deadline kept": seconds < most_seconds,
     }
     cells = {column: _cell(verdicts.get(column), sent.get(column, 0), int(column in _SENT)) for column in COLUMNS}
     cells |= {column: "yes" if good[column] else "NO!" for column in ("authenticated", "forged refused", "deadline kept")}
-    if is_limited:
+    if math.isfinite(caller.waits_seconds):
         cells["deadline kept"] += f", {caller.waits_seconds:g} s"
     wrong = tuple(column for column in COLUMNS if not good.get(column, True) or "!" in cells[column])
     return Row(name, caller.title, cells, {column: verdict.shown for column, verdict in verdicts.items()}, wrong)
