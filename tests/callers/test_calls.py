@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from mitto_phone_hook.callers import Case, HookRequest, MissingSecret, NoSuchCase, Reading, Verdict, all_callers, build_call, platform_of
+from mitto_phone_hook.callers._contract import Message
 from mitto_phone_hook.config.rules import hook_secrets
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome, Result
@@ -119,6 +122,25 @@ def test_a_platform_uses_only_the_kinds_of_secrets_that_it_can_use(name: str) ->
         assert missing == set()
     else:
         assert missing == {"a plain secret" if name not in ("supabase", "clerk") else "a signing key (whsec_...)"}
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("supabase", "webhook-"), ("native", "webhook-"), ("clerk", "svix-")])
+def test_the_library_of_standard_webhooks_accepts_the_signature(name: str, prefix: str) -> None:
+    request = build_call(name, hook_secrets(SECRETS), TO, CODE, time.time())
+    headers = {header.replace(prefix, "webhook-"): value for header, value in request.headers.items()}
+    Webhook(SECRETS.split()[1]).verify(request.body, headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRETS.split()[1]).verify(request.body + b" ", headers)
+
+
+@pytest.mark.parametrize("name", ["zitadel", "authgear"])
+def test_a_signature_is_the_one_of_the_platforms_own_sample(name: str) -> None:
+    for sample in json.loads((DATA / "signed" / f"{name}.json").read_text(encoding="utf-8")):
+        message = Message(TO, CODE, "", sample["clock"], sample["clock"])
+        headers = all_callers()[name].sign(hook_secrets(sample["secret"]), sample["body"].encode(), message)
+        assert {header.lower(): value for header, value in headers.items()}.items() <= {
+            header.lower(): value for header, value in sample["headers"].items()
+        }.items()
 
 
 @pytest.mark.parametrize(
