@@ -10,10 +10,10 @@ RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
-.PHONY: ready runtime help demo run test check format chaos attack bench counts soak docs bundle lock clean
+.PHONY: ready runtime help demo run test check format chaos attack bench counts soak platforms docs bundle lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: runtime ## Run one message through the whole system on this machine: hook call in, SMS out
 	@$(BIN)/python -m mitto_phone_hook.sandbox.demo
@@ -50,6 +50,9 @@ counts: ready ## Check counts that do not depend on speed: connections, response
 
 soak: ready ## Run a steady load with faults for 10 minutes; anything that grows is a failure
 	@$(BIN)/python -m benchmarks.soak
+
+platforms: ready ## Call the function as every platform does, and write docs/platforms/conformance.md (15 s)
+	@$(BIN)/python -m mitto_phone_hook.sandbox.conformance docs/platforms/conformance.md
 
 docs: ready ## Write .env.example and the README's table of settings again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents

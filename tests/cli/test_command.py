@@ -19,6 +19,7 @@ from mitto_phone_hook.cli.report import ASCII, UNICODE, Line, Mark, format_line,
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.rules import hook_secrets
 from support.processes import API_KEY, BEARER, ROOT, function_environment
+from support.upstream import closed_port
 
 COMMAND = (sys.executable, "-m", "mitto_phone_hook.cli")
 ESCAPE = "\x1b"
@@ -93,6 +94,16 @@ def test_what_was_pending_is_replaced_by_its_finding() -> None:
 def test_the_command_writes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["secret", "--bearer"]) == 0
     assert re.fullmatch(r"[0-9a-f]{64}\n", capsys.readouterr().out)
+
+
+def test_a_simulated_call_is_shown_in_a_pipe_and_on_a_terminal() -> None:
+    arguments = ("simulate", "okta", "--case", "forged", "--url", f"http://127.0.0.1:{closed_port()}")
+    ended = in_pipe(*arguments)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert "  ✗ forged           cannot connect: sent by its own provider\n" in ended.stdout
+    assert ESCAPE not in ended.stdout
+    shown = on_terminal(*arguments)
+    assert f"forged ...{ESCAPE}[0m\r{ESCAPE}[K  {ESCAPE}[31m✗{ESCAPE}[0m forged" in shown
 
 
 def test_no_color_keeps_colours_away_and_nothing_else() -> None:

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from mitto_phone_hook.callers import HookRequest
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.platforms._contract import Response
 
 RESPONSE_TIMEOUT_SECONDS = 30.0
 """The longest timeout of any platform."""
@@ -68,16 +70,28 @@ class Caller:
         return self._send(self._client.build_request("POST", self._hook_url, content=body, headers=headers))
 
     def _send(self, request: httpx.Request) -> HookResponse:
-        started = time.perf_counter()
-        response = self._client.send(request, stream=True)
-        with contextlib.closing(response):
-            body = b""
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) > _MAX_RESPONSE_BYTES:
-                    break
-        seconds = time.perf_counter() - started
-        return read_response(response.status_code, body, response.headers.get("date", ""), seconds, time.time())
+        response, seconds = exchange(self._client, request)
+        return read_response(response.status, response.body, response.headers.get("date", ""), seconds, time.time())
+
+
+def exchange(client: httpx.Client, request: httpx.Request) -> tuple[Response, float]:
+    """Send a request. Returns the response, at most the first 64 KiB of it, and how long it took. Raises ``httpx.TransportError``."""
+    started = time.perf_counter()
+    response = client.send(request, stream=True)
+    with contextlib.closing(response):
+        body = b""
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > _MAX_RESPONSE_BYTES:
+                break
+    return Response(response.status_code, body, dict(response.headers)), time.perf_counter() - started
+
+
+def call_as_platform(client: httpx.Client, base_url: str, request: HookRequest) -> tuple[Response, float]:
+    """Send what a platform sends to its route of the function at this address. Raises ``httpx.TransportError``."""
+    return exchange(
+        client, client.build_request("POST", base_url.rstrip("/") + request.path, content=request.body, headers=request.headers)
+    )
 
 
 def read_response(status: int, body: bytes, date: str, seconds: float, now: float) -> HookResponse:

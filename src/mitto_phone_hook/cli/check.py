@@ -4,26 +4,34 @@ import argparse
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from mitto_phone_hook.cli import deployed, key, probe, settings_report
-from mitto_phone_hook.cli.caller import RESPONSE_TIMEOUT_SECONDS, Caller, credentials
+from mitto_phone_hook.cli.address import (
+    SECRETS_STEP,
+    configured_platforms,
+    has_secrets,
+    hook_url,
+    open_client,
+    recipient_number,
+    secrets_of,
+    split_route,
+)
+from mitto_phone_hook.cli.caller import Caller, call_as_platform, credentials
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.domain.phone_number import read_number
+from mitto_phone_hook.platforms import ROOT
 from mitto_phone_hook.routes import HEALTH_PATH, ROUTES
 
-_CONNECT_SECONDS = 10.0
-_MAX_LABEL = 63  # DNS
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_SECRETS_STEP = "put one line of the function's HOOK_SECRETS into this shell: read -rs HOOK_SECRETS && export HOOK_SECRETS"
+_NATIVE_RESPONSES = frozenset({"", ROOT, "native"})
+"""The routes whose responses have the codes of outcomes; empty: ``/``."""
 
 _HELP = """\
 Print one line per finding: what is ok, what is not, and what to do about it.
@@ -36,7 +44,11 @@ the function runs: the result depends on the network and its IP address.
 With --url it checks a deployed function from outside. It needs only
 HOOK_SECRETS (or HOOK_SECRETS_FILE) in the environment. It sends no SMS without
 --recipient. It adds about ten lines to the function's log, with the events
-unauthorized and voice_unsupported, or blocked_country.
+unauthorized and voice_unsupported, or blocked_country. For each platform with
+HOOK_SECRETS_<NAME> in the environment it calls that platform's route, too, and
+compares the time with the platform's timeout: seven more lines each, with the
+events unauthorized and invalid_recipient. To check one route only, put it into
+the address: https://the-function/hooks/okta.
 
 Exit status: 0 no error, 1 at least one error, 2 wrong usage.
 """
@@ -50,10 +62,10 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
         description=_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--url", type=_hook_url, help="check the function at this address (https; http only for loopback)")
+    parser.add_argument("--url", type=hook_url, help="check the function at this address (https; http only for loopback)")
     parser.add_argument(
         "--recipient",
-        type=_recipient,
+        type=recipient_number,
         metavar="NUMBER",
         help="E.164 number for the test message (default: a fictional number); with --url it gets one real SMS",
     )
@@ -127,42 +139,25 @@ def _check_key(settings: Settings, recipient: Recipient | None, terminal: Termin
 
 
 def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:
-    hook_settings = {name: value for name, value in environment.items() if name.startswith("HOOK_SECRETS")}
+    base_url, path = split_route(url)
+    name = ROUTES[path].secrets
+    # "/" stands for all that this shell has secrets of.
+    platforms = [name] if name not in _NATIVE_RESPONSES else [] if name else configured_platforms(environment)
+    is_native_checked = name in _NATIVE_RESPONSES and (name or not platforms or has_secrets("", environment))
     try:
-        # A caller of the function does not have the API key.
-        settings = load({"MITTO_API_KEY": "-", **hook_settings})
+        own = {name: secrets_of(name, environment) for name in platforms}
+        secrets = secrets_of(name, environment) if is_native_checked else None
     except SettingsError as error:
         terminal.heading("Secrets")
-        terminal.show_all(settings_report.problem_lines(error.problems, _SECRETS_STEP))
+        terminal.show_all(settings_report.problem_lines(error.problems, SECRETS_STEP))
         return
-    parts = urlsplit(url)
-    path = next((path for path in ROUTES if path != "/" and parts.path.endswith(path)), "/")
-    active = settings.secrets_of(ROUTES[path].secrets)
-    health_url = urlunsplit(parts._replace(path=parts.path.removesuffix(path) + HEALTH_PATH))
-    timeout = httpx.Timeout(RESPONSE_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS)
-    # Proxies from the environment are not for loopback.
-    with httpx.Client(timeout=timeout, trust_env=parts.hostname not in _LOOPBACK) as client:
-        deployed.check(Caller(client, url, health_url), credentials(active.current(0)), recipient, terminal)
-
-
-def _hook_url(text: str) -> str:
-    msg = "must be https:// and a host, without user, query or fragment (http:// only for loopback)"
-    try:
-        url = urlsplit(text)
-        is_scheme_allowed = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
-        is_plain = "@" not in url.netloc and not url.query and not url.fragment and url.port != 0
-        httpx.URL(text)
-    except (ValueError, httpx.InvalidURL):
-        raise argparse.ArgumentTypeError(msg) from None
-    is_host_valid = all(0 < len(label) <= _MAX_LABEL for label in (url.hostname or "").rstrip(".").split("."))
-    if not (is_scheme_allowed and is_plain and is_host_valid and text.isascii() and text.isprintable() and " " not in text):
-        raise argparse.ArgumentTypeError(msg)
-    return urlunsplit(url._replace(path=url.path or "/"))
-
-
-def _recipient(text: str) -> Recipient:
-    try:
-        return Recipient(read_number(text, None).e164)
-    except ValueError:
-        # Without the number: this text may end up in a log.
-        raise argparse.ArgumentTypeError("must be a phone number with + and its country code") from None
+    with open_client(url) as client:
+        caller = Caller(client, url, base_url.rstrip("/") + HEALTH_PATH)
+        health = deployed.check_health(caller, terminal)
+        if health and secrets:
+            deployed.check(caller, health, credentials(secrets), recipient, terminal)
+        if health and own:
+            deployed.check_platforms(own, partial(call_as_platform, client, base_url), terminal)
+    if recipient and not secrets:
+        step = f"mitto-phone-hook simulate {platforms[0]} --url {url} --to NUMBER"
+        terminal.show(Line(Mark.WARNING, "message", "not sent: this platform has a payload of its own", step))

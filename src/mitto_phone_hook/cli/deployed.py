@@ -1,30 +1,39 @@
 """``mitto-phone-hook check --url``: a deployed function, checked from outside. No I/O except the caller's."""
 
+import math
 import secrets
 import ssl
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import httpx
 
+from mitto_phone_hook.callers import Case, HookRequest, MissingSecret, all_callers, build_call
 from mitto_phone_hook.cli.caller import Caller, Credential, HookResponse, MakeHeaders, no_credentials, wrong_credentials
 from mitto_phone_hook.cli.key import FICTIONAL_RECIPIENT
-from mitto_phone_hook.cli.platforms import MITTO_SECONDS, Platform, in_time
+from mitto_phone_hook.cli.platforms import MITTO_SECONDS, Platform, in_time, waiting
 from mitto_phone_hook.cli.report import Line, Mark, counted, milliseconds
 from mitto_phone_hook.cli.terminal import Terminal
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.platforms._signatures import TOLERANCE_SECONDS
 
 WARM_CALLS = 5
 
+_UNAUTHORIZED = 401
+
 AUTHENTICATED = frozenset({Outcome.VOICE_UNSUPPORTED, Outcome.BLOCKED_COUNTRY, Outcome.BLOCKED_NUMBER_TYPE, Outcome.BLOCKED_RECIPIENT})
 """The codes that a voice call gets after its credentials were accepted. The last three: the fictional number is American."""
 
-_FUNCTION_URL = "use the URL of the function itself, with the path / or /hooks/auth0"
+_FUNCTION_URL = "use the URL of the function itself, with the path / or /hooks/ and the name of your platform"
+_NEARER_STEP = "deploy it nearer to the platform, or give it more CPU; see duration_ms in its log"
 _NOT_STARTED = "did it start? Its last log lines name every wrong setting"
+EVERYBODY_STEP = "stop the function now; does a proxy in front of it add the secret to every call?"
 UNEXPECTED_STATUSES: Mapping[int, tuple[str, str]] = {
     401: ("refused before it reaches the function (401)", "is there a proxy or gateway in front? It must pass the credentials on"),
     403: ("the cloud requires a login of its own (403)", "allow unauthenticated calls; on Cloud Run: --no-invoker-iam-check"),
@@ -66,13 +75,26 @@ class Unreachable(Exception):  # noqa: N818 - a finding, not an error
         self.line = line
 
 
-def check(caller: Caller, credentials: list[Credential], recipient: Recipient | None, terminal: Terminal) -> None:
-    """Run all checks, and print each finding as soon as it is known."""
+Send = Callable[[HookRequest], tuple[Response, float]]
+"""Sends what a platform sends. Returns the response, and how long it took in seconds. Raises ``httpx.TransportError``."""
+
+
+def check_health(caller: Caller, terminal: Terminal) -> HookResponse | None:
+    """Call ``/health``, and show the finding. Returns the response, or ``None`` where something else than the function responds."""
     terminal.heading("Function")
     try:
         health = _call("health", terminal, caller.health)
-        terminal.show(health_line(health))
-        accepted = _check_access(caller, credentials, terminal) if health.code == "ok" else None
+    except Unreachable as error:
+        terminal.show(error.line)
+        return None
+    terminal.show(health_line(health))
+    return health if health.code == "ok" else None
+
+
+def check(caller: Caller, health: HookResponse, credentials: list[Credential], recipient: Recipient | None, terminal: Terminal) -> None:
+    """Run all checks of a route with the native response, and print each finding as soon as it is known."""
+    try:
+        accepted = _check_access(caller, credentials, terminal)
         if accepted:
             terminal.heading("Latency")
             _check_latency(caller, accepted, health, terminal)
@@ -81,6 +103,54 @@ def check(caller: Caller, credentials: list[Credential], recipient: Recipient | 
             _check_message(caller, accepted, recipient, terminal)
     except Unreachable as error:
         terminal.show(error.line)
+
+
+def check_platforms(platforms: Mapping[str, HookSecrets], send: Send, terminal: Terminal) -> None:
+    """Call the route of each platform as that platform does, without sending an SMS, and compare the time with its timeout."""
+    terminal.heading("Platforms")
+    for name, own in platforms.items():
+        terminal.pending(name)
+        try:
+            terminal.show(_platform_line(name, own, send))
+        except httpx.TransportError as error:
+            terminal.show(Line(Mark.ERROR, name, *cause_of(error)))
+            return
+
+
+def _platform_line(name: str, own: HookSecrets, send: Send) -> Line:
+    """Call with a forged secret, then with the right one and a number that nobody has."""
+
+    def call(case: Case) -> tuple[Response, float]:
+        code = f"{secrets.randbelow(1_000_000):06d}"
+        return send(build_call(name, own, FICTIONAL_RECIPIENT, code, time.time(), case))
+
+    try:
+        forged, _ = call(Case.FORGED)
+    except MissingSecret as missing:
+        return Line(Mark.ERROR, name, f"{all_callers()[name].title} cannot use any of its secrets", f"it needs {missing}")
+    # What does not refuse a forged call gets no right secret.
+    calls = [call(Case.REFUSED_NUMBER) for _ in range(WARM_CALLS + 1)] if forged.status == _UNAUTHORIZED else [(forged, 0.0)] * 2
+    return platform_line(name, forged.status, [response.status for response, _ in calls], [seconds for _, seconds in calls])
+
+
+def platform_line(name: str, forged_status: int, statuses: Sequence[int], seconds: Sequence[float]) -> Line:
+    """Judge the responses that a platform gets, and their times. The first call is the slowest: it may start an instance."""
+    platform, (first, warm) = waiting(all_callers()[name]), (seconds[0], statistics.median(seconds[1:]))
+    if forged_status != _UNAUTHORIZED:
+        other = (f"a forged call got {forged_status}, not 401", EVERYBODY_STEP)
+        return Line(Mark.ERROR, name, *UNEXPECTED_STATUSES.get(forged_status, other))
+    if _UNAUTHORIZED in statuses:
+        step = f"is it in HOOK_SECRETS_{name.upper()} of the function? After a change of a mounted file, try again in 10 s"
+        return Line(Mark.ERROR, name, "refused: the function does not know its secret", step)
+    times = f"{milliseconds(warm)}, first call {milliseconds(first)}"
+    if math.isinf(platform.timeout_seconds):
+        return Line(Mark.OK, name, f"{times}; its timeout: {platform.source}")
+    limit = f"{platform.name} waits {platform.timeout_seconds:g} s"
+    if in_time(warm, [platform])[1]:
+        return Line(Mark.WARNING, name, f"{times}; with {MITTO_SECONDS:g} s for Mitto too late: {limit}", _NEARER_STEP)
+    if in_time(first, [platform])[1]:
+        return Line(Mark.WARNING, name, f"{times}; the first is too late: {limit}", "keep one instance warm (min instances 1)")
+    return Line(Mark.OK, name, f"{times}; in time, if Mitto takes at most {MITTO_SECONDS:g} s: {limit}")
 
 
 def _check_access(caller: Caller, credentials: list[Credential], terminal: Terminal) -> Credential | None:
@@ -139,8 +209,7 @@ def refusal_line(topic: str, response: HookResponse) -> Line:
     if response.code == Outcome.UNAUTHORIZED:
         return Line(Mark.OK, topic, "refused (401)")
     if response.code in (*AUTHENTICATED, Outcome.ACCEPTED):
-        step = "stop the function now; does a proxy in front of it add the secret to every call?"
-        return Line(Mark.ERROR, topic, "accepted: everybody can send SMS at your cost", step)
+        return Line(Mark.ERROR, topic, "accepted: everybody can send SMS at your cost", EVERYBODY_STEP)
     other = (f"expected 401, but got {response.status}", "is there a proxy or gateway in front of the function?")
     return Line(Mark.ERROR, topic, *UNEXPECTED_STATUSES.get(response.status, other))
 
@@ -154,20 +223,19 @@ def acceptance_line(topic: str, response: HookResponse) -> Line:
             direction = "ahead of" if response.clock_ahead_seconds > 0 else "behind"
             text = f"refused: its clock is {abs(response.clock_ahead_seconds):.0f} s {direction} ours"
             return Line(Mark.ERROR, topic, text, "correct the clocks; they may differ by 5 minutes at most")
-        step = "is it in HOOK_SECRETS (on /hooks/auth0: HOOK_SECRETS_AUTH0)? After a change of a mounted file, try again in 10 s"
+        step = "is it in HOOK_SECRETS (on /hooks/auth0: HOOK_SECRETS_AUTH0, and so on)? After a change of a mounted file, try again in 10 s"
         return Line(Mark.ERROR, topic, "refused: the function does not know it", step)
     other = (f"unexpected: {response.status} {response.code}".rstrip(), _SEE_OPERATIONS)
     return Line(Mark.ERROR, topic, *UNEXPECTED_STATUSES.get(response.status, other))
 
 
 def latency_lines(first: float, warm: float) -> Iterator[Line]:
-    """Compare the time of two calls, in seconds and without Mitto, with the platforms' timeouts."""
+    """Compare the time of two calls, in seconds and without Mitto, with the timeouts of the platforms that call ``/``."""
     yield Line(Mark.OK, "first call", f"{milliseconds(first)}, with its connection, and maybe a cold start")
     yield Line(Mark.OK, "warm", f"{milliseconds(warm)}, median of {WARM_CALLS} on one connection")
     met, missed = in_time(warm)
     if missed:
-        step = "deploy it nearer to the platform, or give it more CPU; see duration_ms in its log"
-        yield Line(Mark.WARNING, "timeouts", f"missed even when warm: {_named(missed)}", step)
+        yield Line(Mark.WARNING, "timeouts", f"missed even when warm: {_named(missed)}", _NEARER_STEP)
         return
     met, missed = in_time(first)
     if missed:
@@ -207,10 +275,11 @@ def _call(topic: str, terminal: Terminal, call: Callable[[], HookResponse]) -> H
     try:
         return call()
     except httpx.TransportError as error:
-        raise Unreachable(Line(Mark.ERROR, topic, *_cause(error))) from None
+        raise Unreachable(Line(Mark.ERROR, topic, *cause_of(error))) from None
 
 
-def _cause(error: httpx.TransportError) -> tuple[str, str]:
+def cause_of(error: httpx.TransportError) -> tuple[str, str]:
+    """Say why there is no response, and what to do."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

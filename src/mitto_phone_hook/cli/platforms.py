@@ -1,9 +1,14 @@
-"""How long identity platforms wait for the hook's response.
+"""How long identity platforms wait for the hook's response. Those with a route of their own say it in ``callers/``.
 
 Source: each platform's own code or documentation, as of 2026; "default" where its operator can change it.
 """
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from mitto_phone_hook.callers import Caller, all_callers, platform_of
+from mitto_phone_hook.platforms import ROOT
 
 
 class Platform(NamedTuple):
@@ -14,23 +19,34 @@ class Platform(NamedTuple):
     source: str
 
 
-PLATFORMS = (
-    Platform("Okta", 3, "inline hooks: 3 s, then Okta sends the message itself"),
+NATIVE_CALLERS = (
     Platform("privacyIDEA", 3, "HTTP SMS gateway, default of TIMEOUT"),
-    Platform("Supabase", 5, "supabase/auth hookshttp.go: 5 s over all attempts"),
-    Platform("ZITADEL", 5, "zitadel webhook/channel.go: 5 s"),
-    Platform("Auth0", 10, "documentation of Actions: recommended for one HTTP call; a whole trigger run has 20 s"),
     Platform("Ory", 10, "ory/kratos courier/http_channel.go: 10 s"),
     Platform("WSO2", 20, "WSO2 Identity Server: read time-out 20 s"),
-    Platform("Auth0's old SMS gateway", 30, "documentation of the passwordless sms_gateway: 30 s"),
 )
-"""The shortest timeout first."""
+"""Platforms that call with the native payload, as their administrators write it."""
 
 MITTO_SECONDS = 1.0
 """Reserved for Mitto's response, which a check without a message cannot measure."""
 
 
-def in_time(seconds: float) -> tuple[list[Platform], list[Platform]]:
+def waiting(caller: Caller) -> Platform:
+    """Give what a caller says of its timeout."""
+    return Platform(caller.title, caller.waits_seconds, caller.waits_source)
+
+
+def _callers_of_root() -> Iterable[Platform]:
+    yield from NATIVE_CALLERS
+    for name, caller in all_callers().items():
+        if platform_of(name) == ROOT and math.isfinite(caller.waits_seconds):
+            yield waiting(caller)
+
+
+PLATFORMS = tuple(sorted(_callers_of_root(), key=lambda platform: platform.timeout_seconds))
+"""Those that call ``/``, the shortest timeout first. All others have secrets, and a check, of their own route."""
+
+
+def in_time(seconds: float, platforms: Iterable[Platform] = PLATFORMS) -> tuple[list[Platform], list[Platform]]:
     """Return the platforms for which a response after ``seconds`` plus Mitto's time is in time, and those for which it is late."""
-    met = [platform for platform in PLATFORMS if seconds + MITTO_SECONDS <= platform.timeout_seconds]
-    return met, [platform for platform in PLATFORMS if platform not in met]
+    met = [platform for platform in platforms if seconds + MITTO_SECONDS <= platform.timeout_seconds]
+    return met, [platform for platform in platforms if platform not in met]

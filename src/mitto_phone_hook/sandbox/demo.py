@@ -126,8 +126,9 @@ def choose_port(wanted: str | None) -> int:
     raise DemoError(f"Port {wanted} is taken or not a port; choose another one, or unset PORT to use any free one.")
 
 
-def _environment(mitto: str, api_key: str, secret: str) -> dict[str, str]:
-    own = {"MITTO_API_KEY": api_key, "MITTO_BASE_URL": mitto, "HOOK_SECRETS": secret, "ALLOWED_REGIONS": "*"}
+def function_environment(mitto: str, api_key: str, secret: str, **settings: str) -> dict[str, str]:
+    """Give the environment of a function that sends through the fake Mitto, and nothing else that is set here."""
+    own = {"MITTO_API_KEY": api_key, "MITTO_BASE_URL": mitto, "HOOK_SECRETS": secret, "ALLOWED_REGIONS": "*"} | settings
     inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV")}
     return inherited | own
 
@@ -177,7 +178,7 @@ async def _demo(*, is_staying: bool) -> None:
 
     async with FakeMitto(api_key=api_key, on_message=on_message) as mitto:
         _say(f"The fake Mitto listens on {mitto.url}")
-        async with running_function(port, _environment(mitto.url, api_key, secret), is_quiet=not is_staying) as base:
+        async with running_function(port, function_environment(mitto.url, api_key, secret), is_quiet=not is_staying) as base:
             _say(f"The function listens on   {base}  (functions-framework)")
             if is_staying:
                 await _stay(base, mitto.url, secret)
