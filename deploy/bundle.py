@@ -37,7 +37,7 @@ ENVIRONMENT = "sys_platform == 'linux' and implementation_name == 'cpython'"
 _HEADER = """\
 # {what}
 # Wheels for Linux on {machines}, CPython {pythons}.
-# Made by `python deploy/bundle.py --lock`, which takes the newest versions that pyproject.toml allows; do not edit.
+# Made by `python deploy/bundle.py --lock`, which takes the newest versions that {source} allows; do not edit.
 """
 _PACKAGE = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 _ALWAYS_TRUE = re.compile(r"python_full_version >= '3\.([0-9]|1[01])'")
@@ -115,7 +115,7 @@ def renew_locks() -> None:
             added = [package for package in _resolve(uv, Path(folder), [*pinned, *redis]) if package["name"] not in names]
             _write(REDIS_LOCK, "What a store in Redis adds to requirements.txt.", added)
         cognito = COGNITO_LOCK.with_suffix(".in").read_text(encoding="utf-8").split()
-        _write(COGNITO_LOCK, "What custom_sms_sender.py runs with.", _resolve(uv, Path(folder), cognito))
+        _write(COGNITO_LOCK, "What custom_sms_sender.py runs with.", _resolve(uv, Path(folder), cognito), "requirements.in")
 
 
 def _uv(folder: Path) -> Path:
@@ -144,8 +144,8 @@ def _resolve(uv: Path, folder: Path, requirements: Sequence[str]) -> list[Mappin
     return packages
 
 
-def _write(lock: Path, what: str, packages: Iterable[Mapping[str, Any]]) -> None:
-    text = _HEADER.format(what=what, machines=" and ".join(MACHINES), pythons=f"{PYTHONS[0]} to {PYTHONS[-1]}")
+def _write(lock: Path, what: str, packages: Iterable[Mapping[str, Any]], source: str = "pyproject.toml") -> None:
+    text = _HEADER.format(what=what, source=source, machines=" and ".join(MACHINES), pythons=f"{PYTHONS[0]} to {PYTHONS[-1]}")
     for package in packages:
         for python, machine in sorted(missing(package["wheels"])):
             print(f"no wheel: {package['name']} {package['version']} for CPython {python} on {machine}", file=sys.stderr)
