@@ -51,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--redis", action="store_true", help="add the Redis client, for a STORE_URL with redis:// or rediss://")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="add this file as prices.csv, for PRICES_FILE")
-    parser.add_argument("--lock", action="store_true", help="update deploy/requirements*.txt and deploy/aws/requirements.txt instead; needs the package index")
+    parser.add_argument(
+        "--lock",
+        action="store_true",
+        help="update deploy/requirements*.txt and deploy/aws/requirements.txt instead; needs the package index",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.lock:
