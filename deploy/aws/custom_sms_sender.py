@@ -109,20 +109,21 @@ def native_body(event: dict[str, Any], secret: str, now: float) -> dict[str, obj
     """
     source = event["triggerSource"].removeprefix(PREFIX)
     attributes = event["request"].get("userAttributes") or {}
-    context: dict[str, object] = {
+    body: dict[str, object] = {
+        "recipient": attributes.get("phone_number", ""),
         "action": ACTIONS.get(source, "other"),
         "locale": attributes.get("locale"),
         "client_id": (event.get("callerContext") or {}).get("clientId"),
-        "tenant": {"id": event.get("userPoolId")},
+        "tenant": event.get("userPoolId"),
     }
-    body: dict[str, object] = {"recipient": attributes.get("phone_number", ""), "context": context}
     if source != TEMPORARY_PASSWORD:
-        context["code"] = secret
-        return body
+        return body | {"code": secret}
     template = os.environ.get("TEMPORARY_PASSWORD_TEXT") or "Your temporary password is {password}"
-    # A password is valid for days. Mitto tries for 48 hours at most, which this always allows; whole days keep the body the same.
-    context["expires_at"] = (int(now) // _DAY + 3) * _DAY
-    return body | {"text": template.format(username=event.get("userName", ""), password=html.unescape(secret))}
+    return body | {
+        "text": template.format(username=event.get("userName", ""), password=html.unescape(secret)),
+        # A password is valid for days. Mitto tries for 48 hours at most, which this always allows; whole days keep the body the same.
+        "expires_at": (int(now) // _DAY + 3) * _DAY,
+    }
 
 
 def _signed(body: bytes, message_id: str, secret: str, timestamp: int) -> dict[str, str]:

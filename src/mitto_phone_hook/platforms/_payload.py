@@ -38,6 +38,8 @@ class Payload(BaseModel):
     """Name of the payload in the log."""
     MARKER: ClassVar[str | None] = None
     """The key that only this payload has; ``None`` accepts every payload."""
+    WITHOUT: ClassVar[frozenset[str]] = frozenset()
+    """Keys that this payload never has."""
     OBJECTS: ClassVar[frozenset[str]] = frozenset()
     """Dotted paths where a value other than an object is refused."""
     VOICE_KEYS: ClassVar[tuple[str, ...]] = ()
@@ -63,7 +65,7 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
         if not isinstance(raw, dict):
             raise Refused(Outcome.INVALID_REQUEST, "not_an_object")
         for model in models:
-            if model.MARKER is None or raw.get(model.MARKER) is not None:
+            if (model.MARKER is None or raw.get(model.MARKER) is not None) and raw.keys().isdisjoint(model.WITHOUT):
                 break
         values, wrong = _find(model, raw)
         try:
