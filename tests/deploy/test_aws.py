@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import botocore.session
 import pytest
 from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from aws_encryption_sdk.identifiers import EncryptionKeyType, WrappingAlgorithm
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
+from botocore.validate import ParamValidator
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -34,6 +37,7 @@ from mitto_phone_hook.platforms.native import PLATFORM
 from support.deployments import new_environment, run
 from support.numbers import fictional_numbers
 from support.processes import ROOT, FakeMittoProcess, Process, fake_mitto, free_port, function
+from support.programs import bundled
 
 AWS = ROOT / "deploy" / "aws"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -80,7 +84,7 @@ def _encrypted(secret: str) -> str:
 
 
 def _event(trigger: str = "Authentication", secret: str | None = CODE, number: str | None = None, **attributes: str) -> dict[str, Any]:
-    number = number or next(NUMBERS)
+    number = next(NUMBERS) if number is None else number
     return {
         "version": "1",
         "triggerSource": f"CustomSMSSender_{trigger}",
@@ -391,9 +395,7 @@ def test_the_handler_asks_kms_for_the_key_and_secrets_manager_for_the_secret(set
     _Aws.calls.clear()
     with _server(_Aws) as aws:
         printed = _invoke(sys.executable, AWS, setup, aws)
-    assert _Aws.calls == ["GenerateDataKey", "Decrypt", "GetSecretValue", "Decrypt"] or sorted(_Aws.calls) == sorted(
-        ["GenerateDataKey", "GetSecretValue", "Decrypt", "Decrypt"]
-    )
+    assert _Aws.calls == ["GenerateDataKey", "GetSecretValue", "Decrypt", "Decrypt"]
     assert setup.texts() == [f"{CODE} is your Example verification code."]
     assert [json.loads(line)["outcome"] for line in printed.splitlines()] == ["accepted", "accepted"]
 
@@ -404,6 +406,39 @@ def test_the_handler_asks_kms_for_the_key_and_secrets_manager_for_the_secret(set
 def _commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", (AWS / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     return [command for block in blocks for command in re.sub(r" *\\\n *", " ", block).splitlines() if command]
+
+
+def _sample(shape: Any) -> Any:
+    """Give a value of a shape of AWS' models with every member filled."""
+    if shape.type_name == "structure":
+        return {name: _sample(member) for name, member in shape.members.items()}
+    if shape.type_name == "list":
+        return [_sample(shape.member)]
+    if shape.type_name == "map":
+        return {"a-tag": _sample(shape.value)}
+    values = {"boolean": True, "timestamp": "2026-01-02T03:04:05+00:00", "integer": 7, "long": 7}
+    return values.get(shape.type_name, (shape.enum or ["x" * shape.metadata.get("min", 1)])[0] if shape.type_name == "string" else 7)
+
+
+def test_the_trigger_is_added_and_every_other_setting_of_the_pool_is_kept(tmp_path: Path) -> None:
+    [command] = [one for one in _commands() if one.startswith("jq ")]
+    words = shlex.split(command.partition(" > ")[0])[1:]
+    service = botocore.session.Session().get_service_model("cognito-idp")
+    updated = service.operation_model("UpdateUserPool").input_shape
+    pool = _sample(service.shape_for("UserPoolType"))
+    (tmp_path / "pool.json").write_text(json.dumps({"UserPool": pool}), encoding="utf-8")
+    words = [str(tmp_path / "pool.json") if word.endswith("pool.json") else word for word in words]
+    update = json.loads(run(bundled("jaq"), *words, cwd=AWS))
+    assert update.keys() == updated.members.keys()
+    assert ParamValidator().validate(update, updated).generate_report() == ""
+    config = update.pop("LambdaConfig")
+    assert config.pop("CustomSMSSender") == {"LambdaVersion": "V1_0", "LambdaArn": "LAMBDA_ARN"}
+    assert config.pop("KMSKeyID") == "KEY_ARN"
+    assert config == {name: value for name, value in pool["LambdaConfig"].items() if name not in {"CustomSMSSender", "KMSKeyID"}}
+    del pool["AdminCreateUserConfig"]["UnusedAccountValidityDays"]
+    assert {name: value for name, value in update.items() if name not in {"UserPoolId", "PoolName"}} == {
+        name: pool[name] for name in update.keys() - {"UserPoolId", "PoolName"}
+    }
 
 
 @pytest.mark.deployment
