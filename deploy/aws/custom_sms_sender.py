@@ -53,10 +53,11 @@ POSSIBLY_SENT = frozenset({"outcome_unknown", "in_progress", "internal_error"})
 REFUSED = frozenset({400, 413, 415, 422})
 """The function refuses this message, and would refuse it again."""
 
+AWS_LIMITS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+"""KMS and Secrets Manager take at most 6 s each, so that all fits into the Lambda function's time limit."""
+
 _DAY = 86400
 _OUR_CODE = re.compile(r"[a-z_]{1,40}")
-# Each of KMS and Secrets Manager takes at most 6 s, so that all of them fit into the Lambda function's time limit.
-_LIMITS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
 _CLIENT = EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_ALLOW_DECRYPT)
 
 
@@ -172,7 +173,7 @@ def _log(outcome: str, source: str, facts: dict[str, object] | None = None) -> s
 @functools.cache
 def _kms_keys() -> MasterKeyProvider:
     session = botocore.session.Session()
-    session.set_default_client_config(_LIMITS)
+    session.set_default_client_config(AWS_LIMITS)
     return StrictAwsKmsMasterKeyProvider(key_ids=[os.environ["KMS_KEY_ARN"]], botocore_session=session)
 
 
@@ -181,5 +182,5 @@ def _secret(_period: int) -> str:
     """Give ``HOOK_SECRET``, or the value of the secret ``HOOK_SECRET_ARN``, which is read again in each period."""
     if "HOOK_SECRET_ARN" not in os.environ:
         return os.environ["HOOK_SECRET"]
-    secrets = boto3.client("secretsmanager", config=_LIMITS)
+    secrets = boto3.client("secretsmanager", config=AWS_LIMITS)
     return str(secrets.get_secret_value(SecretId=os.environ["HOOK_SECRET_ARN"])["SecretString"])

@@ -293,7 +293,7 @@ class _Quiet(http.server.BaseHTTPRequestHandler):
 class _Between(_Quiet):
     """Something between Lambda and the function: it replies with the status in the path, or not at all."""
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class finds it by this name
+    def do_POST(self) -> None:
         self.body()
         status = int(self.path.strip("/"))
         if status:
@@ -339,7 +339,7 @@ class _Aws(_Quiet):
     CIPHER: ClassVar[AESGCM] = AESGCM(bytes(range(32)))
     calls: ClassVar[list[str]] = []
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class finds it by this name
+    def do_POST(self) -> None:
         asked, operation = json.loads(self.body()), self.headers["X-Amz-Target"].rpartition(".")[2]
         self.calls.append(operation)
         context = json.dumps(asked.get("EncryptionContext", {}), sort_keys=True).encode()
@@ -405,7 +405,7 @@ def test_the_handler_asks_kms_for_the_key_and_secrets_manager_for_the_secret(set
 
 def _commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", (AWS / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    return [command for block in blocks for command in re.sub(r" *\\\n *", " ", block).splitlines() if command]
+    return [command.strip() for block in blocks for command in re.sub(r" *\\\n *", " ", block).splitlines()]
 
 
 def _sample(shape: Any) -> Any:
@@ -487,7 +487,7 @@ def test_the_template_sets_each_variable_that_the_code_reads() -> None:
 
 def test_lambda_stops_the_code_only_after_all_its_own_time_limits() -> None:
     [seconds] = re.findall(r"^      Timeout: (\d+)", (AWS / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE)
-    limits = lambda_function._LIMITS
+    limits = lambda_function.AWS_LIMITS
     of_aws = 2 * (limits.connect_timeout + limits.read_timeout) * limits.retries["total_max_attempts"]
     assert of_aws + lambda_function.CONNECT_SECONDS + lambda_function.RESPONSE_SECONDS < int(seconds)
 

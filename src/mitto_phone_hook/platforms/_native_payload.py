@@ -6,7 +6,7 @@ from mitto_phone_hook.platforms._payload import Payload, at
 
 
 class CodeCall(Payload):
-    """Flat fields with a code and without a text: the text is ours. An empty text is no such call, but a broken template of the caller's."""
+    """Flat fields with a code and without a text: the text is ours. With an empty text it is no such call, but a broken template."""
 
     SOURCE = "flat"
     MARKER = "code"
