@@ -53,6 +53,7 @@ TRIGGERS = {
 """Every trigger source that comes with a code, by the table in the Developer Guide."""
 SYMBOLS = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= "
 """The special characters of Cognito's passwords, by the Developer Guide: "Adding user pool password requirements"."""
+LAMBDA_ARN = "arn:aws:lambda:eu-central-1:111122223333:function:cognito-sms"
 CFN_LINT = "cfn-lint==1.58.0"
 NUMBERS = fictional_numbers()
 
@@ -427,13 +428,14 @@ def test_the_trigger_is_added_and_every_other_setting_of_the_pool_is_kept(tmp_pa
     updated = service.operation_model("UpdateUserPool").input_shape
     pool = _sample(service.shape_for("UserPoolType"))
     (tmp_path / "pool.json").write_text(json.dumps({"UserPool": pool}), encoding="utf-8")
-    words = [str(tmp_path / "pool.json") if word.endswith("pool.json") else word for word in words]
+    filled = {"build/pool.json": str(tmp_path / "pool.json"), "LAMBDA_ARN": LAMBDA_ARN, "KEY_ARN": _Aws.KEY}
+    words = [filled.get(word, word) for word in words]
     update = json.loads(run(bundled("jaq"), *words, cwd=AWS))
     assert update.keys() == updated.members.keys()
     assert ParamValidator().validate(update, updated).generate_report() == ""
     config = update.pop("LambdaConfig")
-    assert config.pop("CustomSMSSender") == {"LambdaVersion": "V1_0", "LambdaArn": "LAMBDA_ARN"}
-    assert config.pop("KMSKeyID") == "KEY_ARN"
+    assert config.pop("CustomSMSSender") == {"LambdaVersion": "V1_0", "LambdaArn": LAMBDA_ARN}
+    assert config.pop("KMSKeyID") == _Aws.KEY
     assert config == {name: value for name, value in pool["LambdaConfig"].items() if name not in {"CustomSMSSender", "KMSKeyID"}}
     del pool["AdminCreateUserConfig"]["UnusedAccountValidityDays"]
     assert {name: value for name, value in update.items() if name not in {"UserPoolId", "PoolName"}} == {

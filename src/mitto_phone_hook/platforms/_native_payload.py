@@ -1,5 +1,7 @@
 """The native payload: flat fields, or the fields of Auth0's Hook with its ``context``."""
 
+from typing import ClassVar
+
 from mitto_phone_hook.domain.message import Channel, Purpose
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._payload import Payload, at
@@ -9,7 +11,7 @@ class CodeCall(Payload):
     """Flat fields with a code and without a text: the text is ours. With an empty text it is no such call, but a broken template."""
 
     SOURCE = "flat"
-    MARKER = "code"
+    MARKER: ClassVar[str | None] = "code"
     WITHOUT = frozenset({"text", "body", "message", "content"})
     OBJECTS = frozenset({"req"})
     VOICE_KEYS = ("type", "delivery_method")
