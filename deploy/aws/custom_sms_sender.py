@@ -88,10 +88,9 @@ def forward(event: dict[str, Any], keys: MasterKeyProvider, secret: str, url: st
     if response is None:
         return _log("unknown", source)
     status, content = response
-    error = content.get("error")
-    code = str(error.get("code", "")) if isinstance(error, dict) else ""
-    code = code if _OUR_CODE.fullmatch(code) else ""
-    facts = {"status": status, "code": code, "request_id": content.get("request_id") or (error or {}).get("request_id")}
+    error = content["error"] if isinstance(content.get("error"), dict) else content
+    code = error["code"] if _OUR_CODE.fullmatch(str(error.get("code"))) else ""
+    facts = {"status": status, "code": code, "request_id": error.get("request_id")}
     if status == http.HTTPStatus.OK:
         return _log("accepted", source, facts)
     # A server's error without a code of ours comes from something in between: it does not know what the function did.
@@ -128,7 +127,10 @@ def native_body(event: dict[str, Any], secret: str, now: float) -> dict[str, obj
 
 
 def _signed(body: bytes, message_id: str, secret: str, timestamp: int) -> dict[str, str]:
-    key = base64.b64decode(next(one for one in secret.split() if one.startswith("whsec_")).removeprefix("whsec_"))
+    found = re.search(r"whsec_(\S+)", secret)
+    if not found:
+        raise NotSent("the secret has no key that begins with whsec_")
+    key = base64.b64decode(found[1])
     digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
     return {
         "Content-Type": "application/json",

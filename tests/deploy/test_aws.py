@@ -247,6 +247,11 @@ def test_a_wrong_secret_is_an_error(setup: Setup) -> None:
         setup.forward(_event(), "whsec_" + base64.b64encode(bytes(32)).decode())
 
 
+def test_a_secret_that_cannot_sign_is_an_error(setup: Setup) -> None:
+    with pytest.raises(lambda_function.NotSent, match="whsec_"):
+        setup.forward(_event(), "a-bearer-secret-of-the-tests-0001")
+
+
 def test_a_code_that_another_key_encrypted_is_an_error(setup: Setup) -> None:
     url = f"http://127.0.0.1:{setup.hook.port}/hooks/native"
     with pytest.raises((AWSEncryptionSDKClientError, InvalidTag)) as caught:

@@ -32,7 +32,7 @@ class CodeCall(Payload):
 class FlatCall(CodeCall):
     """Flat fields, as JSON or as a form: Auth0's sample Actions and passwordless gateway, and callers that choose the names."""
 
-    MARKER = None
+    MARKER: ClassVar[str | None] = None
     WITHOUT = frozenset()
 
     text: field.MessageText = at("text", "body", "message", "content")
