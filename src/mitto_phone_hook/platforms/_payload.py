@@ -53,7 +53,7 @@ class Payload(BaseModel):
 
 
 def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], PhoneMessage]:
-    """Build a platform's ``read``: it uses the first of ``models`` whose marker is in the payload.
+    """Build a platform's ``read``: it uses the first of ``models`` that the keys of the payload fit.
 
     A body is read as JSON, whatever its Content-Type says, except for forms. ``read`` raises ``Refused`` with ``invalid_json``,
     ``invalid_request`` or ``invalid_recipient``, and with the names of the wrong fields, never their values.
