@@ -24,6 +24,7 @@ SOURCE = ROOT / "src"
 PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "deploy" / "requirements.txt"
 REDIS_LOCK = ROOT / "deploy" / "requirements-redis.txt"
+COGNITO_LOCK = ROOT / "deploy" / "aws" / "requirements.txt"
 
 EXCLUDED = re.compile(r"\..*|__pycache__|.*\.egg-info|sandbox")
 """Names in ``src/`` that are not in the bundle: hidden files such as ``.env``, build files, and the fake Mitto."""
@@ -36,7 +37,7 @@ ENVIRONMENT = "sys_platform == 'linux' and implementation_name == 'cpython'"
 _HEADER = """\
 # {what}
 # Wheels for Linux on {machines}, CPython {pythons}.
-# Made by `python deploy/bundle.py --lock`, which takes the newest versions that pyproject.toml allows; do not edit.
+# Made by `python deploy/bundle.py --lock`, which takes the newest versions that {source} allows; do not edit.
 """
 _PACKAGE = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 _ALWAYS_TRUE = re.compile(r"python_full_version >= '3\.([0-9]|1[01])'")
@@ -50,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--redis", action="store_true", help="add the Redis client, for a STORE_URL with redis:// or rediss://")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="add this file as prices.csv, for PRICES_FILE")
-    parser.add_argument("--lock", action="store_true", help="update deploy/requirements*.txt instead; needs the package index")
+    parser.add_argument(
+        "--lock",
+        action="store_true",
+        help="update deploy/requirements*.txt and deploy/aws/requirements.txt instead; needs the package index",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.lock:
@@ -101,7 +106,7 @@ def _bundled_files(folder: Path) -> Iterator[Path]:
 
 
 def renew_locks() -> None:
-    """Resolve the runtime dependencies again and write the locks. The lock for Redis holds only the additional packages."""
+    """Resolve the dependencies again and write the locks. The lock for Redis holds only the additional packages."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
         uv = _uv(Path(folder))
@@ -113,6 +118,8 @@ def renew_locks() -> None:
             names = {package["name"] for package in packages}
             added = [package for package in _resolve(uv, Path(folder), [*pinned, *redis]) if package["name"] not in names]
             _write(REDIS_LOCK, "What a store in Redis adds to requirements.txt.", added)
+        cognito = COGNITO_LOCK.with_suffix(".in").read_text(encoding="utf-8").split()
+        _write(COGNITO_LOCK, "What custom_sms_sender.py runs with.", _resolve(uv, Path(folder), cognito), "requirements.in")
 
 
 def _uv(folder: Path) -> Path:
@@ -141,8 +148,8 @@ def _resolve(uv: Path, folder: Path, requirements: Sequence[str]) -> list[Mappin
     return packages
 
 
-def _write(lock: Path, what: str, packages: Iterable[Mapping[str, Any]]) -> None:
-    text = _HEADER.format(what=what, machines=" and ".join(MACHINES), pythons=f"{PYTHONS[0]} to {PYTHONS[-1]}")
+def _write(lock: Path, what: str, packages: Iterable[Mapping[str, Any]], source: str = "pyproject.toml") -> None:
+    text = _HEADER.format(what=what, source=source, machines=" and ".join(MACHINES), pythons=f"{PYTHONS[0]} to {PYTHONS[-1]}")
     for package in packages:
         for python, machine in sorted(missing(package["wheels"])):
             print(f"no wheel: {package['name']} {package['version']} for CPython {python} on {machine}", file=sys.stderr)

@@ -1,19 +1,22 @@
 """The native payload: flat fields, or the fields of Auth0's Hook with its ``context``."""
 
+from typing import ClassVar
+
 from mitto_phone_hook.domain.message import Channel, Purpose
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._payload import Payload, at
 
 
-class FlatCall(Payload):
-    """Flat fields, as JSON or as a form: Auth0's sample Actions and passwordless gateway, and callers that choose the names."""
+class CodeCall(Payload):
+    """Flat fields with a code and without a text: the text is ours. With an empty text it is no such call, but a broken template."""
 
     SOURCE = "flat"
+    MARKER: ClassVar[str | None] = "code"
+    WITHOUT = frozenset({"text", "body", "message", "content"})
     OBJECTS = frozenset({"req"})
     VOICE_KEYS = ("type", "delivery_method")
 
     recipient: field.WrittenNumber = at("recipient", "to", "phoneNumber")
-    text: field.MessageText = at("text", "body", "message", "content")
     channel: field.MessageChannel = at("message_type", default=Channel.SMS)
     code: field.Code | None = at("code", default=None)
     purpose: field.MessagePurpose = at("action", default=Purpose.OTHER)
@@ -24,6 +27,15 @@ class FlatCall(Payload):
     client_ip: field.EndUserAddress = at("ip", "req.ip", "clientIpAddress", default=None)
     expires_at: field.Instant | None = at("expires_at", default=None)
     sent_at: field.Instant | None = at("sent_at", default=None)
+
+
+class FlatCall(CodeCall):
+    """Flat fields, as JSON or as a form: Auth0's sample Actions and passwordless gateway, and callers that choose the names."""
+
+    MARKER: ClassVar[str | None] = None
+    WITHOUT = frozenset()
+
+    text: field.MessageText = at("text", "body", "message", "content")
 
 
 class HookCall(FlatCall):

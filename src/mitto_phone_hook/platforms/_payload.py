@@ -38,6 +38,8 @@ class Payload(BaseModel):
     """Name of the payload in the log."""
     MARKER: ClassVar[str | None] = None
     """The key that only this payload has; ``None`` accepts every payload."""
+    WITHOUT: ClassVar[frozenset[str]] = frozenset()
+    """Keys that this payload never has."""
     OBJECTS: ClassVar[frozenset[str]] = frozenset()
     """Dotted paths where a value other than an object is refused."""
     VOICE_KEYS: ClassVar[tuple[str, ...]] = ()
@@ -51,7 +53,7 @@ class Payload(BaseModel):
 
 
 def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], PhoneMessage]:
-    """Build a platform's ``read``: it uses the first of ``models`` whose marker is in the payload.
+    """Build a platform's ``read``: it uses the first of ``models`` that the keys of the payload fit.
 
     A body is read as JSON, whatever its Content-Type says, except for forms. ``read`` raises ``Refused`` with ``invalid_json``,
     ``invalid_request`` or ``invalid_recipient``, and with the names of the wrong fields, never their values.
@@ -63,7 +65,7 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
         if not isinstance(raw, dict):
             raise Refused(Outcome.INVALID_REQUEST, "not_an_object")
         for model in models:
-            if model.MARKER is None or raw.get(model.MARKER) is not None:
+            if (model.MARKER is None or raw.get(model.MARKER) is not None) and raw.keys().isdisjoint(model.WITHOUT):
                 break
         values, wrong = _find(model, raw)
         try:
