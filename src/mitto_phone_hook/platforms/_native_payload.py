@@ -13,7 +13,7 @@ class FlatCall(Payload):
     VOICE_KEYS = ("type", "delivery_method")
 
     recipient: field.WrittenNumber = at("recipient", "to", "phoneNumber")
-    text: field.MessageText = at("text", "body", "message", "content")
+    text: field.MessageText | None = at("text", "body", "message", "content", default=None)
     channel: field.MessageChannel = at("message_type", default=Channel.SMS)
     code: field.Code | None = at("code", default=None)
     purpose: field.MessagePurpose = at("action", default=Purpose.OTHER)
