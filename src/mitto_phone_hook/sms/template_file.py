@@ -103,7 +103,7 @@ def _faults(entry: _Entry, domains: Mapping[str, str], *, is_smart: bool) -> Ite
     if not _TAG.fullmatch(language):
         yield "must have a language tag as its key, such as de or pt-BR"
     text, allowed = entry.text, entry.segments
-    if not isinstance(text, str) or not text.strip() or (isinstance(entry.value, dict) and entry.value.keys() > {"text", "segments"}):
+    if not isinstance(text, str) or not text.strip() or (isinstance(entry.value, dict) and entry.value.keys() - {"text", "segments"}):
         yield 'must be a text, or { text = "…", segments = 2 }'
         return
     if type(allowed) is not int or not 0 < allowed <= _MOST_SEGMENTS:
