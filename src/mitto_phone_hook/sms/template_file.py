@@ -40,7 +40,7 @@ class _Entry(NamedTuple):
     @property
     def place(self) -> tuple[str, str, str]:
         """Caller, name of the template, and language; the first two may be wrong."""
-        *caller, name, language = self.keys
+        *caller, name, language = ("", *self.keys)[-self.depth :]
         return ":".join(caller), name, language.lower().replace("_", "-")
 
     @property
@@ -74,7 +74,7 @@ def read(text: str, domains: Mapping[str, str], *, is_smart: bool = True) -> Cat
     faults += [
         (_line_of(entry.keys, lines), entry, "has this template twice")
         for number, entry in enumerate(entries)
-        if len(entry.keys) > 1 and entry.place in places[:number]
+        if entry.place in places[:number]
     ]
     if faults:
         raise ValueError(*(f"line {line}, {'.'.join(entry.keys)}: {fault}" for line, entry, fault in sorted(faults, key=lambda one: one[0])))
