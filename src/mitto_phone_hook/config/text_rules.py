@@ -60,9 +60,7 @@ domains = _by_caller(
     _DOMAIN.fullmatch,
     "must be a host name in lower case, alone or by caller: login.example.com; client:abc123=id.example.org; org:acme=…",
 )
-app_hashes = _by_caller(
-    _APP_HASH.fullmatch, "must be 11 letters, digits and signs of +/, alone or by caller: FA+9qCX9VSu; client:abc123=…"
-)
+app_hashes = _by_caller(_APP_HASH.fullmatch, "must be 11 letters, digits and signs of +/, alone or by caller: FA+9qCX9VSu; client:abc123=…")
 
 
 def templates(text: str, domains: Mapping[str, str], *, is_smart: bool) -> Catalogue:

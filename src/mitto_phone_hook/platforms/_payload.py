@@ -155,8 +155,9 @@ def _missing_words(model: type[Payload], values: dict[str, Any], raw: dict[str, 
 
 
 def _text_to_send(model: type[Payload], payload: Payload, raw: dict[str, Any]) -> str:
-    """Clean the text; empty where a template has to say it. Raises ``Refused`` for characters that nobody sees, and for a code that
-    is not the one in the text.
+    """Clean the text; empty where a template has to say it.
+
+    Raises ``Refused`` for characters that nobody sees, and for a code that is not the one in the text.
     """
     code = payload.code.get_secret_value() if payload.code else ""
     if payload.text is None:

@@ -34,7 +34,7 @@ class SmsRules(NamedTuple):
     max_segments: int
     smart_encoding: Mapping[str, bool]
     """By region of the recipient, ``""`` for all others: whether typographic characters may be replaced by GSM-7 characters."""
-    texts: TextRules = TextRules()
+    texts: TextRules
 
 
 def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, now: float, deadline_seconds: float) -> Sms:

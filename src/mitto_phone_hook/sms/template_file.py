@@ -77,7 +77,9 @@ def read(text: str, domains: Mapping[str, str], *, is_smart: bool = True) -> Cat
         if entry.place in places[:number]
     ]
     if faults:
-        raise ValueError(*(f"line {line}, {'.'.join(entry.keys)}: {fault}" for line, entry, fault in sorted(faults, key=lambda one: one[0])))
+        raise ValueError(
+            *(f"line {line}, {'.'.join(entry.keys)}: {fault}" for line, entry, fault in sorted(faults, key=lambda one: one[0]))
+        )
     return {entry.place: str(entry.text) for entry in entries}
 
 
@@ -106,24 +108,34 @@ def _faults(entry: _Entry, domains: Mapping[str, str], *, is_smart: bool) -> Ite
     if not isinstance(text, str) or not text.strip() or (isinstance(entry.value, dict) and entry.value.keys() - {"text", "segments"}):
         yield 'must be a text, or { text = "…", segments = 2 }'
         return
+    domain = domains.get(caller) or domains.get("", "")
+    if wrong := [*_wrong_placeholders(text, name, domain)]:
+        yield from wrong
+        return
     if type(allowed) is not int or not 0 < allowed <= _MOST_SEGMENTS:
         yield f"must have segments from 1 to {_MOST_SEGMENTS}"
-        allowed = _MOST_SEGMENTS
+        return
+    yield from _faults_of_sample(fill(text, SAMPLE | {"domain": domain}), allowed, is_smart=is_smart)
+
+
+def _wrong_placeholders(text: str, name: str, domain: str) -> Iterator[str]:
     found = PLACEHOLDER.findall(text)
     if set(found) - PLACEHOLDERS or set("{}") & set(PLACEHOLDER.sub("", text)):
         yield f"must have no braces but those of {', '.join(f'{{{one}}}' for one in sorted(PLACEHOLDERS))}"
         return
     if (name == NOTICE) == ("code" in found):
         yield "must not have {code}: a notice has none" if name == NOTICE else "must have {code}"
-    domain = domains.get(caller) or domains.get("")
     if "domain" in found and not domain:
         yield "has {domain}, which needs OTP_DOMAIN"
-    sample = fill(text, SAMPLE | {"domain": domain or "example.com"})
+
+
+def _faults_of_sample(sample: str, allowed: int, *, is_smart: bool) -> Iterator[str]:
+    """Yield what is wrong with a text as it will be sent."""
     try:
-        cleaned = clean_text(sample)
+        is_clean = clean_text(sample) == sample
     except HiddenCharacter:
-        cleaned = ""
-    if cleaned != sample:
+        is_clean = False
+    if not is_clean:
         yield "must have no characters that nobody sees, and accents in one character with their letter (NFC)"
         return
     encoded = encode(sample, is_smart=is_smart)

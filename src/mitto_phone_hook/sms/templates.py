@@ -33,22 +33,22 @@ PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 PLACEHOLDERS = frozenset({"code", "app", "minutes", "domain"})
 
 # Without a name of the app, its brackets or its colon go, too.
-_APP = re.compile(r"[\[(【]\{app\}[\])】] ?|\{app\}(?: ?[:：])? ?")
+_APP = re.compile(r"[\[(【]\{app\}[\])】] ?|\{app\}(?: ?[:\uff1a])? ?")
 
 
 class TextRules(NamedTuple):
     """The operator's settings for what a message says."""
 
-    app_name: str = ""
-    replaces_texts: bool = False
+    app_name: str
+    replaces_texts: bool
     """Whether a template also replaces the caller's text where the code is known."""
-    default_language: str = DEFAULT_LANGUAGE
+    default_language: str
     """BCP 47 tag for callers that give none, or one without a template."""
-    own: Catalogue = {}
+    own: Catalogue
     """The operator's templates; they come before the built-in ones in the same language."""
-    domains: Mapping[str, str] = {}
+    domains: Mapping[str, str]
     """Host name of the website by caller; the empty caller stands for all others."""
-    app_hashes: Mapping[str, str] = {}
+    app_hashes: Mapping[str, str]
     """Hash of the Android app by caller, likewise."""
 
     def autofill_of(self, message: PhoneMessage) -> Autofill:
