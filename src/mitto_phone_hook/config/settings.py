@@ -284,7 +284,7 @@ def renamed(environment: Mapping[str, str]) -> dict[str, str]:
 
 def load(
     environment: Mapping[str, str],
-    read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
+    read_file: Callable[[str], str] = lambda path: Path(path).read_text(encoding="utf-8"),
     run_in_background: RunInBackground = lambda work: work(),
     on_unavailable: Callable[[str], None] = lambda _: None,
     platforms: tuple[str, ...] = NAMES,

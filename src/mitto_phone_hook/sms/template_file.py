@@ -65,7 +65,7 @@ def read(text: str, domains: Mapping[str, str], *, is_smart: bool = True) -> Cat
     ``domains`` are the host names by caller that ``{domain}`` can stand for.
     """
     try:
-        entries = [*_entries(tomllib.loads(text))]
+        entries = [*_entries(tomllib.loads(text.removeprefix("\ufeff")))]
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"must be TOML: {error}") from None
     lines = _lines(text)
