@@ -1,7 +1,7 @@
 """Makes the bundle, which holds only what a cloud needs to run the function, and the lock of its packages.
 
-``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE] [--templates FILE]`` makes the bundle; ``python deploy/bundle.py --lock`` updates
-the lock. It needs only Python; ``--lock`` also needs the package index.
+``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE] [--templates FILE]`` makes the bundle;
+``python deploy/bundle.py --lock`` updates the lock. It needs only Python; ``--lock`` also needs the package index.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a package, and commands print

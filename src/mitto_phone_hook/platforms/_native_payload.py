@@ -27,12 +27,13 @@ class FlatCall(Payload):
 
 
 class HookCall(FlatCall):
-    """The fields of Auth0's Hook. A caller with a ``context`` of its own may have the other fields next to it."""
+    """The fields of Auth0's Hook, which always has a text. A caller with a ``context`` may have the other fields next to it."""
 
     SOURCE = "auth0_hook"
     MARKER = "context"
     OBJECTS = FlatCall.OBJECTS | {"context", "context.client", "context.request", "context.tenant", "context.user"}
 
+    text: field.MessageText = at("text", "body", "message", "content")
     channel: field.MessageChannel = at("context.message_type", "message_type", default=Channel.SMS)
     code: field.Code | None = at("context.code", "code", default=None)
     purpose: field.MessagePurpose = at("context.action", "action", default=Purpose.OTHER)
