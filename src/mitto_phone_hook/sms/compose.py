@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.sms.autofill import Autofill
 from mitto_phone_hook.sms.hidden_characters import MAX_CHARACTERS
 from mitto_phone_hook.sms.segments import Encoded, encode
 from mitto_phone_hook.sms.templates import TextRules, text_of
@@ -57,7 +56,8 @@ def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, 
     encoded = encode(text, is_smart=is_smart)
     if encoded.segments > rules.max_segments:
         raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{encoded.segments}_segments")
-    if message.code and (autofill := rules.texts.autofill_of(message)) != Autofill():
+    if message.code and (rules.texts.domains or rules.texts.app_hashes):
+        autofill = rules.texts.autofill_of(message)
         filled = encode(autofill.add_to(text, message.code.get_secret_value()), is_smart=is_smart)
         # What only saves typing must not keep a code back.
         encoded = filled if filled.segments <= rules.max_segments else encoded

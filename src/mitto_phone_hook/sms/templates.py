@@ -1,8 +1,9 @@
 """The text of a message: the caller's own, or a template in the user's language."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,10 +64,10 @@ def text_of(message: PhoneMessage, rules: TextRules, minutes: int) -> str:
     than the caller: a text for all callers in that language comes before a text for this one in another.
     """
     text = message.text.get_secret_value()
-    code = message.code.get_secret_value() if message.code else ""
-    is_replaced = rules.replaces_texts and code and message.purpose is not Purpose.NOTICE
+    is_replaced = rules.replaces_texts and message.code and message.purpose is not Purpose.NOTICE
     if text and not is_replaced:
         return text
+    code = message.code.get_secret_value() if message.code else ""
     # A notice has no place for a code.
     purpose = Purpose.OTHER if code and message.purpose is Purpose.NOTICE else message.purpose
     template = find(rules.own, callers_of(message), NAMES[purpose], message.locale or "", rules.default_language)
@@ -81,7 +82,7 @@ def callers_of(message: PhoneMessage) -> tuple[str, str, str]:
 
 def find(own: Catalogue, callers: tuple[str, ...], name: str, locale: str, default: str) -> str:
     """Give the template ``name`` for a caller and a language. There always is one."""
-    return next(_found(own, callers, name, (*fallbacks(locale), *fallbacks(default), DEFAULT_LANGUAGE)))
+    return next(_found(own, callers, name, chain(fallbacks(locale), fallbacks(default), (DEFAULT_LANGUAGE,))))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
@@ -99,7 +100,7 @@ def built_in() -> Catalogue:
     return read_unchecked(Path(__file__).with_name("templates.toml").read_text(encoding="utf-8"))
 
 
-def _found(own: Catalogue, callers: tuple[str, ...], name: str, languages: tuple[str, ...]) -> Iterator[str]:
+def _found(own: Catalogue, callers: tuple[str, ...], name: str, languages: Iterable[str]) -> Iterator[str]:
     for language in languages:
         for caller in callers:
             if template := own.get((caller, name, language)):
