@@ -51,8 +51,8 @@ counts: ready ## Check counts that do not depend on speed: connections, response
 soak: ready ## Run a steady load with faults for 10 minutes; anything that grows is a failure
 	@$(BIN)/python -m benchmarks.soak
 
-platforms: ready ## Call the function as every platform does, and write docs/platforms/conformance.md (15 s)
-	@$(BIN)/python -m mitto_phone_hook.sandbox.conformance docs/platforms/conformance.md
+platforms: ready ## Call the function as every platform does, and write docs/conformance.md (15 s)
+	@$(BIN)/python -m mitto_phone_hook.sandbox.conformance docs/conformance.md
 
 docs: ready ## Write .env.example and the README's table of settings again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents

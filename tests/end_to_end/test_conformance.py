@@ -15,7 +15,7 @@ from mitto_phone_hook.sandbox import FakeMitto
 from mitto_phone_hook.sandbox.conformance import COLUMNS, Bench, markdown, row_of
 from support.processes import API_KEY, ROOT
 
-PAGE = ROOT / "docs" / "platforms" / "conformance.md"
+PAGE = ROOT / "docs" / "conformance.md"
 SECRETS = HookSecrets((b"bearer-secret-of-the-tests-0001",), (bytes(32),))
 
 

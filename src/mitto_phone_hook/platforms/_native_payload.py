@@ -1,22 +1,19 @@
 """The native payload: flat fields, or the fields of Auth0's Hook with its ``context``."""
 
-from typing import ClassVar
-
 from mitto_phone_hook.domain.message import Channel, Purpose
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._payload import Payload, at
 
 
-class CodeCall(Payload):
-    """Flat fields with a code and without a text: the text is ours. With an empty text it is no such call, but a broken template."""
+class FlatCall(Payload):
+    """Flat fields, as JSON or as a form: Auth0's sample Actions and passwordless gateway, and callers that choose the names."""
 
     SOURCE = "flat"
-    MARKER: ClassVar[str | None] = "code"
-    WITHOUT = frozenset({"text", "body", "message", "content"})
     OBJECTS = frozenset({"req"})
     VOICE_KEYS = ("type", "delivery_method")
 
     recipient: field.WrittenNumber = at("recipient", "to", "phoneNumber")
+    text: field.MessageText | None = at("text", "body", "message", "content", default=None)
     channel: field.MessageChannel = at("message_type", default=Channel.SMS)
     code: field.Code | None = at("code", default=None)
     purpose: field.MessagePurpose = at("action", default=Purpose.OTHER)
@@ -29,22 +26,14 @@ class CodeCall(Payload):
     sent_at: field.Instant | None = at("sent_at", default=None)
 
 
-class FlatCall(CodeCall):
-    """Flat fields, as JSON or as a form: Auth0's sample Actions and passwordless gateway, and callers that choose the names."""
-
-    MARKER: ClassVar[str | None] = None
-    WITHOUT = frozenset()
-
-    text: field.MessageText = at("text", "body", "message", "content")
-
-
 class HookCall(FlatCall):
-    """The fields of Auth0's Hook. A caller with a ``context`` of its own may have the other fields next to it."""
+    """The fields of Auth0's Hook, which always has a text. A caller with a ``context`` may have the other fields next to it."""
 
     SOURCE = "auth0_hook"
     MARKER = "context"
     OBJECTS = FlatCall.OBJECTS | {"context", "context.client", "context.request", "context.tenant", "context.user"}
 
+    text: field.MessageText = at("text", "body", "message", "content")
     channel: field.MessageChannel = at("context.message_type", "message_type", default=Channel.SMS)
     code: field.Code | None = at("context.code", "code", default=None)
     purpose: field.MessagePurpose = at("context.action", "action", default=Purpose.OTHER)

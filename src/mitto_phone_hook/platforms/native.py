@@ -6,14 +6,14 @@ Source: ``recipient``, ``text`` and ``context`` of Auth0's Send Phone Message Ho
 import math
 
 from mitto_phone_hook.platforms._contract import Platform
-from mitto_phone_hook.platforms._native_payload import CodeCall, FlatCall, HookCall
+from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms._native_response import respond
 from mitto_phone_hook.platforms._payload import reader
 from mitto_phone_hook.platforms._signatures import authenticate
 
 PLATFORM = Platform(
     authenticate=authenticate,
-    read=reader(HookCall, CodeCall, FlatCall),
+    read=reader(HookCall, FlatCall),
     respond=respond,
     timeout_seconds=math.inf,  # unknown: DEADLINE_SECONDS decides
 )
