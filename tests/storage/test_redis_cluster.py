@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.storage.protocols import Acquired, Entry
-from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, KEY_PREFIX, RedisClient
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process, ask_redis, redis_cluster
@@ -92,8 +92,8 @@ async def test_what_redis_missed_is_told_to_each_master(masters: list[Process]) 
 
 async def test_a_claim_is_found_at_every_moment_of_its_slots_move(masters: list[Process]) -> None:
     before, during = next(KEYS), "during"
-    slot = key_slot((ENTRY_PREFIX + before).encode())
-    during = next(key for key in (f"during-{number}" for number in range(10**6)) if key_slot((ENTRY_PREFIX + key).encode()) == slot)
+    slot = key_slot((KEY_PREFIX + before).encode())
+    during = next(key for key in (f"during-{number}" for number in range(10**6)) if key_slot((KEY_PREFIX + key).encode()) == slot)
     move = Move(slot, masters)
     async with contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(with_patience(master)) for master in masters]
@@ -107,7 +107,7 @@ async def test_a_claim_is_found_at_every_moment_of_its_slots_move(masters: list[
         move.begin()
         assert None not in await claims(before, "begun")
         assert (await claims(during, "new")).count(None) == 1
-        move.carry(ENTRY_PREFIX + before)
+        move.carry(KEY_PREFIX + before)
         assert None not in await claims(before, "carried")
         assert None not in await claims(during, "carried")
         move.end()

@@ -10,7 +10,8 @@ from typing import Any, Self
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.storage.protocols import Charge, IdempotencyStore, Window
-from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisClient
+from mitto_phone_hook.storage.redis_client import RedisClient
+from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from support.processes import Process
 
 ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
