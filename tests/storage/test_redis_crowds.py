@@ -12,9 +12,9 @@ from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import MAX_DEFERRED, WRITES_AT_ONCE
 from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, RedisClient
-from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
+from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from support.processes import Process, redis_server
 from support.stage import PassingLoop
 from support.stores import KEYS, charge, crowd, fail, with_patience, without_patience

@@ -37,7 +37,7 @@ ALWAYS = Validity()
 
 
 def keep_together(subject: str, rest: str) -> str:
-    """Give a key. A cluster keeps all keys of one subject in one slot: it looks only at what stands in braces (Redis Cluster, "hash tags")."""
+    """Give a key. A cluster keeps all keys of one subject in one slot, because it hashes only what is in braces (a hash tag)."""
     return f"{{{subject[:_TAG_LENGTH]}}}{rest}"
 
 

@@ -228,18 +228,13 @@ class Nodes:
                 await node.drop_broken()
             try:
                 return await node.eval(script, keys, arguments, is_asking=is_asking)
-            except MovedError as moved:
-                node, is_asking = self._moved(moved), False
-            except AskError as ask:
-                node, is_asking = self._node(ask.host, ask.port), True
+            except (AskError, TryAgainError) as told:
+                node, is_asking = await self._redirected(told)
             except ClusterCrossSlotError:
                 # A cluster that did not say so on connecting: a proxy, or a user who may not ask.
                 self._take([])
                 self._learn_later()
                 raise
-            except TryAgainError:
-                await asyncio.sleep(TRY_AGAIN_SECONDS)
-                node, is_asking = None, False
             except (redis.ConnectionError, OSError) as error:
                 await node.drop_idle()
                 if not may_repeat or isinstance(error, TimeoutError):
@@ -290,13 +285,19 @@ class Nodes:
         lines = (await self._named.call(("INFO",))).splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
-    def _moved(self, moved: MovedError) -> Node:
-        node = self._node(moved.host, moved.port)
+    async def _redirected(self, told: AskError | TryAgainError) -> tuple[Node | None, bool]:
+        """Give whom to ask instead, ``None`` for the owner, and whether with ``ASKING``."""
+        if isinstance(told, TryAgainError):
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+            return None, False
+        node = self._node(told.host, told.port)
+        if not isinstance(told, MovedError):
+            return node, True
         if not self._owners:
             self._take([])
-        self._owners[moved.slot_id] = node
+        self._owners[told.slot_id] = node
         self._learn_later()
-        return node
+        return node, False
 
     def _learn_later(self) -> asyncio.Task[None]:
         if self._learning is None or self._learning.done():
