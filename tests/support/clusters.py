@@ -66,12 +66,14 @@ class Cluster:
 
     @property
     def is_up(self) -> bool:
-        """Whether all running servers say that each slot has a master, and know the same ones."""
+        """Whether all running servers say that each slot has a master, and name the same ones, which run."""
         views = [ask_redis(node.port, "CLUSTER", "SLOTS") for node in self.running]
         masters = [sorted((row[0], row[1], row[2][1]) for row in view) for view in views]
+        are_running = {port for _, _, port in masters[0]} <= {node.port for node in self.running}
         states = [ask_redis(node.port, "CLUSTER", "INFO") for node in self.running]
         known = f"cluster_known_nodes:{len(self.nodes)}"
-        return all("cluster_state:ok" in state and known in state for state in states) and all(one == masters[0] for one in masters)
+        is_ok = all("cluster_state:ok" in state and known in state for state in states)
+        return is_ok and are_running and all(one == masters[0] for one in masters)
 
     def wait_until_up(self) -> None:
         """Wait until the cluster serves all slots."""
