@@ -36,7 +36,7 @@ from support.processes import Process, ask_redis, redis_server
 MESSAGES, AT_ONCE = 5000, 64
 LIMITS = "total=9999999/hour,9999999/day"
 WITHOUT_TOTAL = "total=off"
-"""With the defaults of the other rules there are windows of the recipient and of the user's address, and with ``LIMITS`` of all messages."""
+"""With the defaults of the other rules, windows of the recipient and of the user's address are counted, and with ``LIMITS`` the total."""
 
 HEAD = ("servers", "messages/s here", "scripts for one message", "share", "their CPU time, us", "messages/s of the busiest at 100 %")
 
