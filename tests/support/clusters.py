@@ -85,14 +85,6 @@ class Cluster:
         [port] = [row[2][1] for row in rows if row[0] <= slot <= row[1]]
         return next(node for node in self.nodes if node.port == port)
 
-    def wait_until_owned(self, slot: int, by: Process) -> None:
-        """Wait until every running server says who has a slot."""
-        wait_until(partial(self._is_owned, slot, by))
-
-    def _is_owned(self, slot: int, by: Process) -> bool:
-        views = (ask_redis(node.port, "CLUSTER", "SLOTS") for node in self.running)
-        return all([row[2][1] for row in rows if row[0] <= slot <= row[1]] == [by.port] for rows in views)
-
 
 class Move:
     """A slot on its way from one master to another, step by step as ``redis-cli --cluster reshard`` does it."""
@@ -145,6 +137,17 @@ def wait_until(is_ready: Callable[[], bool], seconds: float = _START_SECONDS) ->
 
 def _is_in_step(replica: Process) -> bool:
     return "master_link_status:up" in ask_redis(replica.port, "INFO", "replication")
+
+
+def wait_until_copied(master: Process, replica: Process) -> None:
+    """Wait until a replica has all that its master has done so far."""
+    done = _offset(master, "master_repl_offset")
+    wait_until(lambda: _offset(replica, "slave_repl_offset") >= done)
+
+
+def _offset(node: Process, name: str) -> int:
+    told = dict(line.split(":", 1) for line in ask_redis(node.port, "INFO", "replication").splitlines() if ":" in line)
+    return int(told[name])
 
 
 def _id(node: Process) -> str:
