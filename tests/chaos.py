@@ -34,14 +34,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-from redis.crc import REDIS_CLUSTER_HASH_SLOTS
+from redis.crc import key_slot
 
 from mitto_phone_hook.sandbox.faults import FAULTS
 from mitto_phone_hook.storage.redis_client import PAUSE_SECONDS, TIMEOUT_SECONDS
 from support.battery import HOOK_SECRETS, signed
 from support.clusters import Cluster, Move, redis_cluster
 from support.numbers import fictional_numbers
-from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, function, redis_server
+from support.processes import BEARER, FakeMittoProcess, Process, ask_redis, fake_mitto, function, redis_server
 
 SETTINGS = {"ALLOWED_REGIONS": "US", "DEADLINE_SECONDS": "2", "LIMITS": "off", "HOOK_SECRETS": HOOK_SECRETS}
 RESEND_AFTER_SECONDS = 30
@@ -309,17 +309,19 @@ class Stage:
         self._is_back(started, "Redis answers again")
 
     async def move_slots(self) -> None:
-        """Move slots with their keys to other masters, under the calls; the store is up all the time."""
-        slots = random.Random(0).sample(range(REDIS_CLUSTER_HASH_SLOTS), MOVED_SLOTS)  # noqa: S311 - any slots
-        for slot in slots:
-            await asyncio.to_thread(self._move, slot)
-        self._log.event(f"{len(slots)} slots are moved to other masters")
+        """Move slots that hold keys to other masters, under the calls; the store is up all the time."""
+        moved = await asyncio.to_thread(self._move_slots)
+        self._log.event(f"{moved} slots with keys are moved to other masters")
 
-    def _move(self, slot: int) -> None:
-        move = Move(slot, self._cluster)
-        move.begin()
-        move.carry_all()
-        move.end()
+    def _move_slots(self) -> int:
+        slots = {key_slot(key.encode()) for node in self._cluster.nodes[:3] for key in ask_redis(node.port, "KEYS", "*")}
+        moved = random.Random(0).sample(sorted(slots), min(MOVED_SLOTS, len(slots)))  # noqa: S311 - any of them
+        for slot in moved:
+            move = Move(slot, self._cluster)
+            move.begin()
+            move.carry_all()
+            move.end()
+        return len(moved)
 
     async def kill_master(self) -> None:
         """Kill a master; its replica takes its place, and it comes back as the replica of that."""
@@ -482,7 +484,7 @@ async def _make_trouble(stage: Stage, store: str, moment: Callable[[float], Awai
         await stage.hang_redis(until=moment(0.85))
 
     async def of_cluster() -> None:
-        await moment(0.05)
+        await moment(0.10)
         await stage.move_slots()
         await moment(0.30)
         await stage.kill_master()
