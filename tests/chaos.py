@@ -3,7 +3,8 @@
 ``python tests/chaos.py`` tells what was done and what came of it. Half of the codes come in signed calls, each code with one
 ``webhook-id``: for one id there is never a second SMS. For the other half there are never two SMS within 30 seconds; a call after
 that is a user who asks again. The run fails when a code got more although the store was up, and when a reply promised an SMS
-that is not there.
+that is not there. With ``--store cluster`` they share a Redis Cluster of three masters and three replicas: slots are moved in
+mid-run, a master is killed, and later all servers are restarted.
 
 What can be promised: Redis keeps nothing on disk here, so after a restart it has forgotten every code, and while it
 is away each function knows only its own calls. A code whose calls touch such a time may leave twice, which is
@@ -33,12 +34,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+from redis.crc import key_slot
 
 from mitto_phone_hook.sandbox.faults import FAULTS
 from mitto_phone_hook.storage.redis_client import PAUSE_SECONDS, TIMEOUT_SECONDS
 from support.battery import HOOK_SECRETS, signed
+from support.clusters import Cluster, Move, redis_cluster
 from support.numbers import fictional_numbers
-from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, function, redis_server
+from support.processes import BEARER, FakeMittoProcess, Process, ask_redis, fake_mitto, function, redis_server
 
 SETTINGS = {"ALLOWED_REGIONS": "US", "DEADLINE_SECONDS": "2", "LIMITS": "off", "HOOK_SECRETS": HOOK_SECRETS}
 RESEND_AFTER_SECONDS = 30
@@ -52,6 +55,7 @@ GAPS_SECONDS = (0.05, 0.05, 0.5, 0.5, 4.0, 600.0)
 """How long after its first call a code is repeated at most: a race, a caller's retry, another page of the browser."""
 
 IN_FLIGHT = 256
+MOVED_SLOTS = 100
 RESERVE_SECONDS = 7.0
 """For the last answers and the end of all processes."""
 
@@ -72,10 +76,14 @@ lies between the start of its first call and the end of its last one. The machin
 more than {PROBE_SECONDS * 1000:g} ms for a trivial question."""
 
 
+STORES = ("redis", "cluster")
+
+
 class Options(NamedTuple):
     codes: int = 2000
     seconds: float = 60.0
     seed: int = 0
+    store: str = STORES[0]
 
 
 class Post(NamedTuple):
@@ -129,6 +137,8 @@ class Findings:
     outages: Sequence[Outage]
     stalls: Sequence[Outage] = ()
     """Times when processes were slow to answer although they were up, each as if it had been an outage."""
+    reports: int = 0
+    """How often a function said that the store is down."""
 
     @cached_property
     def by_code(self) -> dict[int, list[Call]]:
@@ -250,15 +260,24 @@ class Stage:
         self._log = log
         self._redis: Process
         self._redis_stack = stack.enter_context(ExitStack())
+        self._cluster: Cluster
         self._starts = 0
         self._is_redis_up = True
 
-    async def start(self) -> None:
+    async def start(self, store: str) -> None:
         self.mitto, self._redis = await asyncio.gather(
             asyncio.to_thread(self._stack.enter_context, fake_mitto(self._folder / "mitto.txt")),
-            asyncio.to_thread(self._redis_stack.enter_context, redis_server(self._folder)),
+            asyncio.to_thread(self._start_cluster if store == "cluster" else self._start_redis),
         )
         self.functions += await asyncio.gather(self._function(), self._function())
+
+    def _start_redis(self) -> Process:
+        return self._redis_stack.enter_context(redis_server(self._folder))
+
+    def _start_cluster(self) -> Process:
+        self._cluster = self._redis_stack.enter_context(redis_cluster(self._folder, replicas=3))
+        # One that is never killed alone: the questions of `watch` go to it.
+        return self._cluster.nodes[1]
 
     async def kill_function(self) -> None:
         """Kill the first function with all its workers, and start it anew."""
@@ -289,11 +308,52 @@ class Stage:
         self._redis.popen.send_signal(signal.SIGCONT)
         self._is_back(started, "Redis answers again")
 
+    async def move_slots(self) -> None:
+        """Move slots that hold keys to other masters, under the calls; the store is up all the time."""
+        moved = await asyncio.to_thread(self._move_slots)
+        self._log.event(f"{moved} slots with keys are moved to other masters")
+
+    def _move_slots(self) -> int:
+        slots = {key_slot(key.encode()) for node in self._cluster.nodes[:3] for key in ask_redis(node.port, "KEYS", "*")}
+        moved = random.Random(0).sample(sorted(slots), min(MOVED_SLOTS, len(slots)))  # noqa: S311 - any of them
+        for slot in moved:
+            move = Move(slot, self._cluster)
+            move.begin()
+            move.carry_all()
+            move.end()
+        return len(moved)
+
+    async def kill_master(self) -> None:
+        """Kill a master; its replica takes its place, and it comes back as the replica of that."""
+        started = time.monotonic()
+        await asyncio.to_thread(self._cluster.kill, 0)
+        self._log.event("a master is killed")
+        await asyncio.to_thread(self._cluster.wait_until_up)
+        self._is_back(started, "its replica has taken its place")
+        await asyncio.to_thread(self._cluster.start, 0)
+
+    async def restart_cluster(self, until: Awaitable[None]) -> None:
+        """Kill all servers of the cluster, and start them, empty, after ``until``."""
+        started = time.monotonic()
+        self._is_redis_up = False
+        numbers = range(len(self._cluster.nodes))
+        await asyncio.to_thread(self._cluster.kill, *numbers)
+        self._log.event("all servers of the cluster are killed")
+        await until
+        await asyncio.to_thread(self._cluster.start, *numbers)
+        await asyncio.to_thread(self._cluster.wait_until_up)
+        self._redis = self._cluster.nodes[1]
+        self._is_back(started, "all are back, empty")
+
     def _is_back(self, started: float, sentence: str) -> None:
         self.outages.append(outage(started, time.monotonic()))
         self._is_redis_up = True
         begun, ended = (moment - self._log.began for moment in self.outages[-1])
         self._log.event(f"{sentence}; counted as down from {begun:.1f} to {ended:.1f}")
+
+    def reports(self) -> int:
+        """Count the log lines in which a function says that the store is down."""
+        return sum(file.read_text(encoding="utf-8").count('"store_unavailable"') for file in self._folder.glob("function-*.txt"))
 
     async def watch(self) -> None:
         """Ask all processes all the time, and note when one is slow to answer."""
@@ -391,7 +451,7 @@ async def play(options: Options, log: Log) -> Findings:
     faults = plan_faults(rng, options.codes)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         stage = Stage(stack, Path(folder), log)
-        await stage.start()
+        await stage.start(options.store)
         await asyncio.to_thread(_script, stage.mitto, numbers, faults)
         seconds = max(options.seconds - RESERVE_SECONDS - (time.monotonic() - log.began), LEAST_SECONDS)
         posts = plan_posts(rng, options.codes, seconds)
@@ -399,15 +459,18 @@ async def play(options: Options, log: Log) -> Findings:
         load = Load(stage, numbers, log)
         began = time.monotonic()
         watch = asyncio.create_task(stage.watch())
-        await asyncio.gather(load.run(posts, began), _make_trouble(stage, lambda share: _sleep_until(began + share * seconds)))
+        await asyncio.gather(
+            load.run(posts, began), _make_trouble(stage, options.store, lambda share: _sleep_until(began + share * seconds))
+        )
         watch.cancel()
         log.event("the last call is answered")
         codes = {number.removeprefix("+"): code for code, number in enumerate(numbers)}
         sms = Counter(codes[message["to"]] for message in stage.mitto.inbox())
-    return Findings(sms, load.calls, stage.outages, stage.stalls)
+        reports = stage.reports()
+    return Findings(sms, load.calls, stage.outages, stage.stalls, reports)
 
 
-async def _make_trouble(stage: Stage, moment: Callable[[float], Awaitable[None]]) -> None:
+async def _make_trouble(stage: Stage, store: str, moment: Callable[[float], Awaitable[None]]) -> None:
     """Make it at its time; ``moment`` waits for a share of the time. A slow start of the function keeps nothing else back."""
 
     async def of_function() -> None:
@@ -420,7 +483,15 @@ async def _make_trouble(stage: Stage, moment: Callable[[float], Awaitable[None]]
         await moment(0.80)
         await stage.hang_redis(until=moment(0.85))
 
-    await asyncio.gather(of_function(), of_redis())
+    async def of_cluster() -> None:
+        await moment(0.10)
+        await stage.move_slots()
+        await moment(0.30)
+        await stage.kill_master()
+        await moment(0.70)
+        await stage.restart_cluster(until=moment(0.75))
+
+    await asyncio.gather(of_function(), of_cluster() if store == "cluster" else of_redis())
 
 
 def _script(mitto: FakeMittoProcess, numbers: Sequence[str], faults: Mapping[int, list[str]]) -> None:
@@ -449,6 +520,7 @@ def report(findings: Findings, log: Log) -> str:
                 (f"{len(findings.by_code.keys() - touched):,}", "codes with the store up"),
                 (f"{len(touched):,}", "codes with the store down at some time"),
                 (f"{len(touched & findings.doubled):,}", "store down, an SMS too many: not promised"),
+                (f"{findings.reports:,}", "times that a function logged that the store is down: once a minute at most"),
                 (f"{len(findings.stalls):,}", "times that the machine stalled"),
                 (f"{len(findings.doubled_while_stalled):,}", "store up, but the machine stalled, an SMS too many: not promised"),
                 *((f"{len(codes):,}", f"{name}: must be 0") for name, codes in findings.musts.items()),
@@ -492,13 +564,14 @@ def main() -> int:
     parser.add_argument("--codes", type=int, default=Options().codes, help="how many (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=Options().seconds, help="for everything (default: %(default)g)")
     parser.add_argument("--seed", type=int, help="repeats the plan of another run")
+    parser.add_argument("--store", choices=STORES, default=Options().store, help="what the functions share (default: %(default)s)")
     given = parser.parse_args()
     if not 1 <= given.codes <= MAX_CODES:
         parser.error(f"--codes must be 1 to {MAX_CODES}")
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     sys.stdout.write(f"chaos: {given.codes:,} codes in {given.seconds:g} s; --seed {seed} repeats the plan\n\n")
     log = Log(is_terminal=sys.stdout.isatty())
-    findings = asyncio.run(play(Options(given.codes, given.seconds, seed), log))
+    findings = asyncio.run(play(Options(given.codes, given.seconds, seed, given.store), log))
     log.event("all processes are ended")
     log.close()
     sys.stdout.write(report(findings, log) + "\n")

@@ -9,8 +9,9 @@ from hypothesis import settings
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import IdempotencyStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from support.processes import Process, redis_cluster, redis_server
-from support.programs import in_use
+from support.clusters import redis_cluster
+from support.processes import Process, redis_server
+from support.programs import bundled, in_use
 from support.stores import MakeStore, with_patience
 
 # How long an example takes says something about the machine, and nothing about what is tested.
@@ -36,13 +37,19 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    with redis_server(tmp_path_factory.mktemp("valkey"), program=bundled("valkey-server")) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Give one node of a cluster: the one without the windows' slot, as two of three are."""
-    with redis_cluster(tmp_path_factory.mktemp("cluster")) as masters:
-        yield masters[2]
+    """Give one node of a cluster of three masters."""
+    with redis_cluster(tmp_path_factory.mktemp("cluster"), program=bundled("valkey-server")) as cluster:
+        yield cluster.nodes[2]
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis", "valkey", "cluster"])
 def make_store(request: pytest.FixtureRequest) -> MakeStore:
     """Give what makes a store of either kind; for as long as a message is remembered, in seconds."""
     if request.param == "memory":

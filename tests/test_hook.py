@@ -25,9 +25,10 @@ from mitto_phone_hook.request import Call
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
-from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisClient
+from mitto_phone_hook.storage.redis_client import RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
+from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
 from support.messages import mitto_over, parse
 from support.processes import redis_server

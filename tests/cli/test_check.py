@@ -26,6 +26,7 @@ from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, STATUSES, MittoResult, read_result
 from mitto_phone_hook.storage.redis_client import TIMEOUT_SECONDS
 from mitto_phone_hook.storage.redis_nodes import CONNECT_SECONDS
+from support.clusters import redis_cluster
 from support.processes import (
     API_KEY,
     BEARER,
@@ -33,7 +34,6 @@ from support.processes import (
     Process,
     ask_redis,
     fake_mitto,
-    redis_cluster,
     redis_sentinel,
     redis_server,
 )
@@ -309,13 +309,13 @@ def test_a_replica_names_its_primary(redis_process: Process, tmp_path: Path) -> 
 
 
 def test_a_cluster_is_recognised_from_any_of_its_masters(tmp_path: Path) -> None:
-    with redis_cluster(tmp_path) as masters:
-        for master in masters:
-            speed, cluster, writable = ask_store(f"redis://127.0.0.1:{master.port}")
-            assert {speed.mark, cluster.mark, writable.mark} == {Mark.OK}
-            assert cluster.text.startswith("3 masters")
-        ask_redis(masters[0].port, "CLUSTER", "DELSLOTSRANGE", "0", "5460")
-        [down] = ask_store(f"redis://127.0.0.1:{masters[0].port}")
+    with redis_cluster(tmp_path) as cluster:
+        for master in cluster.nodes:
+            speed, masters, writable = ask_store(f"redis://127.0.0.1:{master.port}")
+            assert {speed.mark, masters.mark, writable.mark} == {Mark.OK}
+            assert masters.text.startswith("3 masters")
+        ask_redis(cluster.nodes[0].port, "CLUSTER", "DELSLOTSRANGE", "0", "5460")
+        [down] = ask_store(f"redis://127.0.0.1:{cluster.nodes[0].port}")
     assert "is a cluster that is down" in down.text
     assert down.next_step
 

@@ -12,6 +12,7 @@ from chaos import (
     MAX_CODES,
     MAX_POSTS,
     NO_ANSWER,
+    STORES,
     Call,
     Findings,
     Log,
@@ -28,9 +29,9 @@ OUTAGE = Outage(10.0, 13.0)
 ONE, OTHER = 4711, 4712
 
 
-@pytest.fixture(scope="module")
-def findings() -> Findings:
-    return asyncio.run(play(Options(codes=100, seconds=18.0, seed=4), Log()))
+@pytest.fixture(scope="module", params=STORES)
+def findings(request: pytest.FixtureRequest) -> Findings:
+    return asyncio.run(play(Options(codes=100, seconds=18.0, seed=4, store=request.param), Log()))
 
 
 def test_every_call_is_made_while_everything_fails(findings: Findings) -> None:
@@ -42,6 +43,10 @@ def test_every_call_is_made_while_everything_fails(findings: Findings) -> None:
 
 def test_no_code_gets_two_sms_while_the_store_is_up(findings: Findings) -> None:
     assert not findings.doubled_while_up, report(findings, Log())
+
+
+def test_each_function_says_once_that_the_store_is_down(findings: Findings) -> None:
+    assert 1 <= findings.reports <= len({call.pid for call in findings.calls})
 
 
 def test_no_function_sends_a_code_twice_whatever_the_store_does(findings: Findings) -> None:

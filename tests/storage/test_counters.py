@@ -11,7 +11,7 @@ from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from support.stores import charge, with_patience
 
 
-@pytest.fixture(params=["memory", "redis", "cluster"])
+@pytest.fixture(params=["memory", "redis", "valkey", "cluster"])
 async def counters(request: pytest.FixtureRequest) -> AsyncIterator[CounterStore]:
     if request.param == "memory":
         yield MemoryCounterStore()

@@ -11,9 +11,10 @@ import pytest
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import MAX_DEFERRED, WRITES_AT_ONCE
 from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
-from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, MAX_CONNECTIONS, PAUSE_SECONDS, RedisClient
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
+from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from support.processes import Process, redis_server
 from support.stage import PassingLoop
 from support.stores import KEYS, charge, crowd, fail, with_patience, without_patience
@@ -84,7 +85,7 @@ def test_of_many_results_that_redis_missed_it_is_told_the_newest_first(redis: Pr
         async with without_patience(redis, has_failed.set) as client, without_patience(redis) as other:
             store, missed = RedisIdempotencyStore(client, 600), [next(KEYS) for _ in range(WRITES_AT_ONCE + 1)]
             # What Redis cannot replace ends the telling with the oldest, whenever that comes.
-            await client.eval("redis.call('RPUSH', KEYS[1], 'no entry')", [ENTRY_PREFIX + missed[0]], [])
+            await client.eval("redis.call('RPUSH', KEYS[1], 'no entry')", [KEY_PREFIX + missed[0]], [])
             await in_a_crowd(client, *(store.settle(key, "r1", Entry("accepted", "r1", "m1", 1)) for key in missed))
             loop.passed_seconds += PAUSE_SECONDS
             async with asyncio.timeout(10):

@@ -12,7 +12,7 @@ from mitto_phone_hook.storage.redis_client import TIMEOUT_SECONDS, RedisClient, 
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process
-from support.stores import KEYS, Reports, SlowWay, charge
+from support.stores import KEYS, Reports, SlowWay, asked_again, charge
 
 
 @pytest.fixture
@@ -30,8 +30,7 @@ async def test_a_redis_80_ms_away_comes_up_and_works(far: SlowWay) -> None:
         assert time.monotonic() - started < 3 * TIMEOUT_SECONDS, "nobody waits for the first connection for longer"
         assert far.connections == 1, "and it is opened once"
         async with asyncio.timeout(10):
-            while client.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
-                await asyncio.sleep(0.01)
+            await asked_again(client)
         store, counters, key = RedisIdempotencyStore(client, 600), RedisCounterStore(client, is_closed_on_failure=True), next(KEYS)
         assert await store.claim(key, Entry("pending", "r1")) is None
         assert await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "r2")) is not None

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mitto_phone_hook.storage.protocols import Entry
-from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process
 from support.stores import KEYS, with_patience
@@ -27,7 +27,7 @@ async def test_redis_tells_the_age_of_what_another_instance_holds(redis: Process
         key = next(KEYS)
         await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "there"))
         # As it will be when 100 of the 600 seconds have passed.
-        await client.eval("redis.call('PEXPIRE', KEYS[1], 500000)", [ENTRY_PREFIX + key], [])
+        await client.eval("redis.call('PEXPIRE', KEYS[1], 500000)", [KEY_PREFIX + key], [])
         kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "here"))
         assert kept is not None
         assert 100 <= kept.age_seconds < 160
@@ -63,7 +63,7 @@ async def test_what_redis_has_said_once_is_known_when_it_has_lost_its_memory(sta
         await there.claim(key, Entry("pending", "there"))
         await there.settle(key, "there", Entry(state, "there", "m-1", 1))
         assert await here.claim(key, Entry("pending", "here")) is not None
-        await client.eval("redis.call('DEL', KEYS[1])", [ENTRY_PREFIX + key], [])
+        await client.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
         for store in (here, third):
             kept = await store.claim(key, Entry("pending", "again"))
             assert kept is not None
@@ -86,9 +86,9 @@ async def test_what_was_seen_elsewhere_is_not_believed_in_its_last_second(redis:
         key, here, there = next(KEYS), RedisIdempotencyStore(client, 600), RedisIdempotencyStore(client, 600)
         await there.claim(key, Entry("pending", "there"))
         await there.settle(key, "there", Entry("accepted", "there", "m-1", 1))
-        await client.eval("redis.call('PEXPIRE', KEYS[1], 1000)", [ENTRY_PREFIX + key], [])
+        await client.eval("redis.call('PEXPIRE', KEYS[1], 1000)", [KEY_PREFIX + key], [])
         assert await here.claim(key, Entry("pending", "here")) is not None
-        await client.eval("redis.call('DEL', KEYS[1])", [ENTRY_PREFIX + key], [])
+        await client.eval("redis.call('DEL', KEYS[1])", [KEY_PREFIX + key], [])
         assert await here.claim(key, Entry("pending", "here")) is None
 
 

@@ -18,7 +18,7 @@ from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS, R
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from support.processes import Process, free_port, redis_server
-from support.stores import ACCEPTED, LossyWay, Reports, charge, fail, once, sends, with_patience
+from support.stores import ACCEPTED, LossyWay, Reports, asked_again, charge, fail, once, sends, with_patience
 
 
 async def test_a_redis_that_is_down_lets_messages_pass_reports_once_and_uses_the_memory_of_the_process() -> None:
@@ -172,8 +172,7 @@ async def test_a_message_that_may_be_tried_anew_may_be_so_although_redis_missed_
         await store.settle("k", "r1", None)
         server.popen.send_signal(signal.SIGCONT)
         async with asyncio.timeout(10):
-            while client.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
-                await asyncio.sleep(0.01)
+            await asked_again(client)
         assert await store.claim("k", Entry("pending", "r2")) is None
         await client.aclose()
 
@@ -213,10 +212,8 @@ async def test_what_was_not_sent_is_given_back_later_where_redis_was_left_alone(
             await counters.release(acquired)
             server.popen.send_signal(signal.SIGCONT)
             async with asyncio.timeout(10):
-                while client.is_left_alone:  # noqa: ASYNC110 - nothing tells of its end
-                    await asyncio.sleep(0.05)
-                await counters.acquire([charge(1)])
-                while isinstance(await counters.acquire([one]), Refusal):  # noqa: ASYNC110 - the same
+                await asked_again(client)
+                while isinstance(await counters.acquire([one]), Refusal):  # noqa: ASYNC110 - nothing tells of its end
                     await asyncio.sleep(0.05)
 
 

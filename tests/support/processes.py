@@ -11,9 +11,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from support.programs import redis_program
 
@@ -136,11 +135,11 @@ def fake_mitto(output: Path) -> Iterator[FakeMittoProcess]:
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path, port: int | None = None, *options: str) -> Iterator[Process]:
-    """Run a real Redis, or Valkey, until the block ends; ``port`` to come back where one was before."""
+def redis_server(folder: Path, port: int | None = None, *options: str, program: str | None = None) -> Iterator[Process]:
+    """Run a real Redis, or another ``program``, until the block ends; ``port`` to come back where one was before."""
     port = port or free_port()
     fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    arguments = [redis_program(), "--port", str(port), *fixed, *options]
+    arguments = [program or redis_program(), "--port", str(port), *fixed, *options]
     with _process(arguments, function_environment(), folder / f"redis-{port}.txt") as popen:
         process = Process(port, popen, folder / f"redis-{port}.txt")
         _wait_until(lambda: _is_listening(port), process)
@@ -158,42 +157,23 @@ def redis_sentinel(folder: Path) -> Iterator[Process]:
         yield process
 
 
-@contextlib.contextmanager
-def redis_cluster(folder: Path) -> Iterator[list[Process]]:
-    """Run a real Redis Cluster, or Valkey Cluster, of three masters without replicas until the block ends."""
-    with contextlib.ExitStack() as stack:
-        masters = []
-        for number in range(3):
-            port, bus = free_port(), free_port()
-            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", str(bus)]
-            masters.append(
-                stack.enter_context(redis_server(folder, port, *options, "--cluster-config-file", f"nodes-{number}-{port}.conf"))
-            )
-            ask_redis(port, "CLUSTER", "ADDSLOTSRANGE", *_SLOTS[number])
-            ask_redis(port, "CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
-            if number:
-                ask_redis(masters[0].port, "CLUSTER", "MEET", "127.0.0.1", str(port), str(bus))
-        for master in masters:
-            _wait_until(partial(_is_whole, master.port), master)
-        yield masters
-
-
-_SLOTS = (("0", "5460"), ("5461", "10922"), ("10923", "16383"))
-
-
-def _is_whole(port: int) -> bool:
-    told = ask_redis(port, "CLUSTER", "INFO")
-    return "cluster_state:ok" in told and "cluster_known_nodes:3" in told
-
-
-def ask_redis(port: int, *words: str) -> str:
-    """Ask a Redis on this machine something; give what it says in Redis' protocol, if that is one line or one text."""
+def ask_redis(port: int, *words: str) -> Any:
+    """Ask a Redis on this machine something; give what it says: text, a number, or a list of these."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection, connection.makefile("rb") as file:
         connection.sendall("".join([f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words)]).encode())
-        line: str = file.readline().decode()
-        if line.startswith("-"):
-            raise AssertionError(line)
-        return file.read(int(line[1:])).decode() if line.startswith("$") else line
+        return _response(file)
+
+
+def _response(file: BinaryIO) -> Any:
+    line = file.readline().decode().rstrip()
+    kind, rest = line[:1], line[1:]
+    if kind not in "$*:+" or not kind:
+        raise OSError(line)
+    if kind == "*":
+        return [_response(file) for _ in range(int(rest))]
+    if kind == "$":
+        return file.read(int(rest) + 2).decode().rstrip("\r\n")
+    return int(rest) if kind == ":" else rest
 
 
 def _is_listening(port: int) -> bool:

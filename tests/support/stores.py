@@ -10,7 +10,8 @@ from typing import Any, Self
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.storage.protocols import Charge, IdempotencyStore, Window
-from mitto_phone_hook.storage.redis_client import MAX_CONNECTIONS, RedisClient
+from mitto_phone_hook.storage.redis_client import RedisClient, Unavailable
+from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from support.processes import Process
 
 ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
@@ -49,6 +50,15 @@ async def crowd(client: RedisClient) -> list[asyncio.Task[Any]]:
     asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
     await asyncio.sleep(0)
     return asked
+
+
+async def asked_again(client: RedisClient) -> None:
+    """Wait until a client that leaves Redis alone after a failure asks it again, and is answered."""
+    while True:
+        with contextlib.suppress(Unavailable):
+            await client.eval("return 1", [], [])
+            return
+        await asyncio.sleep(0.01)
 
 
 class LossyWay:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from redis import exceptions
 
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
-from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, KEY_PREFIX, TIMEOUT_SECONDS
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, TIMEOUT_SECONDS
 from mitto_phone_hook.storage.redis_nodes import CONNECT_SECONDS, Nodes
 
 MAX_WAIT_SECONDS = 3.0
@@ -59,7 +59,7 @@ FAULTS: tuple[tuple[type[Exception], Fault], ...] = (
         exceptions.NoPermissionError,
         Fault(
             "denies this user a permission that is needed",
-            f"allow it +@scripting +@read +@write +@fast +cluster|slots on ~*{ENTRY_PREFIX.rstrip(':')}*",
+            f"allow it +@scripting +@read +@write +@fast +cluster|slots on ~{KEY_PREFIX}*",
         ),
     ),
     (
@@ -128,10 +128,10 @@ def fault_of(error: BaseException) -> Fault:
 
 async def _slowest(nodes: Nodes) -> float:
     """Give the median of the server that takes the longest."""
-    names = (f"{ENTRY_PREFIX}check:{os.urandom(8).hex()}" for _ in itertools.count())
+    names = (f"{KEY_PREFIX}check:{os.urandom(8).hex()}" for _ in itertools.count())
     keys = [next(name for name in names if nodes.owner(name) is master) for master in nodes.masters]
     medians = []
-    for key in (KEY_PREFIX + next(names), *keys):
+    for key in keys:
         # The first round trip may connect, and brings the script.
         times = [await _timed(nodes.eval(_SCRIPT, [key], ["1000"])) for _ in range(ROUNDS + 1)]
         medians.append(statistics.median(times[1:]))

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import NamedTuple
 
-from mitto_phone_hook.credentials.keyed_hash import keyed_hash
+from mitto_phone_hook.credentials.keyed_hash import hash_of_recipient, keyed_hash
 from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
-from mitto_phone_hook.storage.protocols import Entry, IdempotencyStore, Validity
+from mitto_phone_hook.storage.protocols import Entry, IdempotencyStore, Validity, keep_together
 
 POLL_SECONDS = 0.1
 """Between two looks at a message that another call is sending."""
@@ -132,10 +132,14 @@ def _is_other_body(one: str | None, other: str | None) -> bool:
 
 
 def key_of(message: PhoneMessage, key: bytes) -> str:
-    """Give the name under which a message is kept: a hash, keyed with ``key``, of tenant, recipient, code and text."""
+    """Give the name under which a message is kept: a hash, keyed with ``key``, of tenant, recipient, code and text.
+
+    It begins with the recipient's hash tag.
+    """
     code = message.code.get_secret_value() if message.code else ""
-    content = (message.tenant or "", message.recipient.get_secret_value(), code, message.text.get_secret_value())
-    return keyed_hash("\0".join(content), key, _PURPOSE)
+    number = message.recipient.get_secret_value()
+    content = (message.tenant or "", number, code, message.text.get_secret_value())
+    return keep_together(hash_of_recipient(number, key), keyed_hash("\0".join(content), key, _PURPOSE))
 
 
 def _earlier(entry: Entry) -> Result:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 
-from mitto_phone_hook.credentials.keyed_hash import keyed_hash
+from mitto_phone_hook.credentials.keyed_hash import hash_of_recipient, keyed_hash
 from mitto_phone_hook.domain.end_user_address import EndUserIp, end_user_address
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.numbering_plan import MAIN_REGION
-from mitto_phone_hook.storage.protocols import Charge, Window
+from mitto_phone_hook.storage.protocols import Charge, Window, keep_together
 
 UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
@@ -37,6 +37,7 @@ handsets, and five times it gives an attacker with one such network 2.5 % of wha
 _BUDGET_NAMES = tuple(BUDGETS.values())
 _BUDGET_STEPS = 100
 _PREFIX_DROPS = 4
+_ALL = "all"
 _PURPOSE = b"mitto-phone-hook limits 2"
 
 
@@ -56,33 +57,33 @@ class Limits:
 
     @cached_property
     def _windows(self) -> list[tuple[str, str, Window, str, int]]:
-        """All windows but those of budgets: whose they are, rule, window, the head of its keys, its steps."""
+        """All windows but those of budgets: whose they are, rule, window, the end of its keys, its steps."""
         rows = [(name, name, window) for name, windows in self.windows.items() for window in windows]
         rows += [("network", "ip", window._replace(limit=NETWORK_FACTOR * window.limit)) for window in self.windows.get("ip", ())]
-        return [(subject, name, window, f"{name}:{window.seconds}:", _step_ms(name, window)) for subject, name, window in rows]
+        return [(subject, name, window, f":{name}:{window.seconds}", _step_ms(name, window)) for subject, name, window in rows]
 
     def charges(self, message: PhoneMessage, segments: int, key: bytes) -> list[Charge]:
         """Give what this message adds to every window that applies to it; ``key`` keys the hashes."""
         number, region = message.recipient.get_secret_value(), message.region
         is_home, is_exempt = region in self.home_regions, number in self.exempt_numbers
-        subjects = {"total": ""}
+        subjects = {"total": _ALL}
         if not is_home:
             subjects["region"] = MAIN_REGION.get(region, region)
         if not is_exempt:
-            subjects["recipient"] = keyed_hash(number, key, _PURPOSE)
+            subjects["recipient"] = hash_of_recipient(number, key)
             subjects |= {subject: keyed_hash(place, key, _PURPOSE) for subject, place in _places(message.client_ip)}
         if not is_home and not is_exempt:
             subjects["prefix"] = keyed_hash(number[:-_PREFIX_DROPS], key, _PURPOSE)
         charges = [
-            Charge(name, f"{head}{subjects[subject]}", window, segments if name == "total" else 1, step_ms)
-            for subject, name, window, head, step_ms in self._windows
+            Charge(name, keep_together(subjects[subject], subjects[subject] + end), window, segments if name == "total" else 1, step_ms)
+            for subject, name, window, end, step_ms in self._windows
             if subject in subjects
         ]
         price = self.prices.get(region, self.prices.get("", 0)) * segments
         for place in ("", region):
             for window in self.budgets.get(place, ()):
                 name = f"{BUDGETS[window.seconds]}_{place}" if place else BUDGETS[window.seconds]
-                charges.append(Charge(name, name, window, price, _step_ms(name, window)))
+                charges.append(Charge(name, keep_together(place or _ALL, f":{name}"), window, price, _step_ms(name, window)))
         return charges
 
 

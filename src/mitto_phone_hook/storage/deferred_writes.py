@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from typing import Generic, TypeVar
 
 from mitto_phone_hook.storage.redis_client import PAUSE_SECONDS
@@ -20,8 +20,8 @@ WRITES_AT_ONCE = 100
 class DeferredWrites(Generic[K, V]):
     """The writes that Redis has not made, by key. The newest are made first: their messages are repeated most."""
 
-    def __init__(self, write: Callable[[Mapping[K, V], float], Awaitable[bool]]) -> None:
-        """Begin with none. ``write`` makes some of them in one round trip and tells whether they need no other try.
+    def __init__(self, write: Callable[[Mapping[K, V], float], Awaitable[Collection[K]]]) -> None:
+        """Begin with none. ``write`` makes some of them in one round trip and tells which need another try.
 
         It waits for its turn until the event loop's clock shows its second argument.
         """
@@ -42,12 +42,11 @@ class DeferredWrites(Generic[K, V]):
     async def make(self, *keys: K, latest: float = math.inf) -> bool:
         """Try these writes once. What has changed meanwhile goes on waiting."""
         writes = {key: self._waiting[key] for key in keys if key in self._waiting}
-        is_done = not writes or await self._write(writes, latest)
-        if is_done:
-            for key, value in writes.items():
-                if self._waiting.get(key) == value:
-                    del self._waiting[key]
-        return is_done
+        undone = await self._write(writes, latest) if writes else ()
+        for key, value in writes.items():
+            if key not in undone and self._waiting.get(key) == value:
+                del self._waiting[key]
+        return not undone
 
     def retry_later(self) -> None:
         """Make all of them in the background, again and again until none is left."""
@@ -59,5 +58,4 @@ class DeferredWrites(Generic[K, V]):
             await asyncio.sleep(PAUSE_SECONDS)
             newest_first = list(self._waiting)[::-1]
             for start in range(0, len(newest_first), WRITES_AT_ONCE):
-                if not await self.make(*newest_first[start : start + WRITES_AT_ONCE]):
-                    break
+                await self.make(*newest_first[start : start + WRITES_AT_ONCE])

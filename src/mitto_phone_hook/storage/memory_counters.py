@@ -91,14 +91,14 @@ class MemoryCounterStore:
         used = [self._add(charge, log, now) for charge, log in zip(charges, logs, strict=True)]
         while len(self) > MAX_WINDOWS:
             max(self._logs.values(), key=len).popitem(last=False)
-        return Acquired(charges, now, used)
+        return Acquired(charges, [now] * len(charges), used)
 
     async def release(self, acquired: Acquired, latest: float = math.inf) -> None:  # noqa: ARG002 - nobody waits here
         """See ``CounterStore``."""
-        for charge in acquired.charges:
+        for charge, at_ms in zip(acquired.charges, acquired.at_ms, strict=True):
             logs = self._logs[charge.window.seconds]
             if (log := logs.get(charge.key)) is not None:
-                log.remove(charge.stamp(acquired.at_ms), charge.amount)
+                log.remove(charge.stamp(at_ms), charge.amount)
                 if not log.entries:
                     del logs[charge.key]
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+_TAG_LENGTH = 8
+
 
 class Entry(NamedTuple):
     """What is known of a message."""
@@ -32,6 +34,11 @@ class Validity(NamedTuple):
 
 
 ALWAYS = Validity()
+
+
+def keep_together(subject: str, rest: str) -> str:
+    """Give a key. A cluster keeps all keys of one subject in one slot, because it hashes only what is in braces (a hash tag)."""
+    return f"{{{subject[:_TAG_LENGTH]}}}{rest}"
 
 
 class IdempotencyStore(Protocol):
@@ -64,7 +71,7 @@ class Charge(NamedTuple):
     name: str
     """The rule, as in ``LIMITS``, or the setting of a budget."""
     key: str
-    """Rule, length and subject of the window; personal data only as a keyed hash."""
+    """Subject, rule and length of the window; personal data only as a keyed hash."""
     window: Window
     amount: int
     step_ms: int = 0
@@ -84,10 +91,10 @@ class Refusal(NamedTuple):
 
 
 class Acquired(NamedTuple):
-    """What was counted, when (milliseconds of the store's clock), and how full each window is now."""
+    """What was counted, and for each charge when (milliseconds of the store's clock) and how full its window is now."""
 
     charges: Sequence[Charge]
-    at_ms: int
+    at_ms: Sequence[int]
     used: Sequence[int]
     local: "Acquired | None" = None
     """The same in the counters that stand in front of a shared store."""

@@ -7,10 +7,11 @@ alone for a moment, and the operator hears of it.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import redis
+from redis.exceptions import ClusterCrossSlotError
 
 from mitto_phone_hook.storage.redis_nodes import Nodes
 
@@ -18,23 +19,18 @@ TIMEOUT_SECONDS = 0.25
 """For one command, and for the wait for a first connection; opening one may take ``CONNECT_SECONDS`` in the background."""
 
 PAUSE_SECONDS = 1.0
-"""After a failure Redis is left alone for this long, so that it does not cost every message the time-out."""
+"""After a failure a server is left alone for this long, so that it does not cost every message the time-out."""
 
 REPORT_SECONDS = 60.0
 
 LINE_SECONDS = 1.0
 """An operation waits so long for one of the connections, where nobody says otherwise."""
 
-MAX_CONNECTIONS = 16
-"""Further operations wait in line: opening hundreds at once would miss the time-out and pass for a Redis that is down."""
+KEY_PREFIX = "mitto-phone-hook:3:"
+"""Of all keys."""
 
-KEY_PREFIX = "{mitto-phone-hook:2}:"
-"""Of windows. In braces what a cluster keeps together: one message's windows are counted in one step, for all recipients on one master."""
-
-ENTRY_PREFIX = "mitto-phone-hook:2:"
-"""Of entries, which a cluster spreads over its masters by message."""
-
-
+T = TypeVar("T")
+R = TypeVar("R")
 Keys = Sequence[str]
 Arguments = Sequence[str | int]
 
@@ -62,50 +58,50 @@ class RedisClient:
         An operation waits for its turn for ``queue_seconds`` at most; then a command takes ``timeout_seconds`` at most.
         """
         self._nodes = Nodes(url, timeout_seconds)
-        self._queue = asyncio.Semaphore(MAX_CONNECTIONS)
         self._on_unavailable = on_unavailable
         self._queue_seconds = queue_seconds
-        self._left_alone_until = 0.0
         self._quiet_until = 0.0
 
-    @property
-    def is_left_alone(self) -> bool:
-        """Whether Redis has failed a moment ago and is not asked now."""
-        return time.monotonic() < self._left_alone_until
-
-    @property
-    def is_cluster(self) -> bool:
-        """Whether Redis is a cluster, as far as it has said: then the keys of one script have one slot."""
-        return self._nodes.is_cluster
+    async def by_slot(self, items: Sequence[T], key: Callable[[T], str], work: Callable[[Sequence[T]], Awaitable[R]]) -> list[R]:
+        """Do ``work``, which runs one script, for all items; in a cluster for those of each slot of ``key``, at the same time."""
+        groups = self._nodes.by_slot(items, key)
+        if len(groups) == 1:
+            try:
+                return [await work(items)]
+            except ClusterCrossSlotError:
+                groups = self._nodes.by_slot(items, key)
+        return await asyncio.gather(*map(work, groups))
 
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401 - whatever the script gives
-        """Run a script; ``Unavailable`` when Redis does not answer, ``NotAsked`` when it is left alone after that, or ``PoolTimeout``.
+        """Run a script on the server of its keys, which have one slot where Redis is a cluster.
 
+        Raises ``Unavailable`` when that server does not answer, ``NotAsked`` when it is left alone after that, or ``PoolTimeout``.
         It waits in line until the event loop's clock shows ``latest`` at most. With ``may_repeat`` it is run again, once and at
         once, when its connection breaks: one from before a restart of Redis does, although Redis is there.
         """
+        queue = self._nodes.owner(*keys).queue
         # Waiting in line is not Redis' fault, so it stands outside the time-out.
         try:
             async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._queue_seconds)):
-                await self._queue.acquire()
+                await queue.acquire()
         except TimeoutError:
             raise PoolTimeout from None
         try:
             return await self._eval(script, keys, arguments, may_repeat=may_repeat)
         finally:
-            self._queue.release()
+            queue.release()
 
     async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401 - the same
-        if self.is_left_alone:
+        node, now = self._nodes.owner(*keys), time.monotonic()
+        if now < node.left_alone_until:
             raise NotAsked
-        now = time.monotonic()
         try:
             return await self._nodes.eval(script, keys, arguments, may_repeat=may_repeat)
+        except ClusterCrossSlotError:
+            raise
         except (redis.RedisError, OSError, TimeoutError) as fault:
-            if self.is_cluster or isinstance(fault, redis.ResponseError):
-                # A server that was demoted, and can only be read, keeps its connections; a new one leads to whoever took its place.
-                await self._nodes.failed()
-            self._left_alone_until = time.monotonic() + PAUSE_SECONDS
+            node.left_alone_until = time.monotonic() + PAUSE_SECONDS
+            await self._nodes.failed(node, fault)
             if now >= self._quiet_until:
                 self._quiet_until = now + REPORT_SECONDS
                 self._on_unavailable()

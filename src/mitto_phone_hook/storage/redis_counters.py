@@ -1,7 +1,13 @@
-"""The limits' windows shared between instances, in Redis: all of a message's windows in one round trip."""
+"""The limits' windows shared between instances, in Redis: all of a message's windows in one round trip.
+
+In a cluster that is one script for each slot, at the same time. What some of them have counted is released when another refuses, so for
+a moment a window can be too full, and never too empty.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
@@ -62,15 +68,23 @@ return 1
 """
 
 
+class _Counted(NamedTuple):
+    """What one window has of one message."""
+
+    name: str
+    stamp: int
+    amount: int
+
+
 class RedisCounterStore:
     """``CounterStore`` in Redis with ``MemoryCounterStore`` in front, which alone go on when Redis does not answer."""
 
     def __init__(self, client: RedisClient, *, is_closed_on_failure: bool) -> None:
-        """With ``is_closed_on_failure`` nothing passes while Redis does not answer."""
+        """With ``is_closed_on_failure`` nothing passes while Redis, or one server of a cluster that is needed, does not answer."""
         self._client = client
         self._local = MemoryCounterStore()
         self._is_closed_on_failure = is_closed_on_failure
-        self._unreleased = DeferredWrites[int, Acquired](self._release)
+        self._unreleased = DeferredWrites[int, _Counted](self._release)
 
     async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:
         """See ``CounterStore``. What this process has counted is a part of what Redis has, so it never refuses too much.
@@ -80,47 +94,68 @@ class RedisCounterStore:
         own = await self._local.acquire(charges)
         if isinstance(own, Refusal) or not charges:
             return own
+        parts = await self._client.by_slot(charges, _name, partial(self._acquire, latest=latest))
+        counted = [part for part in parts if isinstance(part, Acquired)]
+        acquired = Acquired(
+            [charge for part in counted for charge in part.charges],
+            [at_ms for part in counted for at_ms in part.at_ms],
+            [used for part in counted for used in part.used],
+            local=own,
+        )
+        if len(counted) == len(parts):
+            return acquired
+        refusals = [part for part in parts if isinstance(part, Refusal)]
+        is_busy = any(isinstance(part, PoolTimeout) for part in parts)
+        if not refusals and not is_busy and not self._is_closed_on_failure:
+            return acquired if counted else own
+        await self.release(acquired, latest)
+        if refusals:
+            return max(refusals, key=lambda refusal: refusal.retry_after_seconds)
+        if is_busy:
+            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy")
+        raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS))
+
+    async def _acquire(self, charges: Sequence[Charge], latest: float) -> Acquired | Refusal | Unavailable:
+        """Count what has one slot."""
         arguments = [number for c in charges for number in (c.window.seconds * 1000, c.window.limit, c.amount, c.step_ms)]
         try:
             # Asked twice when its connection breaks: at worst one message is counted twice, and none not at all.
-            worst, number, *used = await self._client.eval(_ACQUIRE, _keys(charges), arguments, latest=latest)
-        except PoolTimeout:
-            await self._local.release(own)
-            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
-        except Unavailable:
-            if not self._is_closed_on_failure:
-                return own
-            await self._local.release(own)
-            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "limits_unknown", retry_after_seconds=math.ceil(PAUSE_SECONDS)) from None
+            worst, number, *used = await self._client.eval(_ACQUIRE, list(map(_name, charges)), arguments, latest=latest)
+        except Unavailable as fault:
+            return fault
         if worst:
-            await self._local.release(own)
             charge = charges[worst - 1]
             return Refusal(charge.name, charge.window.seconds, math.ceil(number / 1000))
-        return Acquired(charges, number, used, local=own)
+        return Acquired(charges, [number] * len(charges), used)
 
     async def release(self, acquired: Acquired, latest: float = math.inf) -> None:
         """See ``CounterStore``. What Redis could not be asked to take back it is asked again when it answers."""
-        if acquired.local is None:
-            await self._local.release(acquired)
+        await self._local.release(acquired.local or acquired)
+        if acquired.local is None or not acquired.charges:
             return
-        await self._local.release(acquired.local)
-        # Nobody else holds this object while it waits, so its id is a key.
-        self._unreleased.put(id(acquired), acquired)
-        if not await self._unreleased.make(id(acquired), latest=latest):
+        counted = [_Counted(_name(charge), charge.stamp(at), charge.amount) for charge, at in zip(*acquired[:2], strict=True)]
+        # Nobody else holds these objects while they wait, so their id is a key.
+        released = {id(one): one for one in counted}
+        if not_asked := await self._release(released, latest):
+            for key in not_asked:
+                self._unreleased.put(key, released[key])
             self._unreleased.retry_later()
 
-    async def _release(self, waiting: Mapping[int, Acquired], latest: float) -> bool:
-        """Ask Redis once: if it was asked and did not answer, nobody knows whether it did it."""
-        released = [(one.at_ms, charge) for one in waiting.values() for charge in one.charges]
-        arguments = [number for at_ms, charge in released for number in (charge.stamp(at_ms), charge.amount)]
-        try:
-            await self._client.eval(_RELEASE, _keys([charge for _, charge in released]), arguments, latest=latest, may_repeat=False)
-        except NotAsked:
-            return False
-        except Unavailable:
-            return True
-        return True
+    async def _release(self, counted: Mapping[int, _Counted], latest: float) -> Collection[int]:
+        """Ask each server once: if it was asked and did not answer, nobody knows whether it did it."""
+
+        async def release(keys: Sequence[int]) -> Sequence[int]:
+            arguments = [number for key in keys for number in (counted[key].stamp, counted[key].amount)]
+            try:
+                await self._client.eval(_RELEASE, [counted[key].name for key in keys], arguments, latest=latest, may_repeat=False)
+            except NotAsked:
+                return keys
+            except Unavailable:
+                return ()
+            return ()
+
+        return {key for keys in await self._client.by_slot(list(counted), lambda key: counted[key].name, release) for key in keys}
 
 
-def _keys(charges: Sequence[Charge]) -> list[str]:
-    return [f"{KEY_PREFIX}{charge.key}" for charge in charges]
+def _name(charge: Charge) -> str:
+    return KEY_PREFIX + charge.key

@@ -3,14 +3,14 @@
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
-from mitto_phone_hook.storage.redis_client import ENTRY_PREFIX, PoolTimeout, RedisClient, Unavailable
+from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PoolTimeout, RedisClient, Unavailable
 
 MAX_OWNERS = 20
 """The most calls of one message that wait for Redis to learn their end. Beyond it the first are forgotten."""
@@ -81,9 +81,7 @@ class RedisIdempotencyStore:
         await self._unsettled.make(key, latest=latest)
         limits = [int(min(seconds, self._window_ms / 1000) * 1000) for seconds in validity]
         try:
-            kept = await self._client.eval(
-                _CLAIM, [ENTRY_PREFIX + key], [entry.owner, _written(entry), self._window_ms, *limits], latest=latest
-            )
+            kept = await self._client.eval(_CLAIM, [_name(key)], [entry.owner, _written(entry), self._window_ms, *limits], latest=latest)
         except PoolTimeout:
             await self._local.settle(key, entry.owner, None)
             if (seen := await self._seen_at_other_instance(key, validity)) is not None:
@@ -126,16 +124,20 @@ class RedisIdempotencyStore:
         if not await self._unsettled.make(key):
             self._unsettled.retry_later()
 
-    async def _write(self, results: Mapping[str, _Settled], latest: float) -> bool:
-        """Make them in one round trip; in a cluster, which has entries on several servers, in one for each."""
-        groups = [{key: result} for key, result in results.items()] if self._client.is_cluster else [results]
-        try:
-            for group in groups:
-                arguments = [argument for settled in group.values() for argument in settled.arguments(self._window_ms)]
-                await self._client.eval(_SETTLE, [ENTRY_PREFIX + key for key in group], arguments, latest=latest)
-        except Unavailable:
-            return False
-        return True
+    async def _write(self, results: Mapping[str, _Settled], latest: float) -> Collection[str]:
+        async def write(keys: Sequence[str]) -> Sequence[str]:
+            arguments = [argument for key in keys for argument in results[key].arguments(self._window_ms)]
+            try:
+                await self._client.eval(_SETTLE, [_name(key) for key in keys], arguments, latest=latest)
+            except Unavailable:
+                return keys
+            return ()
+
+        return {key for undone in await self._client.by_slot(list(results), _name, write) for key in undone}
+
+
+def _name(key: str) -> str:
+    return KEY_PREFIX + key
 
 
 def _written(entry: Entry) -> str:

@@ -7,16 +7,18 @@ fails while its slot is moved, and it retries for longer than a message may wait
 import asyncio
 import contextlib
 import hashlib
+import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MovedError, NoScriptError, TryAgainError
 
 CONNECT_SECONDS = 1.0
 """For opening one connection: TCP, TLS and login take several round trips. It goes on in the background when nobody waits any more."""
@@ -24,7 +26,18 @@ CONNECT_SECONDS = 1.0
 TRY_AGAIN_SECONDS = 0.02
 """Between two tries while a slot is moved and its keys are on both servers."""
 
-_CLUSTER_ERRORS = {"ASK": AskError, "CLUSTERDOWN": ClusterDownError, "MOVED": MovedError, "TRYAGAIN": TryAgainError}
+MAX_CONNECTIONS = 16
+"""To one server. Further operations wait in line: opening hundreds at once would miss the time-out and pass for a server that is down."""
+
+_CLUSTER_ERRORS = {
+    "ASK": AskError,
+    "CLUSTERDOWN": ClusterDownError,
+    "CROSSSLOT": ClusterCrossSlotError,
+    "MOVED": MovedError,
+    "TRYAGAIN": TryAgainError,
+}
+
+T = TypeVar("T")
 
 Command = tuple[str | int, ...]
 
@@ -36,6 +49,9 @@ class Node:
         self, make: Callable[[], AbstractConnection], timeout_seconds: float, greet: Callable[[AbstractConnection], Awaitable[None]]
     ) -> None:
         """Open no connection yet. ``greet`` is awaited with the first one, before any call uses it."""
+        self.queue = asyncio.Semaphore(MAX_CONNECTIONS)
+        self.left_alone_until = -math.inf
+        """On the monotonic clock: after a failure it is not asked for a moment."""
         self._make = make
         self._timeout_seconds = timeout_seconds
         self._greet = greet
@@ -212,24 +228,29 @@ class Nodes:
                 await node.drop_broken()
             try:
                 return await node.eval(script, keys, arguments, is_asking=is_asking)
-            except MovedError as moved:
-                node, is_asking = self._moved(moved), False
-            except AskError as ask:
-                node, is_asking = self._node(ask.host, ask.port), True
-            except TryAgainError:
-                await asyncio.sleep(TRY_AGAIN_SECONDS)
-                node, is_asking = None, False
+            except (AskError, TryAgainError) as told:
+                node, is_asking = await self._redirected(told)
+            except ClusterCrossSlotError:
+                # A cluster that did not say so on connecting: a proxy, or a user who may not ask.
+                self._take([])
+                self._learn_later()
+                raise
             except (redis.ConnectionError, OSError) as error:
                 await node.drop_idle()
                 if not may_repeat or isinstance(error, TimeoutError):
                     raise
                 may_repeat = False
+                if self._owners:
+                    # A replica may have taken its place.
+                    await asyncio.wait({self._learn_later()}, timeout=max(end - clock(), 0))
+                    node, is_asking = None, False
             if clock() > end:
                 raise TimeoutError
 
-    async def failed(self) -> None:
-        """Leave the connections: a server that was demoted keeps them. Ask a cluster in the background who took whose place."""
-        for node in (self._named, *self._known.values()):
+    async def failed(self, node: Node, fault: Exception) -> None:
+        """Note that a server has failed, and ask a cluster in the background who took its place."""
+        if isinstance(fault, redis.ResponseError):
+            # A server that was demoted, and can only be read, keeps its connections; a new one leads to whoever took its place.
             await node.drop_idle()
         if self._owners:
             self._learn_later()
@@ -250,24 +271,41 @@ class Nodes:
         """Give the server of keys in one slot."""
         return self._owners[key_slot(keys[0].encode())] if self._owners and keys else self._named
 
+    def by_slot(self, items: Sequence[T], key: Callable[[T], str]) -> list[Sequence[T]]:
+        """Group items by the slot of their key; without a cluster all are one group."""
+        if not self._owners:
+            return [items]
+        groups = defaultdict[int, list[T]](list)
+        for item in items:
+            groups[key_slot(key(item).encode())].append(item)
+        return list(groups.values())
+
     async def info(self) -> dict[str, str]:
         """Give what the named server tells of itself (``INFO``). Raises as ``Node.call`` does."""
         lines = (await self._named.call(("INFO",))).splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
-    def _moved(self, moved: MovedError) -> Node:
-        node = self._node(moved.host, moved.port)
-        self._owners = self._owners or [self._named] * REDIS_CLUSTER_HASH_SLOTS
-        self._owners[moved.slot_id] = node
+    async def _redirected(self, told: AskError | TryAgainError) -> tuple[Node | None, bool]:
+        """Give whom to ask instead, ``None`` for the owner, and whether with ``ASKING``."""
+        if isinstance(told, TryAgainError):
+            await asyncio.sleep(TRY_AGAIN_SECONDS)
+            return None, False
+        node = self._node(told.host, told.port)
+        if not isinstance(told, MovedError):
+            return node, True
+        if not self._owners:
+            self._take([])
+        self._owners[told.slot_id] = node
         self._learn_later()
-        return node
+        return node, False
 
-    def _learn_later(self) -> None:
+    def _learn_later(self) -> asyncio.Task[None]:
         if self._learning is None or self._learning.done():
             self._learning = asyncio.create_task(self._learn())
+        return self._learning
 
     async def _learn(self) -> None:
-        for node in (*self._known.values(), self._named):
+        for node in sorted((*self._known.values(), self._named), key=lambda node: node.left_alone_until):
             try:
                 self._take(await node.call(("CLUSTER", "SLOTS")))
             except (redis.RedisError, OSError, TypeError, ValueError):
