@@ -194,11 +194,15 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._refused(HTTPStatus.BAD_REQUEST)
         if self.parser.should_upgrade():
             return
-        super().on_headers_complete()
+        self.begin()
         # uvicorn would add the trailers to the headers, where they could authenticate.
         self._head, self.headers = self.headers, []
         self._unfinished = 0
         self.waiting_since = None
+
+    def begin(self) -> None:
+        """Start the request whose head is complete."""
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body, which the application limits."""
