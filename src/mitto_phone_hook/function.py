@@ -20,6 +20,7 @@ from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, kept_seconds
 from mitto_phone_hook.domain.deadline import queue_seconds
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.http_guard import install
+from mitto_phone_hook.http_server import serving
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.platforms._contract import Response
@@ -94,6 +95,10 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
 async def respond(call: Call) -> Response:
     """Answer one call, without ASGI."""
     return await _hook().respond(call)
+
+
+protocol = serving(_EMIT, respond)
+"""What uvicorn calls for each connection, where it serves the function without ASGI: see ``http_server``."""
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:

@@ -4,14 +4,16 @@
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import httptools
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from mitto_phone_hook.http_guard import Connections, GuardedProtocol
+from mitto_phone_hook.http_guard import LIMITS, Connections, GuardedProtocol, Limits
 from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.request import Call, repeated
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Respond = Callable[[Call], Awaitable[Response]]
 
+_SHUTDOWN_SECONDS = 30
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -111,6 +114,29 @@ class HookProtocol(GuardedProtocol):
             self.pipeline.appendleft((self.cycle, self._respond))  # type: ignore[arg-type] # likewise
 
 
-def serving(emit: "Emit", respond: Respond) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
+def serving(emit: "Emit", respond: Respond, limits: Limits = LIMITS) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
     """Give what uvicorn calls for each connection."""
-    return partial(HookProtocol, Connections(emit), respond)
+    return partial(HookProtocol, Connections(emit, limits), respond)
+
+
+def run(host: str, port: int, workers: int) -> None:
+    """Serve the function until a signal ends it. Raises ``OSError`` where it cannot listen, ``SystemExit`` where it does not start.
+
+    With more than one worker each is a process of its own, and one that dies is replaced.
+    """
+    # uvicorn would only log that it cannot listen.
+    socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    uvicorn.run(
+        "mitto_phone_hook.function:app",
+        host=host,
+        port=port,
+        http="mitto_phone_hook.function:protocol",
+        workers=workers,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )

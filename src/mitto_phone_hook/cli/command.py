@@ -9,10 +9,11 @@ from typing import TextIO
 
 from mitto_phone_hook.cli.capacity import add_to as add_capacity
 from mitto_phone_hook.cli.check import add_to as add_check
+from mitto_phone_hook.cli.run import add_to as add_run
 from mitto_phone_hook.cli.secret import add_to as add_secret
 from mitto_phone_hook.cli.terminal import Terminal
 
-COMMANDS = (add_secret, add_check, add_capacity)
+COMMANDS = (add_run, add_secret, add_check, add_capacity)
 """Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
 
 INTERRUPTED = 130
