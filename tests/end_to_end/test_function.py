@@ -23,7 +23,9 @@ from support.processes import (
     fake_mitto,
     free_port,
     function,
+    function_by,
     function_environment,
+    own_command,
 )
 
 MIB = 1024 * 1024
@@ -35,12 +37,12 @@ def mitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeMittoProcess
         yield process
 
 
-@pytest.fixture
-def hook(mitto: FakeMittoProcess, tmp_path: Path) -> Iterator[Process]:
+@pytest.fixture(params=[command, own_command], ids=["functions-framework", "run"])
+def hook(request: pytest.FixtureRequest, mitto: FakeMittoProcess, tmp_path: Path) -> Iterator[Process]:
     mitto.clear()
     mitto.script(default=None)
     settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "ALLOWED_REGIONS": "US", "DEADLINE_SECONDS": "2", "LIMITS": "off"}
-    with function(tmp_path / "function.txt", **settings) as process:
+    with function_by(request.param, tmp_path / "function.txt", **settings) as process:
         yield process
 
 

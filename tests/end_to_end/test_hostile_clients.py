@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from support.battery import Answer, exchange, signed
-from support.processes import BEARER, FakeMittoProcess, Process, fake_mitto, function
+from support.processes import BEARER, FakeMittoProcess, Process, command, fake_mitto, function, function_by, own_command
 
 MIB = 1024 * 1024
 POUR_BYTES = 60 * MIB
@@ -28,7 +28,7 @@ class Stage(NamedTuple):
     def memory(self) -> int:
         """Give the resident memory of the worker."""
         master = self.hook.popen.pid
-        [worker] = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split()
+        [worker] = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split() or [str(master)]
         status = Path(f"/proc/{worker}/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
@@ -38,12 +38,12 @@ class Stage(NamedTuple):
         assert (status, response.get("status")) == (200, "accepted")
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+@pytest.fixture(scope="module", params=[command, own_command], ids=["functions-framework", "run"])
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("hostile")
     with fake_mitto(folder / "mitto.txt") as mitto:
         settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "ALLOWED_REGIONS": "US", "LIMITS": "off"}
-        with function(folder / "function.txt", HOOK_SECRETS=f"{BEARER} whsec_{'a2' * 21}s=", **settings) as hook:
+        with function_by(request.param, folder / "function.txt", HOOK_SECRETS=f"{BEARER} whsec_{'a2' * 21}s=", **settings) as hook:
             yield Stage(hook, mitto)
 
 

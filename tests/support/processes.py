@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,6 +50,11 @@ def command(port: int) -> list[str]:
     program = Path(sys.executable).parent / "functions-framework"
     options = ["--source", "src/main.py", "--target", "send_phone_message", "--host", "127.0.0.1", "--port", str(port)]
     return [str(program), *options]
+
+
+def own_command(port: int) -> list[str]:
+    """Give the command of the container, with this environment's own interpreter: the function without the framework."""
+    return [sys.executable, "-m", "mitto_phone_hook.cli", "run", "--port", str(port)]
 
 
 @dataclass
@@ -116,8 +121,15 @@ class FakeMittoProcess(Process):
 @contextlib.contextmanager
 def function(output: Path, **settings: str) -> Iterator[Process]:
     """Run the function under functions-framework until the block ends."""
+    with function_by(command, output, **settings) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def function_by(command_of: Callable[[int], list[str]], output: Path, **settings: str) -> Iterator[Process]:
+    """Run the function with one of the commands above until the block ends."""
     port = free_port()
-    with _process(command(port), function_environment(**settings), output) as popen:
+    with _process(command_of(port), function_environment(**settings), output) as popen:
         process = Process(port, popen, output)
         _wait_until(lambda: process.request("GET", "/health")[0] == http.HTTPStatus.OK, process)
         yield process

@@ -5,16 +5,13 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import TextIO
 
-from mitto_phone_hook.cli.capacity import add_to as add_capacity
-from mitto_phone_hook.cli.check import add_to as add_check
-from mitto_phone_hook.cli.secret import add_to as add_secret
-from mitto_phone_hook.cli.simulate import add_to as add_simulate
 from mitto_phone_hook.cli.terminal import Terminal
 
-COMMANDS = (add_secret, add_check, add_simulate, add_capacity)
-"""Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
+COMMANDS = ("run", "secret", "check", "simulate", "capacity")
+"""Modules of this package. Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
 
 INTERRUPTED = 130
 _FAILED = 1
@@ -32,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str] | None, environment: Mapping[str, str], stream: TextIO) -> int:
     """Run one subcommand. Raises ``SystemExit(2)`` on wrong usage, as argparse does."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(words[0] if words else "").parse_args(words)
     command: Run = options.run
     try:
         return command(options, environment, Terminal(stream, environment))
@@ -44,11 +42,12 @@ def run(arguments: Sequence[str] | None, environment: Mapping[str, str], stream:
         return _FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
+    """Make the parser with one command only, where that is known: the function starts with ``run``, and must not wait for the others."""
     parser = argparse.ArgumentParser(
         prog="mitto-phone-hook", description="Commands for operators of the hook that sends phone messages through Mitto."
     )
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add_command in COMMANDS:
-        add_command(parsers)
+    for name in [command] if command in COMMANDS else COMMANDS:
+        import_module(f"mitto_phone_hook.cli.{name}").add_to(parsers)
     return parser
