@@ -208,6 +208,26 @@ async def test_the_log_says_it_once_in_a_while() -> None:
         assert len(application.events) == 1
 
 
+async def test_the_log_says_once_in_a_while_how_many_requests_were_refused_and_with_which_status() -> None:
+    limits = PATIENT._replace(report_seconds=30)
+    bad, long = b"GET / HTTP/1.1\r\n\r\n", b"GET /" + b"a" * 9000
+
+    async def refuse(*requests: bytes) -> None:
+        for sent in requests:
+            async with connected(application, sent) as (reader, _):
+                assert (await everything(reader)).startswith(b"HTTP/1.1 4")
+
+    async with serving(limits) as application:
+        await refuse(long)
+        await until(lambda: application.events)
+        await refuse(bad, long, long)
+        await until(lambda: len(application.events) == 2)
+        await refuse(bad, long)
+        await asyncio.sleep(5 * limits.sweep_seconds)
+    lines = [{"severity": "WARNING", "event": "requests_refused", "why": why} for why in ("1_http_414", "1_http_400")]
+    assert application.events == lines
+
+
 async def test_requests_that_are_too_many_to_wait_in_line_do_not_cost_the_first_their_responses() -> None:
     async with serving(PATIENT, is_waiting=True) as application, connected(application, GET * 1000) as (reader, _):
         await until(lambda: application.scopes)
