@@ -121,6 +121,15 @@ async def test_a_head_that_does_not_end_is_waited_for_only_so_long(sent: bytes) 
         assert await everything(reader) == b""
 
 
+async def test_many_that_are_slow_together_are_all_closed_soon() -> None:
+    async with serving(FAST._replace(sweep_seconds=2)) as application, contextlib.AsyncExitStack() as stack:
+        for _ in range(130):
+            await stack.enter_async_context(connected(application))
+        await until(lambda: application.connections)
+        # All within the first sweep, which comes after two seconds.
+        await until(lambda: not application.connections)
+
+
 async def test_a_kept_connection_has_as_long_for_its_next_head() -> None:
     async with serving(FAST._replace(idle_seconds=30)) as application, connected(application, GET) as (reader, writer):
         await reader.readuntil(b"\r\n\r\n")

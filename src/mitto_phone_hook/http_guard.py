@@ -40,6 +40,8 @@ _SMALL = 4 * 1024
 _MAX_UNFINISHED_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES
 _MAX_DISCARDED_BYTES = 1024 * 1024
 _MAX_PIPELINED = 16
+# Thousands that come together become slow together. Closing them in one go would make everybody wait.
+_CLOSED_AT_ONCE, _PAUSE_SECONDS = 50, 0.01
 _REFUSAL_FIELDS = [(b"content-length", b"0"), (b"cache-control", b"no-store"), (b"connection", b"close")]
 _CONNECTIONS = "connections"
 _UPGRADE_FIELDS = (b"upgrade", b"http2-settings")
@@ -109,16 +111,16 @@ class Connections:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for connection in self._all:
-            if (since := connection.waiting_since) is not None and now - since > self.limits.head_seconds:
-                connection.transport.abort()
+        slow = [one for one in self._all if one.waiting_since is not None and now - one.waiting_since > self.limits.head_seconds]
+        for connection in slow[:_CLOSED_AT_ONCE]:
+            connection.transport.abort()
         for what in [what for what in self._unreported if now >= self._report_at.get(what, 0)]:
             event = {"event": "connections_shed"} if what == _CONNECTIONS else {"event": "requests_refused"}
             self._emit({"severity": "WARNING"} | event | {"why": f"{self._unreported.pop(what)}_{what}"})
             self._report_at[what] = now + self.limits.report_seconds
         self._is_sweeping = bool(self._all or self._unreported)
         if self._is_sweeping:
-            loop.call_later(self.limits.sweep_seconds, self._sweep, loop)
+            loop.call_later(self.limits.sweep_seconds if len(slow) <= _CLOSED_AT_ONCE else _PAUSE_SECONDS, self._sweep, loop)
 
 
 class GuardedProtocol(HttpToolsProtocol):
