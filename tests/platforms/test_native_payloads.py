@@ -246,6 +246,10 @@ def test_json_is_read_whatever_the_content_type_says(content_type: bytes) -> Non
     assert read(flat(), content_type)["recipient"] == RECIPIENT
 
 
+def test_a_byte_order_mark_in_front_of_json_is_no_part_of_it() -> None:
+    assert read(b"\xef\xbb\xbf" + flat()) == read(flat())
+
+
 @pytest.mark.parametrize(
     "content_type",
     [FORM, FORM + b"; charset=utf-8", FORM.upper(), b"  " + FORM + b" ;x=y"],
@@ -703,7 +707,8 @@ def test_a_bracket_behind_a_percentage_is_no_broken_template(text: str) -> None:
         pytest.param(flat()[:-1], id="cut"),
         pytest.param(flat() + b"x", id="something behind it"),
         pytest.param(flat() + flat(), id="two objects"),
-        pytest.param(b"\xef\xbb\xbf" + flat(), id="byte order mark"),
+        pytest.param(b"\xef\xbb\xbf" * 2 + flat(), id="two byte order marks"),
+        pytest.param(b" \xef\xbb\xbf" + flat(), id="byte order mark behind a space"),
         pytest.param(flat().decode().encode("utf-16"), id="UTF-16"),
         pytest.param(flat().decode().encode("utf-32-be"), id="UTF-32"),
         pytest.param(b'{"recipient":"+12025550100","text":"\xff"}', id="no UTF-8"),

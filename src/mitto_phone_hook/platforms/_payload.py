@@ -1,6 +1,7 @@
 """From the bytes of an authenticated call to a ``PhoneMessage``, by one pydantic model per payload."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from functools import cache
 from typing import Any, ClassVar
@@ -128,16 +129,21 @@ def _value_at(raw: object, path: str) -> object:
     return raw
 
 
+def parse_json(body: bytes) -> object:
+    """Parse the body of a call. A byte order mark in front, which some editors and .NET write, is no part of it. Raises ``ValueError``."""
+    return from_json(body.removeprefix(BOM_UTF8), allow_inf_nan=False)
+
+
 def _read_json(body: bytes) -> object:
     try:
-        return from_json(body, allow_inf_nan=False)
+        return parse_json(body)
     except ValueError:
         # The parser's own message quotes the body.
         raise Refused(Outcome.INVALID_JSON, "not_json") from None
 
 
 def _read_form(body: bytes) -> object:
-    if body.lstrip().startswith(b"{"):
+    if body.removeprefix(BOM_UTF8).lstrip().startswith(b"{"):
         # This is JSON: curl announces a form by default.
         raise Refused(Outcome.INVALID_JSON, "not_a_form")
     try:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import PlainValidator
-from pydantic_core import from_json
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import PhoneMessage
@@ -18,7 +17,7 @@ from mitto_phone_hook.platforms import _signatures
 from mitto_phone_hook.platforms._contract import Defaults, Headers, Platform, Response, webhook_id
 from mitto_phone_hook.platforms._native_response import HEADERS
 from mitto_phone_hook.platforms._native_response import respond as respond_natively
-from mitto_phone_hook.platforms._payload import Payload, at, reader
+from mitto_phone_hook.platforms._payload import Payload, at, parse_json, reader
 
 _SVIX, _STANDARD = b"svix-", b"webhook-"
 _MOST_MILLISECONDS = 10**14
@@ -64,7 +63,7 @@ _read = reader(SmsCreated)
 def read(body: bytes, headers: Headers, defaults: Defaults) -> PhoneMessage:
     """Read a message that Clerk does not deliver itself. Raises ``Refused``, with ``ignored`` for every other event."""
     try:
-        event = from_json(body, allow_inf_nan=False)
+        event = parse_json(body)
     except ValueError:
         event = None
     if isinstance(event, dict) and isinstance(event.get("type"), str):
