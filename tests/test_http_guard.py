@@ -227,14 +227,15 @@ async def test_the_log_says_once_in_a_while_how_many_requests_were_refused_and_w
                 assert (await everything(reader)).startswith(b"HTTP/1.1 4")
 
     async with serving(limits) as application:
-        await refuse(long)
-        await until(lambda: application.events)
-        await refuse(bad, long, long)
-        await until(lambda: len(application.events) == 2)
-        await refuse(bad, long)
+        await refuse(long, bad, long, long)
         await asyncio.sleep(5 * limits.sweep_seconds)
     lines = [{"severity": "WARNING", "event": "requests_refused", "why": why} for why in ("1_http_414", "1_http_400")]
     assert application.events == lines
+    async with serving(limits._replace(report_seconds=0.5)) as application:
+        await refuse(*[bad] * 12)
+        # A flood is told when the time has come, although nobody is refused any more.
+        await until(lambda: sum(int(str(event["why"]).partition("_")[0]) for event in application.events) == 12)
+        assert len(application.events) < 12
 
 
 async def test_requests_that_are_too_many_to_wait_in_line_do_not_cost_the_first_their_responses() -> None:

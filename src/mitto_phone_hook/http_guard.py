@@ -44,6 +44,7 @@ _MAX_PIPELINED = 16
 _CLOSED_AT_ONCE, _PAUSE_SECONDS = 50, 0.01
 _REFUSAL_FIELDS = [(b"content-length", b"0"), (b"cache-control", b"no-store"), (b"connection", b"close")]
 _CONNECTIONS = "connections"
+_FLOOD = 10
 _UPGRADE_FIELDS = (b"upgrade", b"http2-settings")
 
 Fields = list[tuple[bytes, bytes]]
@@ -91,7 +92,7 @@ class Connections:
             oldest = next((one for one in self._all if not one.is_busy), connection)
             self.discard(oldest)
             oldest.transport.abort()
-            self.count(_CONNECTIONS)
+            self._unreported[_CONNECTIONS] += 1
         if not self._is_sweeping:
             self._is_sweeping = True
             connection.loop.call_later(self.limits.sweep_seconds, self._sweep, connection.loop)
@@ -105,20 +106,29 @@ class Connections:
         if connection in self._all:
             self._all.move_to_end(connection)
 
-    def count(self, what: str) -> None:
-        """Count what was closed or refused. The log says it once in a while: an attack must not fill it."""
+    def count_refused(self, status: HTTPStatus, now: float) -> None:
+        """Count a refused request, and log it unless the log has said so in the last minute: an attack must not fill it."""
+        what = f"http_{status.value}"
         self._unreported[what] += 1
+        self._report(what, now)
+
+    def _report(self, what: str, now: float) -> None:
+        if now < self._report_at.get(what, 0):
+            return
+        event = {"event": "connections_shed"} if what == _CONNECTIONS else {"event": "requests_refused"}
+        self._emit({"severity": "WARNING"} | event | {"why": f"{self._unreported.pop(what)}_{what}"})
+        self._report_at[what] = now + self.limits.report_seconds
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         slow = [one for one in self._all if one.waiting_since is not None and now - one.waiting_since > self.limits.head_seconds]
         for connection in slow[:_CLOSED_AT_ONCE]:
             connection.transport.abort()
-        for what in [what for what in self._unreported if now >= self._report_at.get(what, 0)]:
-            event = {"event": "connections_shed"} if what == _CONNECTIONS else {"event": "requests_refused"}
-            self._emit({"severity": "WARNING"} | event | {"why": f"{self._unreported.pop(what)}_{what}"})
-            self._report_at[what] = now + self.limits.report_seconds
-        self._is_sweeping = bool(self._all or self._unreported)
+        # The last few refused requests are told with the next one.
+        many = [what for what, number in self._unreported.items() if what == _CONNECTIONS or number >= _FLOOD]
+        for what in many:
+            self._report(what, now)
+        self._is_sweeping = bool(self._all or many)
         if self._is_sweeping:
             loop.call_later(self.limits.sweep_seconds if len(slow) <= _CLOSED_AT_ONCE else _PAUSE_SECONDS, self._sweep, loop)
 
@@ -256,7 +266,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Respond, and close when the caller has read the response or after a while. Requests before this one get theirs first."""
-        self._guard.count(f"http_{status.value}")
+        self._guard.count_refused(status, self.loop.time())
         self._is_refused, self._unfinished = True, 0
         cycle = self.cycle
         if self.is_busy:

@@ -181,7 +181,7 @@ def test_two_authorizations_are_refused(first: str, stage: Stage) -> None:
     stage.mitto.clear()
     answer = exchange(stage.hook.port, request(first, AUTHORIZED))
     assert (answer.status, answer.code) == (401, "unauthorized")
-    assert stage.hook.log()[-1]["why"] == "repeated_header"
+    assert [line for line in stage.hook.log() if line["event"] != "requests_refused"][-1]["why"] == "repeated_header"
     assert stage.mitto.inbox() == []
 
 
@@ -192,7 +192,7 @@ def test_two_of_any_header_that_authenticates_are_refused(name: str, stage: Stag
     lines = [f"{field}: {value}" for field, value in fields.items() if name == "x-api-key" or field != "x-api-key"]
     answer = exchange(stage.hook.port, request(*lines, f"{name}: {fields[name]}", payload=payload))
     assert (answer.status, answer.code) == (401, "unauthorized")
-    assert stage.hook.log()[-1]["why"] == "repeated_header"
+    assert [line for line in stage.hook.log() if line["event"] != "requests_refused"][-1]["why"] == "repeated_header"
 
 
 def _upgrading(payload: bytes, *fields: str) -> bytes:

@@ -159,7 +159,7 @@ def test_one_webhook_id_with_another_body_is_refused(stage: Stage) -> None:
 
 def test_a_number_gets_so_many_codes_and_what_is_refused_costs_it_nothing(tmp_path: Path) -> None:
     with fake_mitto(tmp_path / "mitto.txt") as mitto:
-        settings = SETTINGS | {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "LIMITS": "recipient=3/10min"}
+        settings = SETTINGS | {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "LIMITS": "recipient=3/10minute"}
         with function(tmp_path / "function.txt", **settings) as process:
             for _ in range(20):
                 assert process.post(message() | {"text": ""})[0] == 422
