@@ -231,7 +231,7 @@ async def test_the_log_says_once_in_a_while_how_many_requests_were_refused_and_w
         await asyncio.sleep(5 * limits.sweep_seconds)
     lines = [{"severity": "WARNING", "event": "requests_refused", "why": why} for why in ("1_http_414", "1_http_400")]
     assert application.events == lines
-    async with serving(limits._replace(report_seconds=0.5)) as application:
+    async with serving(limits._replace(report_seconds=3)) as application:
         await refuse(*[bad] * 12)
         # A flood is told when the time has come, although nobody is refused any more.
         await until(lambda: sum(int(str(event["why"]).partition("_")[0]) for event in application.events) == 12)
