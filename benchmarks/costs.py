@@ -64,16 +64,21 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def whole() -> Callable[[int], Awaitable[object]]:
-    """Return a handler that runs the whole hook."""
+def whole_hook() -> Hook:
+    """Return a hook with a prepared response of Mitto."""
     settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
-    hook = Hook(
+    return Hook(
         settings,
         mitto_over(mitto, settings),
         Stores(MemoryIdempotencyStore(600), MemoryIdempotencyStore(600), MemoryCounterStore(), b"key of the tests"),
         lambda _: None,
     )
+
+
+def whole() -> Callable[[int], Awaitable[object]]:
+    """Return a handler that runs the whole hook."""
+    hook = whole_hook()
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
     bodies = [body(number) for number in range(MESSAGES)]
     return lambda number: hook.respond(Call("POST", "/", headers, _pieces(bodies[number])))

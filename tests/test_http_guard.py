@@ -143,6 +143,15 @@ async def test_a_head_that_does_not_end_is_waited_for_only_so_long(sent: bytes) 
         assert await everything(reader) == b""
 
 
+async def test_many_that_are_slow_together_are_all_closed_soon() -> None:
+    async with serving(FAST._replace(sweep_seconds=2)) as application, contextlib.AsyncExitStack() as stack:
+        for _ in range(130):
+            await stack.enter_async_context(connected(application))
+        await until(lambda: application.connections)
+        # All within the first sweep, which comes after two seconds.
+        await until(lambda: not application.connections)
+
+
 async def test_a_kept_connection_has_as_long_for_its_next_head() -> None:
     async with serving(FAST._replace(idle_seconds=30)) as application, connected(application, GET) as (reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -228,6 +237,27 @@ async def test_the_log_says_it_once_in_a_while() -> None:
             await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(5 * limits.sweep_seconds)
         assert len(application.events) == 1
+
+
+async def test_the_log_says_once_in_a_while_how_many_requests_were_refused_and_with_which_status() -> None:
+    limits = PATIENT._replace(report_seconds=30)
+    bad, long = b"GET / HTTP/1.1\r\n\r\n", b"GET /" + b"a" * 9000
+
+    async def refuse(*requests: bytes) -> None:
+        for sent in requests:
+            async with connected(application, sent) as (reader, _):
+                assert (await everything(reader)).startswith(b"HTTP/1.1 4")
+
+    async with serving(limits) as application:
+        await refuse(long, bad, long, long)
+        await asyncio.sleep(5 * limits.sweep_seconds)
+    lines = [{"severity": "WARNING", "event": "requests_refused", "why": why} for why in ("1_http_414", "1_http_400")]
+    assert application.events == lines
+    async with serving(limits._replace(report_seconds=3)) as application:
+        await refuse(*[bad] * 12)
+        # A flood is told when the time has come, although nobody is refused any more.
+        await until(lambda: sum(int(str(event["why"]).partition("_")[0]) for event in application.events) == 12)
+        assert len(application.events) < 12
 
 
 async def test_requests_that_are_too_many_to_wait_in_line_do_not_cost_the_first_their_responses() -> None:

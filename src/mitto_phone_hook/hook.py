@@ -14,6 +14,7 @@ from mitto_phone_hook.delivery.attempts import send
 from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, IdempotencyGuard, fingerprint_of, key_of, key_of_call
 from mitto_phone_hook.domain.deadline import reserve_seconds
+from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
 from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.mitto.client import Mitto
@@ -104,22 +105,29 @@ class Hook:
         """Take one message from the request to Mitto. Every step may raise ``Refused``; ``respond`` tells the caller the result."""
         deadline_seconds = min(self.settings.deadline_seconds, platform.timeout_seconds)
         until = asyncio.get_running_loop().time() + deadline_seconds
-        latest = until - reserve_seconds(deadline_seconds)
         body = await read_body(call, max_bytes=self.settings.max_body_bytes, until=until)
         signed_at = await self._authenticate(call, body, route, platform, until)
         record.headers = call.headers
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
-        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
-        _refuse_if_late(latest)
-        reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
-        send_sms = partial(self._send, sms, reservation, record, until, latest)
-        send_message = partial(self._once, self._messages, key_of(message, self.stores.key), record, until, send_sms)
+        send_message = partial(self._send_message, message, signed_at, record, until, deadline_seconds)
         if signed_at is None or (call_id := platform.call_id(call.headers, body)) is None:
             return await send_message()
         scope = route.secrets if route.secrets in self.settings.hook_secrets else ""
         call_key, fingerprint = key_of_call(call_id, self.stores.key), fingerprint_of(body, scope, self.stores.key)
+        # A retry gets the first result, even if its code has expired meanwhile.
         return await self._once(self._calls, call_key, record, until, send_message, fingerprint)
+
+    async def _send_message(
+        self, message: PhoneMessage, signed_at: float | None, record: CallRecord, until: float, deadline_seconds: float
+    ) -> Result:
+        """Compose the SMS and send it, unless the same message was sent a moment ago."""
+        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
+        latest = until - reserve_seconds(deadline_seconds)
+        _refuse_if_late(latest)
+        reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
+        send_sms = partial(self._send, sms, reservation, record, until, latest)
+        return await self._once(self._messages, key_of(message, self.stores.key), record, until, send_sms)
 
     async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record
         self,

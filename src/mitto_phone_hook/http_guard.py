@@ -6,7 +6,7 @@ the parser has read, never at the raw bytes, so that both always agree. Source o
 
 import asyncio
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -40,7 +40,11 @@ _SMALL = 4 * 1024
 _MAX_UNFINISHED_BYTES = MAX_LINE_BYTES + MAX_FIELD_BYTES
 _MAX_DISCARDED_BYTES = 1024 * 1024
 _MAX_PIPELINED = 16
+# Thousands that come together become slow together. Closing them in one go would make everybody wait.
+_CLOSED_AT_ONCE, _PAUSE_SECONDS = 50, 0.01
 _REFUSAL_FIELDS = [(b"content-length", b"0"), (b"cache-control", b"no-store"), (b"connection", b"close")]
+_CONNECTIONS = "connections"
+_FLOOD = 10
 _UPGRADE_FIELDS = (b"upgrade", b"http2-settings")
 
 Fields = list[tuple[bytes, bytes]]
@@ -62,7 +66,7 @@ class Limits(NamedTuple):
     sweep_seconds: float = 1
     """How often slow connections are looked for."""
     report_seconds: float = 60
-    """How often the log says that connections were closed to make room."""
+    """How often the log says how many connections were closed to make room, and how many requests were refused."""
     max_connections: int = _max_connections()
 
 
@@ -78,8 +82,8 @@ class Connections:
         self._emit = emit
         self._all: OrderedDict[GuardedProtocol, None] = OrderedDict()
         self._is_sweeping = False
-        self._shed = 0
-        self._report_at = 0.0
+        self._unreported: Counter[str] = Counter()
+        self._report_at: dict[str, float] = {}
 
     def add(self, connection: "GuardedProtocol") -> None:
         """Add a connection. Where there are too many, close the oldest that no complete request holds, if need be this one."""
@@ -88,7 +92,7 @@ class Connections:
             oldest = next((one for one in self._all if not one.is_busy), connection)
             self.discard(oldest)
             oldest.transport.abort()
-            self._shed += 1
+            self._unreported[_CONNECTIONS] += 1
         if not self._is_sweeping:
             self._is_sweeping = True
             connection.loop.call_later(self.limits.sweep_seconds, self._sweep, connection.loop)
@@ -102,17 +106,31 @@ class Connections:
         if connection in self._all:
             self._all.move_to_end(connection)
 
+    def count_refused(self, status: HTTPStatus, now: float) -> None:
+        """Count a refused request, and log it unless the log has said so in the last minute: an attack must not fill it."""
+        what = f"http_{status.value}"
+        self._unreported[what] += 1
+        self._report(what, now)
+
+    def _report(self, what: str, now: float) -> None:
+        if now < self._report_at.get(what, 0):
+            return
+        event = {"event": "connections_shed"} if what == _CONNECTIONS else {"event": "requests_refused"}
+        self._emit({"severity": "WARNING"} | event | {"why": f"{self._unreported.pop(what)}_{what}"})
+        self._report_at[what] = now + self.limits.report_seconds
+
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for connection in self._all:
-            if (since := connection.waiting_since) is not None and now - since > self.limits.head_seconds:
-                connection.transport.abort()
-        if self._shed and now >= self._report_at:
-            self._emit({"severity": "WARNING", "event": "connections_shed", "why": f"{self._shed}_connections"})
-            self._shed, self._report_at = 0, now + self.limits.report_seconds
-        self._is_sweeping = bool(self._all or self._shed)
+        slow = [one for one in self._all if one.waiting_since is not None and now - one.waiting_since > self.limits.head_seconds]
+        for connection in slow[:_CLOSED_AT_ONCE]:
+            connection.transport.abort()
+        # The last few refused requests are told with the next one.
+        many = [what for what, number in self._unreported.items() if what == _CONNECTIONS or number >= _FLOOD]
+        for what in many:
+            self._report(what, now)
+        self._is_sweeping = bool(self._all or many)
         if self._is_sweeping:
-            loop.call_later(self.limits.sweep_seconds, self._sweep, loop)
+            loop.call_later(self.limits.sweep_seconds if len(slow) <= _CLOSED_AT_ONCE else _PAUSE_SECONDS, self._sweep, loop)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -252,7 +270,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Respond, and close when the caller has read the response or after a while. Requests before this one get theirs first."""
-        self.logger.warning("Invalid HTTP request received.")
+        self._guard.count_refused(status, self.loop.time())
         self._is_refused, self._unfinished = True, 0
         cycle = self.cycle
         if self.is_busy:

@@ -1,5 +1,6 @@
 """``mitto-phone-hook check``: settings, store and Mitto, against a real Redis and the fake Mitto."""
 
+import asyncio
 import base64
 import io
 import json
@@ -37,6 +38,7 @@ from support.processes import (
     redis_sentinel,
     redis_server,
 )
+from support.stores import SlowWay
 from support.upstream import closed_port, deaf_port, make_certificate, serving_tls
 
 KEY = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
@@ -237,7 +239,28 @@ def test_redis_is_measured_and_left_as_it_was(redis_process: Process) -> None:
         speed, writable = ask_store(f"redis://127.0.0.1:{redis_process.port}")
         assert client.dbsize() == before
     assert (speed.mark, writable.mark) == (Mark.OK, Mark.OK)
-    assert re.fullmatch(rf"127\.0\.0\.1:{redis_process.port} responds in [0-9.]+ ms, median of 5; connecting took [0-9.]+ ms", speed.text)
+    measured = rf"127\.0\.0\.1:{redis_process.port} responds in [0-9.]+ ms, median of 5; connecting took [0-9.]+ ms"
+    assert re.fullmatch(rf"{measured}\. It works up to a round trip of 250 ms", speed.text)
+
+
+@pytest.mark.parametrize(
+    ("url", "seconds"),
+    [
+        ("redis://store:6379", 0.25),
+        ("redis://:secret@store:6379/1", 0.25),
+        ("rediss://store:6379", 1 / 5),
+        ("rediss://user:secret@store:6379", 1 / 6),
+    ],
+)
+def test_the_longest_round_trip_that_works_depends_on_tls_and_password(url: str, seconds: float) -> None:
+    assert store.max_round_trip_seconds(url) == pytest.approx(seconds)
+
+
+async def test_a_redis_150_ms_away_works(redis_process: Process) -> None:
+    async with SlowWay(redis_process.port, seconds=0.075) as way:
+        found = await asyncio.to_thread(ask_store, f"redis://127.0.0.1:{way.port}")
+    assert [line.mark for line in found] == [Mark.WARNING, Mark.OK]
+    assert "It works up to a round trip of 250 ms" in found[0].text
 
 
 @pytest.mark.parametrize(
@@ -293,11 +316,11 @@ def test_tls_on_one_side_only_is_reported(redis_process: Process, tmp_path: Path
     ("seconds", "mark"), [(0.001, Mark.OK), (0.03, Mark.WARNING), (TIMEOUT_SECONDS, Mark.ERROR)], ids=["fast", "slow", "too slow"]
 )
 def test_the_speed_of_redis_is_judged_by_what_the_function_waits(seconds: float, mark: Mark) -> None:
-    assert store.speed_line("redis:6379", seconds, 0.01).mark is mark
+    assert store.speed_line("redis:6379", seconds, 0.01, 0.25).mark is mark
 
 
 def test_a_redis_to_which_no_connection_opens_in_time_is_too_far_away() -> None:
-    line = store.speed_line("redis:6379", 0.2, CONNECT_SECONDS)
+    line = store.speed_line("redis:6379", 0.2, CONNECT_SECONDS, 0.25)
     assert line.mark is Mark.ERROR
     assert "1000 ms for a connection" in line.next_step
 

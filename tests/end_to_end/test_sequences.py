@@ -157,6 +157,18 @@ def test_one_webhook_id_with_another_body_is_refused(stage: Stage) -> None:
     assert len(stage.mitto.inbox()) == 1
 
 
+def test_a_number_gets_so_many_codes_and_what_is_refused_costs_it_nothing(tmp_path: Path) -> None:
+    with fake_mitto(tmp_path / "mitto.txt") as mitto:
+        settings = SETTINGS | {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "LIMITS": "recipient=3/10minute"}
+        with function(tmp_path / "function.txt", **settings) as process:
+            for _ in range(20):
+                assert process.post(message() | {"text": ""})[0] == 422
+            replies = [process.post(message()) for _ in range(5)]
+            assert [status for status, _ in replies] == [200, 200, 200, 429, 429]
+            assert replies[-1][1]["error"]["code"] == "rate_limited"
+            assert len(mitto.inbox()) == 3
+
+
 def _workers(process: Process) -> list[int]:
     pid = process.popen.pid
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]

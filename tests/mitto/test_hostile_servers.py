@@ -143,6 +143,45 @@ def test_connection_is_kept_after_what_mitto_says(said: bytes) -> None:
     run(scenario())
 
 
+# TLS that ends in mid-response. A certificate for another name is in test_client.py.
+
+HALF = len(answer()) - 20
+WITHOUT_LENGTH = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("ending", ["close_notify", "no_close_notify", "reset", "bytes_that_are_no_tls"])
+@pytest.mark.parametrize("said", [answer()[:HALF], WITHOUT_LENGTH + ACCEPTED[:-20]], ids=["shorter_than_its_length", "without_length"])
+def test_tls_that_ends_in_mid_response_leaves_nobody_able_to_tell(ending: str, said: bytes, tmp_path: Path) -> None:
+    make_certificate(tmp_path / "server.pem")
+
+    async def script(peer: Peer) -> None:
+        if peer.number == 0:
+            await peer.read_request()
+            await peer.write(said)
+            match ending:
+                case "close_notify":
+                    await peer.end()
+                case "no_close_notify":
+                    peer.drop()
+                case "reset":
+                    peer.reset()
+                case _:
+                    peer.write_past_tls(b"HTTP/1.1 200 OK\r\n\r\n" + ACCEPTED)
+        await answering(answer())(peer)
+
+    async def scenario() -> None:
+        async with (
+            Upstream(script, serving_tls(tmp_path / "server.pem")) as upstream,
+            client(upstream.base_url, ssl.create_default_context(cafile=tmp_path / "server.pem")) as mitto,
+        ):
+            assert (await attempt(mitto)).outcome is Outcome.OUTCOME_UNKNOWN
+            assert await attempt(mitto) == PROMISE
+            assert upstream.numbers == [0, 1]
+            await upstream.until(lambda: upstream.open == 1)
+
+    run(scenario())
+
+
 # Responses that nobody asked for
 
 

@@ -1,5 +1,6 @@
 """Clerk's events come through Svix: 2xx ends the attempts, everything else is repeated for about 28 hours."""
 
+import base64
 import json
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from mitto_phone_hook.domain.outcome import Outcome
 from support.callers import Reading, call, reading, response_to, sample, sent
-from support.stage import Stage
+from support.stage import SIGNING_KEY, Stage, signed
 
 REPEATED = {
     *(Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE, Outcome.UNSUPPORTED_ENCODING, Outcome.UNAUTHORIZED),
@@ -57,6 +58,23 @@ def test_an_attempt_of_hours_later_does_not_deliver_a_dead_code(age: int, event:
     stage = Stage(None, lambda: NOW + age)
     response, _ = call("clerk", body, stage)
     assert (response.status, stage.lines[-1]["event"], len(stage.requests)) == (204, event, int(event == "accepted"))
+
+
+def test_a_retry_after_the_code_has_expired_gets_the_first_result() -> None:
+    body = json.dumps(json.loads(sample("clerk", "sms_created")) | {"timestamp": NOW * 1000}).encode()
+    age = 5
+    stage = Stage(None, lambda: NOW + age, HOOK_SECRETS=f"whsec_{base64.b64encode(SIGNING_KEY).decode()}")
+    stage.call(body, signed(body, "msg_1", NOW + age), path="/hooks/clerk")
+    # Svix signs each attempt anew, with the same id.
+    age = 400
+    stage.call(body, signed(body, "msg_1", NOW + age), path="/hooks/clerk")
+    stage.call(body, signed(body, "msg_2", NOW + age), path="/hooks/clerk")
+    assert [(line["event"], line.get("duplicate")) for line in stage.lines] == [
+        ("accepted", None),
+        ("accepted", True),
+        ("code_expired", None),
+    ]
+    assert len(stage.requests) == 1
 
 
 def test_a_failure_is_repeated_and_then_sent_once() -> None:

@@ -707,6 +707,7 @@ def test_a_bracket_behind_a_percentage_is_no_broken_template(text: str) -> None:
         pytest.param(flat() + b"x", id="something behind it"),
         pytest.param(flat() + flat(), id="two objects"),
         pytest.param(b"\xef\xbb\xbf" + flat(), id="byte order mark"),
+        pytest.param(b" \xef\xbb\xbf" + flat(), id="byte order mark behind a space"),
         pytest.param(flat().decode().encode("utf-16"), id="UTF-16"),
         pytest.param(flat().decode().encode("utf-32-be"), id="UTF-32"),
         pytest.param(b'{"recipient":"+12025550100","text":"\xff"}', id="no UTF-8"),

@@ -285,6 +285,8 @@ def test_either_credential_suffices_and_a_wrong_one_beside_it_does_no_harm() -> 
         pytest.param({b"authorization": b"Digest eDp5"}, "not_a_bearer", id="another scheme"),
         pytest.param({b"authorization": b"wrong"}, "wrong_secret", id="no scheme"),
         pytest.param({b"authorization": b"Bearer whsec_x"}, "signing_key_sent_as_bearer", id="a signing key that was sent"),
+        pytest.param({b"x-api-key": b"whsec_x"}, "signing_key_sent_as_bearer", id="a signing key as API key"),
+        pytest.param({b"authorization": b"Basic dTp3aHNlY194"}, "signing_key_sent_as_bearer", id="a signing key as password"),
         pytest.param(signed("v1,wrong"), "wrong_signature", id="wrong signature"),
         pytest.param(signed(right(timestamp=NOW - 999), timestamp=NOW - 999), "clock_or_replay", id="too old"),
         pytest.param(signed(right(), message_id=b"msg_2"), "wrong_signature", id="another id"),

@@ -87,6 +87,14 @@ def test_what_translators_have_written_is_sent_as_they_wrote_it() -> None:
         pytest.param("ma\u0303\u0301 xa\u0301c", "m\u00e3\u0301 xác", id="accents of which only one composes"),
         pytest.param("e\u200b\u0301", "é", id="composed when what stood between is gone"),
         pytest.param("\u202e…", "…", id="override with nothing to turn round"),
+        pytest.param("Hello!\u2028Code 730166\u2029Bye", "Hello!\nCode 730166\nBye", id="separators of lines and paragraphs"),
+        pytest.param("730\u2028166", "730\n166", id="a line break that everybody sees"),
+        pytest.param("\ufe0fCode", "Code", id="selector of nothing"),
+        pytest.param("Code \ufe0f730166\ufe0f.", "Code 730166.", id="selectors beside a code"),
+        pytest.param("⚠\ufe0f\ufe0f Code", "⚠\ufe0f Code", id="two selectors"),
+        pytest.param("❤\u200d\ufe0f", "❤\u200d", id="selector of a joiner"),
+        pytest.param("Ça\ufe0f va\u200b\ufe0f", "Ça va", id="selectors behind letters"),
+        pytest.param("کد Google\u200cPlay برای SMS\u200c2", "کد GooglePlay برای SMS2", id="non-joiners between Latin words in Persian"),
     ],
 )
 def test_what_means_nothing_is_taken_out_and_letters_are_composed(text: str, sent: str) -> None:
@@ -131,12 +139,12 @@ def test_what_a_script_needs_is_kept(text: str) -> None:
 
 HIDDEN_EVERYWHERE = [
     *map(chr, (0x00, 0x08, 0x0B, 0x0C, 0x1B, 0x1F, 0x7F, 0x85, 0x9B)),
-    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180e\u2028\u2029\u202d\u202e\u2061\u2062\u2063\u2064\u2065\u206a\u206f\u2800\u3164\uffa0",
+    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180e\u202d\u202e\u2061\u2062\u2063\u2064\u2065\u206a\u206f\u2800\u3164\uffa0",
     *"\ufdd0\ufdef\ufff0\ufff9\ufffb\ufffe\uffff\U0001fffe\U0010ffff",
     *"\U0001bca0\U00013430\U0001d159\U0001d173\U000e0001\U000e0020\U000e0041\U000e007f\U000e01f0\U000e0fff",
     *"\u2066\u2067\u2068\u2069",
 ]
-"""Controls, fillers, separators, operators, noncharacters, tags, selectors of no letter before them, and halves of pairs."""
+"""Controls, fillers, operators, noncharacters, tags, selectors of no letter before them, and halves of pairs."""
 
 
 @pytest.mark.parametrize("hidden", HIDDEN_EVERYWHERE, ids=lambda hidden: f"{ord(hidden):04x}")
@@ -186,12 +194,17 @@ def test_what_no_script_needs_is_refused_wherever_it_stands(script: str, hidden:
         pytest.param("🏴" + "\U000e0061" * 12 + "\U000e007f", 2, id="flag with a message in it"),
         pytest.param("😀\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", 2, id="tags behind another emoji"),
         pytest.param("12\ufe0e34", 3, id="selector in a number"),
-        pytest.param("a\ufe0f", 2, id="selector behind a letter"),
+        pytest.param("12\ufe0f34", 3, id="selector of an emoji form in a number"),
+        pytest.param("12\ufe0f\ufe0f34", 3, id="two of them in a number"),
+        pytest.param("12\ufe0f\u200b34", 3, id="one beside a space of no width in a number"),
+        pytest.param("12\ufe0f\u200d34", 4, id="one beside a joiner in a number"),
+        pytest.param("pay\ufe0f\u200cpal", 5, id="one beside a non-joiner in a Latin word"),
+        pytest.param("a\ufe0e", 2, id="selector of a text form behind a letter"),
+        pytest.param("کد ۷۳\ufe0f۹۱۰۵", 6, id="selector between Persian digits"),
+        pytest.param("کد 730\u200c175", 7, id="non-joiner in a code in Persian"),
+        pytest.param("کد pay\u200dpal", 7, id="joiner in a Latin word in Persian"),
         pytest.param("a\ufe0f\u20e3", 2, id="letter as an emoji keycap"),
         pytest.param("é\ufe00", 2, id="selector behind a letter with an accent"),
-        pytest.param("❤\ufe0f\ufe0f", 3, id="two selectors"),
-        pytest.param("❤\u200d\ufe0f", 3, id="selector of a joiner"),
-        pytest.param("\ufe0fcode", 1, id="selector of nothing"),
         pytest.param("code \U000e0100", 6, id="selector of an ideograph behind a space"),
         pytest.param("12\u0338", 3, id="stroke through a digit"),
         pytest.param("12\u200d\u0301", 3, id="accent of a digit behind a joiner"),
@@ -211,6 +224,9 @@ def test_the_code_may_be_split_by_what_is_taken_out_and_nothing_else_may() -> No
     assert refused_at("Code 730\u200b1751", "730175") == 9
     assert refused_at("Code 730\u200b175", "7301750") == 9
     assert refused_at("Code 730\u200d175", "730175") == 9
+    assert refused_at("Code 730\ufe0f175", "730175") == 9
+    assert refused_at("\ufe0fCode A\ufe0fBC", "ABC") == 8
+    assert refused_at("کد AB\u200cCD", "ABCD") == 5
 
 
 SUSPECTS = st.text(

@@ -85,7 +85,7 @@ def raw_request(request: dict[str, Any], body: bytes) -> bytes:
     else:
         headers["Content-Length"] = str(len(body) + request.get("raw_length_delta", 0))
     headers |= _credentials(request.get("auth", "bearer_good"), body)
-    headers |= request.get("headers", {})
+    headers |= fill(request.get("headers", {}), "")
     path = request.get("path", "/") + (f"?secret={BEARER}" if request.get("path_secret") else "")
     lines = [
         f"{request.get('method', 'POST')} {path} HTTP/1.1",

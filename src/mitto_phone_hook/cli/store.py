@@ -87,22 +87,24 @@ async def _lines(url: str, when_it_fails: str, max_wait_seconds: float) -> list[
     async with contextlib.aclosing(nodes):
         try:
             async with asyncio.timeout(max_wait_seconds):
-                connecting, seconds = await _timed(nodes.connect()), await _slowest(nodes)
+                connecting = await _timed(nodes.connect())
+            seconds = await _slowest(nodes, max_wait_seconds)
         except tuple(kind for kind, _ in FAULTS) as error:
             fault = await _explained(nodes, fault_of(error))
             address = f"a master of the cluster at {address}" if nodes.is_cluster else address
             return [Line(Mark.ERROR, "redis", f"{address} {fault.text}", fault.next_step, [when_it_fails])]
         cluster = Line(Mark.OK, "cluster", f"{len(nodes.masters)} masters, which the function finds from this address")
         return [
-            speed_line(address, seconds, connecting),
+            speed_line(address, seconds, connecting, max_round_trip_seconds(url)),
             *([cluster] if nodes.is_cluster else []),
             Line(Mark.OK, "writable", "the function's script runs", more=[when_it_fails]),
         ]
 
 
-def speed_line(address: str, seconds: float, connecting: float) -> Line:
-    """Judge the time of a round trip, and of opening the first connection."""
-    text = f"{address} responds in {milliseconds(seconds)}, median of {ROUNDS}; connecting took {milliseconds(connecting)}"
+def speed_line(address: str, seconds: float, connecting: float, most: float) -> Line:
+    """Judge the time of a round trip, and of opening the first connection. ``most`` is the longest round trip that works (seconds)."""
+    measured = f"{address} responds in {milliseconds(seconds)}, median of {ROUNDS}; connecting took {milliseconds(connecting)}"
+    text = f"{measured}. It works up to a round trip of {1000 * most:.0f} ms"
     if seconds >= TIMEOUT_SECONDS or connecting >= CONNECT_SECONDS:
         step = (
             f"the function waits {1000 * TIMEOUT_SECONDS:.0f} ms for a response and {1000 * CONNECT_SECONDS:.0f} ms for a connection, "
@@ -112,6 +114,14 @@ def speed_line(address: str, seconds: float, connecting: float) -> Line:
     if seconds >= SLOW_SECONDS:
         return Line(Mark.WARNING, "redis", text, "each message needs three round trips: move Redis to the function's region")
     return Line(Mark.OK, "redis", text)
+
+
+def max_round_trip_seconds(url: str) -> float:
+    """Give the longest round trip to Redis with which the function can still connect and get a response in time."""
+    parts = urlsplit(url)
+    # TCP, the client's name with the database, the question for a cluster; two for TLS 1.2, and one for the password.
+    round_trips = 3 + 2 * (parts.scheme == "rediss") + (parts.password is not None)
+    return min(TIMEOUT_SECONDS, CONNECT_SECONDS / round_trips)
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -126,14 +136,15 @@ def fault_of(error: BaseException) -> Fault:
     return next(fault for kind, fault in FAULTS if isinstance(chain[0], kind))
 
 
-async def _slowest(nodes: Nodes) -> float:
-    """Give the median of the server that takes the longest."""
+async def _slowest(nodes: Nodes, max_wait_seconds: float) -> float:
+    """Give the median of the server that takes the longest. Raises ``TimeoutError`` if one takes ``max_wait_seconds`` for all rounds."""
     names = (f"{KEY_PREFIX}check:{os.urandom(8).hex()}" for _ in itertools.count())
     keys = [next(name for name in names if nodes.owner(name) is master) for master in nodes.masters]
     medians = []
     for key in keys:
-        # The first round trip may connect, and brings the script.
-        times = [await _timed(nodes.eval(_SCRIPT, [key], ["1000"])) for _ in range(ROUNDS + 1)]
+        async with asyncio.timeout(max_wait_seconds):
+            # The first round trip may connect, and brings the script.
+            times = [await _timed(nodes.eval(_SCRIPT, [key], ["1000"])) for _ in range(ROUNDS + 1)]
         medians.append(statistics.median(times[1:]))
     return max(medians)
 

@@ -87,7 +87,7 @@ def _why(headers: Headers, now: float) -> str:
     authorization = headers.get(b"authorization", b"")
     if not authorization and b"x-api-key" not in headers:
         return "no_credentials"
-    if b"whsec_" in authorization:
+    if b"whsec_" in authorization or any(b"whsec_" in given for given in _plain_secrets(headers)):
         return "signing_key_sent_as_bearer"
     is_known = b" " not in authorization or _BEARER.fullmatch(authorization) or _BASIC.fullmatch(authorization)
     return "wrong_secret" if is_known else "not_a_bearer"

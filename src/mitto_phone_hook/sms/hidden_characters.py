@@ -19,13 +19,16 @@ _OVERRIDES = "\u202d\u202e"
 _ISOLATE_END = "\u2069"
 _ISOLATES = dict.fromkeys("\u2066\u2067\u2068", _ISOLATE_END)
 _EMBEDDINGS = dict.fromkeys("\u202a\u202b", "\u202c")
+_LINE_BREAKS = {0x2028: "\n", 0x2029: "\n"}
+_EMOJI_SELECTOR = "\ufe0f"
+_NON_JOINER = "\u200c"
 _LEFT_TO_RIGHT_MARK = "\u200e"
 _RIGHT_TO_LEFT_MARKS = "\u061c\u200f"
 
-# Controls, fillers, separators of lines and paragraphs, invisible operators, annotations, tags, noncharacters.
+# Controls, fillers, invisible operators, annotations, tags, noncharacters.
 _NEVER = (
     _CONTROLS
-    + "\x80-\x9f\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2061-\u2065\u206a-\u206f\u2800\u3164\uffa0"
+    + "\x80-\x9f\u034f\u115f\u1160\u17b4\u17b5\u2061-\u2065\u206a-\u206f\u2800\u3164\uffa0"
     + "\ufdd0-\ufdef\ufff0-\ufffb\ufffe\uffff"
     + "\U0001bca0-\U0001bca3\U00013430-\U0001343f\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
     + "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0x10000, 0x110000, 0x10000))
@@ -41,8 +44,8 @@ _MARKS = (
     "\u0300-\u036f\u0483-\u0489\u0600-\u0605\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20ff"
     "\u2de0-\u2dff\u3099\u309a\ua66f-\ua672\ua674-\ua67d\ufe20-\ufe2f"
 )
-# Whatever turns the direction of a text round, or joins: between two digits of any script it can only deceive.
-_BETWEEN_DIGITS = f"{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}\u202a-\u202e\u2066-\u2069\u2d7f\U00016fe4"
+# Whatever turns the direction of a text round, joins, or selects a form: between two digits of any script it can only deceive.
+_BETWEEN_DIGITS = f"{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}\u202a-\u202e\u2066-\u2069\u2d7f\ufe00-\ufe0f\U00016fe4"
 _SELECTORS = "\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 
 # The flag of a part of a country: a black flag, the part's code in tags, and the tag that ends it.
@@ -82,6 +85,14 @@ _NO_LETTER = f"[^{_RIGHT_TO_LEFT_LETTERS}\u2069\u202c]*"
 _TURNED_DIGITS = f"[\u2067\u202b](?={_NO_LETTER}\\d{_NO_LETTER}(?:[\u2069\u202c]|\\Z))"
 # First for a text that runs right to left, then for one that runs left to right.
 _REMOVED = re.compile(f"[{_MEANINGLESS}]"), re.compile(f"[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}\u202a-\u202c\u2066-\u2069]")
+# What an editor or a keyboard left behind, but not between two digits. First the selector of an emoji form where no emoji is. Then, in
+# a text that runs right to left, the non-joiner of a Persian keyboard between two Latin words.
+_STRAY_SELECTOR = (
+    f"(?:\\A|(?<=[\x00-/:-\x7f{_ALPHABETIC}{_JOINERS}\ufe00-\ufe0f])|(?<=\\d)(?!{_EMOJI_SELECTOR}+\\d))"
+    f"{_EMOJI_SELECTOR}+(?![{_EMOJI_SELECTOR}\u20e3])"
+)
+_STRAY_NON_JOINER = f"(?<=[0-9{_ALPHABETIC}]){_NON_JOINER}+(?=[{_ALPHABETIC}])|(?<=[{_ALPHABETIC}]){_NON_JOINER}+(?=[0-9])"
+_STRAY = re.compile(f"{_STRAY_SELECTOR}|{_STRAY_NON_JOINER}"), re.compile(_STRAY_SELECTOR)
 _PAIRS = _ISOLATES, _ISOLATES | _EMBEDDINGS
 
 
@@ -97,11 +108,12 @@ class HiddenCharacter(ValueError):  # noqa: N818 - it says what was found
 def clean_text(text: str, code: str = "") -> str:
     """Give ``text`` as it is sent: in NFC, and without characters that mean nothing. Raises ``HiddenCharacter``.
 
-    Soft hyphens, zero width spaces, word joiners and byte order marks are taken out; so are, from a text that runs left to
-    right, left-to-right marks and balanced embeddings and isolates. What a script needs stays where the script needs it:
-    joiners, selectors, the tags of flags, and the direction marks, embeddings and balanced isolates of a text that has
-    letters written right to left. Refused is what could show a person something else than what is written. Between two
-    digits that holds for every hidden character, unless without it they are the ``code``.
+    Separators of lines and paragraphs become line breaks. Soft hyphens, zero width spaces, word joiners and byte order marks are
+    taken out; so are, from a text that runs left to right, left-to-right marks and balanced embeddings and isolates, from one that
+    runs right to left, non-joiners between Latin words, and from both, selectors of an emoji form where no emoji is. What a script
+    needs stays where the script needs it: joiners, selectors, the tags of flags, and the direction marks, embeddings and balanced
+    isolates of a text that has letters written right to left. Refused is what could show a person something else than what is
+    written. Between two digits that holds for every hidden character, unless without it they are the ``code``.
     """
     if len(text) > MAX_CHARACTERS:
         # No SMS is that long: it is refused for its segments, and a closer look could take seconds.
@@ -110,7 +122,7 @@ def clean_text(text: str, code: str = "") -> str:
         if not text.isprintable() and (found := _CONTROL.search(text)):
             raise HiddenCharacter(found.start() + 1)
         return text
-    text = normalize("NFC", text)
+    text = normalize("NFC", text).translate(_LINE_BREAKS)
     if not _SUSPECT.search(text):
         return text
     runs_left_to_right = _RIGHT_TO_LEFT.search(text) is None
@@ -118,10 +130,14 @@ def clean_text(text: str, code: str = "") -> str:
     for word in _WORD.finditer(text):
         if (split := _SPLIT.search(text, word.start(), word.end())) and removed.sub("", word[0]) != code:
             raise HiddenCharacter(split.start() + 1)
-    kept = removed.sub("", text)
+    with_strays = removed.sub("", text)
+    stray = _STRAY[runs_left_to_right]
+    kept = stray.sub("", with_strays)
     for found in _forgeries(runs_left_to_right=runs_left_to_right).finditer(kept):
         if found["forgery"]:
-            raise HiddenCharacter(_position(found.start(), text, removed))
+            raise HiddenCharacter(_positions(text, removed, stray)[found.start()])
+    if code not in with_strays and code in kept:
+        raise HiddenCharacter(_positions(text, removed, stray)[kept.index(code)] + 1)
     _check_pairs(text, _PAIRS[runs_left_to_right])
     return normalize("NFC", _OVERRIDE.sub("", kept))
 
@@ -146,7 +162,8 @@ def _check_pairs(text: str, ends: dict[str, str]) -> None:
         raise HiddenCharacter(never_ended[0])
 
 
-def _position(index: int, text: str, removed: re.Pattern[str]) -> int:
-    """Give the number in ``text``, from 1, of the character that is at ``index`` of what is left of it."""
+def _positions(text: str, removed: re.Pattern[str], stray: re.Pattern[str]) -> list[int]:
+    """Give the number in ``text``, from 1, of each character that is left of it."""
     stays = [number for number, character in enumerate(text, 1) if not removed.match(character)]
-    return stays[index]
+    strays = {index for found in stray.finditer(removed.sub("", text)) for index in range(*found.span())}
+    return [number for index, number in enumerate(stays) if index not in strays]
