@@ -21,7 +21,7 @@ from support.deployments import MESSAGE, attempt, cloud_run_environment, new_env
 from support.processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, fake_mitto, free_port
 
 BUNDLE = ROOT / "deploy" / "bundle.py"
-LOCKS = {"": ROOT / "deploy" / "requirements.txt", "redis": ROOT / "deploy" / "requirements-redis.txt"}
+LOCKS = {"": ROOT / "deploy" / "requirements.txt", **{extra: ROOT / "deploy" / f"requirements-{extra}.txt" for extra in ("redis", "okta")}}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # The first test of a module installs packages, and not always from a cache.
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(240)]
@@ -36,7 +36,7 @@ def _pins(extra: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", LOCKS[extra].read_text(encoding="utf-8"), re.MULTILINE))
 
 
-@pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"].keys() & {"redis"}], ids=lambda extra: extra or "runtime")
+@pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"].keys() & {"redis", "okta"}], ids=lambda extra: extra or "runtime")
 def test_the_lock_satisfies_pyproject(extra: str) -> None:
     wanted = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     pins = _pins("") | _pins(extra)

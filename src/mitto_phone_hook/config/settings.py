@@ -173,9 +173,18 @@ class Settings(BaseModel):
     prices_file: Annotated[dict[str, int], PlainValidator(_prices)] = _setting(
         "", "CSV file with the price of a segment, in any currency: lines `region,price`, and `*,price` for all other regions"
     )
+    okta_issuer: Annotated[str, _read(rules.okta_issuer)] = _setting(
+        "",
+        "issuer of the OAuth 2.0 access tokens on `/hooks/okta`: `https://example.okta.com/oauth2/default`; empty: only secrets "
+        "(needs the package `PyJWT[crypto]`)",
+    )
+    okta_audience: Annotated[str, _read(rules.token_value)] = _setting("", "audience that these tokens must have")
+    okta_scope: Annotated[str, _read(rules.token_value)] = _setting(
+        "", "scope that these tokens must have: one that only the hook is granted"
+    )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
-    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file")
+    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file", "okta_audience", "okta_scope")
     @classmethod
     def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
         """Compare with the fields above. One that is wrong itself is missing there."""
@@ -186,6 +195,8 @@ class Settings(BaseModel):
             raise ValueError("national needs DEFAULT_REGION")
         if info.field_name == "prices_file" and not value and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
+        if (info.field_name or "").startswith("okta_") and bool(value) != bool(info.data.get("okta_issuer", value)):
+            raise ValueError("and OKTA_ISSUER need each other")
         return value
 
     @property

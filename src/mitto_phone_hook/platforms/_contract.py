@@ -55,3 +55,5 @@ class Platform(NamedTuple):
     """Whether its numbers without ``+`` are E.164, by its own documentation, whatever ``BARE_DIGITS`` says."""
     call_id: Callable[[Headers, bytes], str | None] = webhook_id
     """Gives what identifies a signed call, so that a captured one is not sent again; ``None`` if it has no id."""
+    needs_signature_for_id: bool = True
+    """Whether the id of a call counts only if it is signed. Without a signature it has to include the body."""
