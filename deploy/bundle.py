@@ -123,7 +123,9 @@ def renew_locks() -> None:
         names = {package["name"] for package in packages}
         for extra in EXTRAS.keys() & project.get("optional-dependencies", {}).keys():
             wanted = [*pinned, *project["optional-dependencies"][extra]]
-            _write(lock_of(extra), EXTRAS[extra], [package for package in _resolve(uv, Path(folder), wanted) if package["name"] not in names])
+            _write(
+                lock_of(extra), EXTRAS[extra], [package for package in _resolve(uv, Path(folder), wanted) if package["name"] not in names]
+            )
 
 
 def _uv(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
 from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.mitto.client import Mitto
-from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
+from mitto_phone_hook.platforms import NAMES, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
 from mitto_phone_hook.platforms._native_response import HEALTHY
 from mitto_phone_hook.platforms._signatures import CREDENTIAL_HEADERS
@@ -82,7 +82,8 @@ class Hook:
     async def respond(self, call: Call) -> Response:
         """Respond to one HTTP request. Raises nothing. Writes one log line, except for a health check."""
         record = CallRecord(request_id=_new_id(), started=time.perf_counter())
-        platform, route = self._platform(platform_below(call.path, self._names)), self._routes.get(call.path)
+        name, route = platform_below(call.path, self._names), self._routes.get(call.path)
+        platform = self._platform(name)
         try:
             if route is None:
                 raise Refused(Outcome.NOT_FOUND)  # noqa: TRY301 - refused like everything else
@@ -100,7 +101,7 @@ class Hook:
         ended = time.perf_counter()
         # In the loop's next turn, after the response is sent: nobody has to wait for the log.
         asyncio.get_running_loop().call_soon(lambda: self.emit(record.log_line(result, ended, self.cloud_project)))
-        response = platform.respond(result, record.request_id)
+        response = platform.respond(platform.as_told(result, self.settings.unknown_as_of(name)), record.request_id)
         if result.outcome in _BODY_UNREAD:
             # Otherwise the server would read, and throw away, everything that the caller still sends.
             response.headers["connection"] = "close"

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -39,7 +39,7 @@ class AuthorizationServer:
         self.may_respond.set()
         self.asked: list[str] = []
 
-    def token(self, kid: str, key: Key | None = None, algorithm: str = "RS256", **changes: Any) -> str:
+    def token(self, kid: str, changes: Mapping[str, Any] | None = None, key: Key | None = None) -> str:
         """Give an access token as Okta makes it for a service; a claim that is ``None`` is left out."""
         now = int(time.time())
         claims = {
@@ -51,10 +51,10 @@ class AuthorizationServer:
             "cid": "0oa1hook",
             "sub": "0oa1hook",
             "scp": [SCOPE],
-        } | changes
+        } | dict(changes or {})
         claims = {name: value for name, value in claims.items() if value is not None}
         # Unlike jwt.encode, this also writes claims that no library would write.
-        return str(jwt.PyJWS().encode(json.dumps(claims).encode(), key or self.keys[kid], algorithm, headers={"kid": kid}))
+        return str(jwt.PyJWS().encode(json.dumps(claims).encode(), key or self.keys[kid], "RS256", headers={"kid": kid}))
 
 
 @contextlib.contextmanager
@@ -62,7 +62,7 @@ def authorization_server(**keys: Key) -> Iterator[AuthorizationServer]:
     """Run it on a loopback port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - as http.server wants it
+        def do_GET(self) -> None:
             server.asked.append(self.path)
             server.may_respond.wait(20)
             content = {"keys": [published(kid, key) for kid, key in server.keys.items()]}

@@ -154,10 +154,10 @@ def _signing_key(secret: str) -> bytes:
 
 
 def platform(name: str, info: ValidationInfo) -> str:
-    """Read the end of ``HOOK_SECRETS_<PLATFORM>``. Secrets for a platform without a route would protect nothing."""
+    """Read the end of a name such as ``HOOK_SECRETS_<PLATFORM>``. Secrets for a platform without a route would protect nothing."""
     known = (info.context or {})["platforms"]
     if name and name.lower() not in known:
-        routes = ", ".join(f"HOOK_SECRETS_{one.upper()}" for one in known)
+        routes = ", ".join(f"{info.field_name}_{one}".upper() for one in known)
         raise ValueError(f"names a platform that has no route here: take it out, there are {routes}")
     return name.lower()
 

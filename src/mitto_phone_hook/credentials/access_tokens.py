@@ -56,7 +56,7 @@ class Expected(NamedTuple):
 class KeySet(NamedTuple):
     """The server's public keys by their ``kid``, and when they were read, on the monotonic clock."""
 
-    keys: Mapping[str, RSAPublicKey] = {}  # noqa: RUF012 - nobody writes to it
+    keys: Mapping[str, RSAPublicKey] = {}
     read_at: float = -math.inf
 
 

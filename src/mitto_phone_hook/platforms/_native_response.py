@@ -93,11 +93,3 @@ def respond(result: Result, request_id: str) -> Response:
         message += f" Look at character {result.position}, which may be invisible."
     error = {"code": outcome.value, "message": message, "retryable": outcome in RETRYABLE, "request_id": request_id}
     return Response(status, to_json({"error": error}), headers)
-
-
-def respond_without_unknown(result: Result, request_id: str) -> Response:
-    """Respond as ``respond`` does, but report a message that was possibly sent as accepted.
-
-    For platforms that would call again, or would tell the user of a failure although the SMS may arrive.
-    """
-    return respond(result._replace(outcome=Outcome.ACCEPTED) if result.outcome is Outcome.OUTCOME_UNKNOWN else result, request_id)
