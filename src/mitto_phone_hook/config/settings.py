@@ -132,7 +132,7 @@ class Settings(BaseModel):
     )
     unknown_as: dict[_Platform, _UnknownAs] = _setting(
         None,
-        "what a platform is told of a message that was possibly sent: `accepted` or `failed`; without it native and Auth0 are told `failed`, "
+        "what a platform is told of a message that was possibly sent: `accepted` or `failed`; without it native and Auth0 get `failed`, "
         "all others `accepted`; `UNKNOWN_AS_NATIVE`: on `/hooks/native`, and so on; Clerk, Okta and ZITADEL are always told `accepted`, "
         "because a failure makes them call again or send the message themselves",
         is_family=True,
