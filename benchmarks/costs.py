@@ -64,9 +64,9 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def whole() -> Callable[[int], Awaitable[object]]:
-    """Return a handler that runs the whole hook."""
-    settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
+def whole(**more: str) -> Callable[[int], Awaitable[object]]:
+    """Return a handler that runs the whole hook, with more settings where given."""
+    settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS | more)
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
     hook = Hook(
         settings,

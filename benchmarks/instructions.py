@@ -14,28 +14,36 @@ from pathlib import Path
 
 from benchmarks.costs import whole
 from benchmarks.running import RunError, inherited_environment, run_tool
+from mitto_phone_hook.platforms import load_platform
 
 FEW, MANY = 300, 800
 _TIMEOUT_SECONDS = 300
 _COLLECTED = re.compile(r"Collected *: *([0-9]+)")
 
 
-async def handle(messages: int) -> None:
-    """Handle ``messages`` messages. Without garbage collection, because its moments differ in every run."""
+async def handle(messages: int, platforms: list[str]) -> None:
+    """Handle ``messages`` messages, with ``platforms`` configured. Without garbage collection: its moments differ in every run."""
     gc.disable()
-    one = whole()
+    one = whole(**{f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms})
+    for name in platforms:
+        load_platform(name)
     for number in range(messages):
         await one(number)
 
 
-def instructions(messages: int) -> int:
+def per_message(*platforms: str) -> float:
+    """Count the instructions of one message, with these platforms configured in addition. Raises ``RunError``."""
+    return (instructions(MANY, *platforms) - instructions(FEW, *platforms)) / (MANY - FEW)
+
+
+def instructions(messages: int, *platforms: str) -> int:
     """Count the instructions of a process that handles ``messages`` messages. Raises ``RunError``."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         # Otherwise hash collisions in dictionaries and sets would differ in every run.
         environment = [f"{name}={value}" for name, value in inherited_environment().items()] + ["PYTHONHASHSEED=0"]
         command = ["env", "-i", *environment, "valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", f"--log-file={log}"]
-        command += [sys.executable, "-m", "benchmarks.instructions", str(messages)]
+        command += [sys.executable, "-m", "benchmarks.instructions", str(messages), *platforms]
         run_tool(command, timeout=_TIMEOUT_SECONDS)
         found = _COLLECTED.search(log.read_text())
         if found is None:
@@ -44,12 +52,11 @@ def instructions(messages: int) -> int:
 
 
 def main() -> int:
-    """Print the count. With an argument: handle that many messages, for valgrind."""
+    """Print the count. With arguments: handle that many messages with these platforms configured, for valgrind."""
     if len(sys.argv) > 1:
-        asyncio.run(handle(int(sys.argv[1])))
+        asyncio.run(handle(int(sys.argv[1]), sys.argv[2:]))
         return 0
-    each = (instructions(MANY) - instructions(FEW)) / (MANY - FEW)
-    sys.stdout.write(f"{each:,.0f} instructions per message\n")
+    sys.stdout.write(f"{per_message():,.0f} instructions per message\n")
     return 0
 
 
