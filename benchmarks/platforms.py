@@ -12,7 +12,7 @@ import sys
 from benchmarks.instructions import per_message
 from benchmarks.running import RunError, inherited_environment, run_tool
 from benchmarks.tables import table
-from mitto_phone_hook.platforms import NAMES
+from mitto_phone_hook.platforms import NAMES, ROOT
 
 STARTS = 9
 GOAL_MS, GOAL_SHARE = 5.0, 0.002
@@ -25,7 +25,7 @@ _LOADED = (
     "print(*sorted(name.rpartition('.')[2] for name in sys.modules if name.startswith('mitto_phone_hook.platforms.') and '._' not in name))"
 )
 _FIRST_CALL = (
-    "import sys, time, mitto_phone_hook.function; from mitto_phone_hook.platforms import load_platform; load_platform('native');"
+    "import sys, time, mitto_phone_hook.function; from mitto_phone_hook.platforms import load_platform; load_platform('auth0');"
     "started = time.process_time(); load_platform(sys.argv[1]); print((time.process_time() - started) * 1000)"
 )
 
@@ -50,7 +50,7 @@ def main() -> int:
     try:
         loaded = run(_LOADED, **second)
         one, two, with_tokens = start_ms({}, second, okta)
-        first_call = {name: min(float(run(_FIRST_CALL, name)) for _ in range(3)) for name in NAMES if name != "native"}
+        first_call = {name: min(float(run(_FIRST_CALL, name)) for _ in range(STARTS)) for name in NAMES if name != ROOT}
         alone, together = per_message(), per_message(SECOND)
     except RunError as error:
         print(f"no costs: {error}", file=sys.stderr)
