@@ -122,6 +122,12 @@ def test_the_bundle_is_the_source_and_its_lock_and_nothing_else(bundle: Path) ->
     assert {path.suffix for path in staged} <= {".py", ".typed", ".txt"}
 
 
+@pytest.mark.parametrize("extra", ["redis", "okta"])
+def test_an_extra_adds_its_lock(extra: str, tmp_path: Path) -> None:
+    run(sys.executable, BUNDLE, "--out", tmp_path / "staged", f"--{extra}")
+    assert (tmp_path / "staged" / "requirements.txt").read_bytes() == LOCKS[""].read_bytes() + LOCKS[extra].read_bytes()
+
+
 def test_hidden_files_and_leftovers_stay_at_home(tmp_path: Path) -> None:
     for name in (
         ".env",

@@ -72,3 +72,12 @@ def test_a_call_loads_the_platform_that_it_is_for_and_no_other(path: str, expect
 def test_the_library_of_oktas_tokens_is_loaded_only_where_their_issuer_is_set() -> None:
     assert not loaded_after("/hooks/okta", HOOK_SECRETS_OKTA="the-own-secret-of-okta-is-here") & {"jwt", "cryptography"}
     assert {"jwt", "cryptography"} <= loaded_after("/hooks/okta", **OKTA)
+
+
+def test_without_that_library_the_start_says_what_to_install() -> None:
+    script = "import sys; sys.modules['jwt'] = None; import mitto_phone_hook.function"
+    command, environment = [sys.executable, "-c", script], function_environment(**OKTA)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert "OKTA_ISSUER needs the package PyJWT" in done.stderr
+    assert "Traceback" not in done.stderr

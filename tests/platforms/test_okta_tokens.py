@@ -126,8 +126,9 @@ def test_the_algorithm_is_rs256_and_nothing_else(okta: AuthorizationServer, key:
         f"{signed}.{signature}",
         jwt.encode(claims, key, "RS512", headers={"kid": "k1"}),
         jwt.encode(claims, key, "PS256", headers={"kid": "k1"}),
+        jwt.encode(claims, key, "RS256", headers={"kid": "k1", "crit": ["exp"]}),
     ]
-    assert [why(okta, token) for token in forged] == ["wrong_token"] * 4
+    assert [why(okta, token) for token in forged] == ["wrong_token"] * 5
 
 
 def test_another_key_or_a_changed_claim_is_refused(okta: AuthorizationServer, other_key: Key) -> None:

@@ -58,7 +58,7 @@ class TelephonyRequest(Payload):
 
 
 def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float) -> float | None:
-    """Accept an access token of the operator's Okta organization, or a plain secret."""
+    """Accept an access token of the operator's Okta organization, which it sends where the hook has OAuth 2.0, or a plain secret."""
     found = _TOKEN.fullmatch(headers.get(b"authorization", b""))
     if found is None or secrets.token_refusal is None:
         return _signatures.authenticate(headers, body, secrets, now)
