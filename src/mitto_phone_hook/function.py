@@ -87,12 +87,12 @@ def _access_tokens() -> Mapping[str, RotatingSecret[TokenRefusal]]:
     if not issuer:
         return {}
     # The package PyJWT is optional, and takes its time to load.
-    from mitto_phone_hook.credentials.access_tokens import Expected, access_tokens, fetch_keys  # noqa: PLC0415 - as said
+    from mitto_phone_hook.credentials.access_tokens import Expected, access_tokens, fetch_keys, keys_url  # noqa: PLC0415 - as said
 
     tls = _TLS or httpx.create_ssl_context()
     problem = {"severity": "ERROR", "event": "secret_unreadable", "setting": "OKTA_ISSUER"}
     expected = Expected(issuer, _SETTINGS.okta_audience, _SETTINGS.okta_scope)
-    return {"okta": access_tokens(expected, lambda: fetch_keys(f"{issuer}/v1/keys", tls), _in_thread, lambda: _EMIT(problem))}
+    return {"okta": access_tokens(expected, lambda: fetch_keys(keys_url(issuer), tls), _in_thread, lambda: _EMIT(problem))}
 
 
 _ACCESS_TOKENS = _access_tokens()

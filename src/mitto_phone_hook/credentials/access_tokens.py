@@ -137,6 +137,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def keys_url(issuer: str) -> str:
+    """Give the address of the keys of an authorization server of Okta."""
+    return f"{issuer}/v1/keys"
+
+
 def fetch_keys(url: str, tls: ssl.SSLContext) -> bytes:
     """Read the key set in at most ``FETCH_SECONDS``, without a proxy and without redirects. Raises ``OSError`` or ``ValueError``."""
     handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls), _NoRedirect())
