@@ -64,9 +64,9 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def whole_hook() -> Hook:
-    """Return a hook with a prepared response of Mitto."""
-    settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS)
+def whole_hook(**more: str) -> Hook:
+    """Return a hook with a prepared response of Mitto, with more settings where given."""
+    settings = load({"MITTO_API_KEY": "k", "HOOK_SECRETS": SECRET} | SETTINGS | more)
     mitto = httpx.MockTransport(lambda _: httpx.Response(200, content=b'{"responseCode":0,"id":"m"}'))
     return Hook(
         settings,
@@ -76,9 +76,9 @@ def whole_hook() -> Hook:
     )
 
 
-def whole() -> Callable[[int], Awaitable[object]]:
-    """Return a handler that runs the whole hook."""
-    hook = whole_hook()
+def whole(**more: str) -> Callable[[int], Awaitable[object]]:
+    """Return a handler that runs the whole hook, with more settings where given."""
+    hook = whole_hook(**more)
     headers = {b"authorization": f"Bearer {SECRET}".encode()}
     bodies = [body(number) for number in range(MESSAGES)]
     return lambda number: hook.respond(Call("POST", "/", headers, _pieces(bodies[number])))

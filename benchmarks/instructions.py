@@ -26,6 +26,7 @@ from uvicorn.server import ServerState
 from benchmarks.costs import SECRET, body, whole, whole_hook
 from benchmarks.running import RunError, inherited_environment, run_tool
 from mitto_phone_hook.http_guard import guarded
+from mitto_phone_hook.platforms import load_platform
 from mitto_phone_hook.request import Call
 
 FEW, MANY = 300, 800
@@ -34,10 +35,12 @@ _COLLECTED = re.compile(r"Collected *: *([0-9]+)")
 _HEAD = f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/json\r\nContent-Length: "
 
 
-async def handle(messages: int) -> None:
-    """Handle ``messages`` messages. Without garbage collection, because its moments differ in every run."""
+async def handle(messages: int, platforms: list[str]) -> None:
+    """Handle ``messages`` messages, with ``platforms`` configured. Without garbage collection: its moments differ in every run."""
     gc.disable()
-    one = whole()
+    one = whole(**{f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms})
+    for name in platforms:
+        load_platform(name)
     for number in range(messages):
         await one(number)
 
@@ -83,21 +86,21 @@ async def serve(messages: int, protocol: Any) -> None:  # noqa: ANN401 - what uv
         await has_responded.wait()
 
 
-RUNS: dict[str, Callable[[int], Coroutine[Any, Any, None]]] = {
+RUNS: dict[str, Callable[[int, list[str]], Coroutine[Any, Any, None]]] = {
     "hook": handle,
-    "plain": lambda messages: serve(messages, HttpToolsProtocol),
-    "guarded": lambda messages: serve(messages, guarded(lambda _: None)),
+    "plain": lambda messages, _: serve(messages, HttpToolsProtocol),
+    "guarded": lambda messages, _: serve(messages, guarded(lambda _: None)),
 }
 
 
-def instructions(run: str, messages: int) -> int:
+def instructions(run: str, messages: int, *platforms: str) -> int:
     """Count the instructions of a process that handles ``messages`` messages as ``RUNS`` says. Raises ``RunError``."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         # Otherwise hash collisions in dictionaries and sets would differ in every run.
         environment = [f"{name}={value}" for name, value in inherited_environment().items()] + ["PYTHONHASHSEED=0"]
         command = ["env", "-i", *environment, "valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", f"--log-file={log}"]
-        command += [sys.executable, "-m", "benchmarks.instructions", run, str(messages)]
+        command += [sys.executable, "-m", "benchmarks.instructions", run, str(messages), *platforms]
         run_tool(command, timeout=_TIMEOUT_SECONDS)
         found = _COLLECTED.search(log.read_text())
         if found is None:
@@ -105,23 +108,25 @@ def instructions(run: str, messages: int) -> int:
         return int(found[1])
 
 
-def each(run: str) -> float:
-    """Count the instructions of one message. Raises ``RunError``."""
-    return (instructions(run, MANY) - instructions(run, FEW)) / (MANY - FEW)
+def per_message(run: str = "hook", *platforms: str) -> float:
+    """Count the instructions of one message, with these platforms configured in addition. Raises ``RunError``."""
+    # What Python compiles, it compiles in this run: the two that are compared must not differ in it.
+    run_tool([sys.executable, "-m", "benchmarks.instructions", run, "1", *platforms], timeout=_TIMEOUT_SECONDS)
+    return (instructions(run, MANY, *platforms) - instructions(run, FEW, *platforms)) / (MANY - FEW)
 
 
 def main(arguments: list[str]) -> int:
     """Print the count. With the name of a run and a number: handle that many messages, for valgrind."""
     if arguments[:1] == ["--guard"]:
-        plain, with_guard = each("plain"), each("guarded")
+        plain, with_guard = per_message("plain"), per_message("guarded")
         sys.stdout.write(f"{plain:,.0f} instructions per message without the guard, {with_guard:,.0f} with it: ")
         sys.stdout.write(f"its share is {1 - plain / with_guard:.1%}\n")
     elif arguments:
         # The server's event loop: asyncio's own handles timers in Python, which would be counted, too.
         with asyncio.Runner(loop_factory=asyncio.new_event_loop if arguments[0] == "hook" else uvloop.new_event_loop) as runner:
-            runner.run(RUNS[arguments[0]](int(arguments[1])))
+            runner.run(RUNS[arguments[0]](int(arguments[1]), arguments[2:]))
     else:
-        sys.stdout.write(f"{each('hook'):,.0f} instructions per message\n")
+        sys.stdout.write(f"{per_message():,.0f} instructions per message\n")
     return 0
 
 

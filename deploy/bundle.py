@@ -1,7 +1,7 @@
 """Makes the bundle, which holds only what a cloud needs to run the function, and the lock of its packages.
 
-``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE] [--templates FILE]`` makes the bundle;
-``python deploy/bundle.py --lock`` updates the lock. It needs only Python; ``--lock`` also needs the package index.
+``python deploy/bundle.py [--out DIR] [--redis] [--okta] [--prices FILE] [--templates FILE]`` makes the bundle;
+``python deploy/bundle.py --lock`` updates the locks. It needs only Python; ``--lock`` also needs the package index.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a package, and commands print
@@ -23,8 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "deploy" / "requirements.txt"
-REDIS_LOCK = ROOT / "deploy" / "requirements-redis.txt"
 COGNITO_LOCK = ROOT / "deploy" / "aws" / "requirements.txt"
+EXTRAS = {
+    "redis": "What a store in Redis adds to requirements.txt.",
+    "okta": "What access tokens of Okta add to requirements.txt.",
+}
+"""The extras of pyproject.toml that a bundle can have, each with the first line of its lock."""
 
 EXCLUDED = re.compile(r"\..*|__pycache__|.*\.egg-info|sandbox")
 """Names in ``src/`` that are not in the bundle: hidden files such as ``.env``, build files, and the fake Mitto."""
@@ -50,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path, default=ROOT / "build" / "bundle", metavar="DIR", help="folder of the bundle (default: build/bundle)"
     )
     parser.add_argument("--redis", action="store_true", help="add the Redis client, for a STORE_URL with redis:// or rediss://")
+    parser.add_argument("--okta", action="store_true", help="add what checks Okta's access tokens, for OKTA_ISSUER")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="add this file as prices.csv, for PRICES_FILE")
     parser.add_argument("--templates", type=Path, metavar="FILE", help="add this file as templates.toml, for TEMPLATES_FILE")
     parser.add_argument(
@@ -62,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.lock:
             renew_locks()
         else:
-            stage(options.out, with_redis=options.redis, prices=options.prices, templates=options.templates)
+            stage(options.out, with_redis=options.redis, with_okta=options.okta, prices=options.prices, templates=options.templates)
             print(options.out)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"bundle: {error}", file=sys.stderr)
@@ -70,14 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None, templates: Path | None = None) -> None:
+def stage(
+    out: Path, *, with_redis: bool = False, with_okta: bool = False, prices: Path | None = None, templates: Path | None = None
+) -> None:
     """Put the contents of ``src/``, one ``requirements.txt``, the price file and the templates into ``out``. Replaces an earlier bundle.
 
     Raises ``ValueError`` when ``out`` contains anything else, because it would be deleted.
     """
-    if with_redis and not REDIS_LOCK.exists():
-        raise ValueError(f"{REDIS_LOCK.name} is missing; pyproject.toml needs an extra called redis, then run --lock")
-    requirements = "".join(lock.read_text(encoding="utf-8") for lock in (LOCK, REDIS_LOCK)[: 1 + with_redis])
+    extras = [extra for extra, is_wanted in (("redis", with_redis), ("okta", with_okta)) if is_wanted]
+    for extra in extras:
+        if not lock_of(extra).exists():
+            raise ValueError(f"{lock_of(extra).name} is missing; pyproject.toml needs an extra called {extra}, then run --lock")
+    requirements = "".join(lock.read_text(encoding="utf-8") for lock in (LOCK, *map(lock_of, extras)))
     added: dict[str, bytes] = {}
     for option, name, path in (("--prices", "prices.csv", prices), ("--templates", "templates.toml", templates)):
         try:
@@ -108,19 +117,25 @@ def _bundled_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def lock_of(extra: str) -> Path:
+    """Return the lock of an extra, which holds only the packages that it adds."""
+    return LOCK.with_name(f"requirements-{extra}.txt")
+
+
 def renew_locks() -> None:
-    """Resolve the dependencies again and write the locks. The lock for Redis holds only the additional packages."""
+    """Resolve the dependencies again and write the locks. Those of the extras hold only the additional packages."""
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
         uv = _uv(Path(folder))
         packages = _resolve(uv, Path(folder), project["dependencies"])
         _write(LOCK, "Everything the function runs with: exact versions, hashes of their wheels.", packages)
-        redis = project.get("optional-dependencies", {}).get("redis")
-        if redis:
-            pinned = [f"{package['name']}=={package['version']}" for package in packages]
-            names = {package["name"] for package in packages}
-            added = [package for package in _resolve(uv, Path(folder), [*pinned, *redis]) if package["name"] not in names]
-            _write(REDIS_LOCK, "What a store in Redis adds to requirements.txt.", added)
+        pinned = [f"{package['name']}=={package['version']}" for package in packages]
+        names = {package["name"] for package in packages}
+        for extra in EXTRAS.keys() & project.get("optional-dependencies", {}).keys():
+            wanted = [*pinned, *project["optional-dependencies"][extra]]
+            _write(
+                lock_of(extra), EXTRAS[extra], [package for package in _resolve(uv, Path(folder), wanted) if package["name"] not in names]
+            )
         cognito = COGNITO_LOCK.with_suffix(".in").read_text(encoding="utf-8").split()
         _write(COGNITO_LOCK, "What custom_sms_sender.py runs with.", _resolve(uv, Path(folder), cognito), "requirements.in")
 

@@ -31,7 +31,7 @@ fail() {
 }
 
 project='' region='' settings='' prices='' templates='' service=mitto-phone-hook max_instances=''
-static_egress=false redis=false redis_elsewhere=false dry_run=false undo=false
+static_egress=false redis=false redis_elsewhere=false okta=false dry_run=false undo=false
 secrets=(MITTO_API_KEY HOOK_SECRETS) new_secrets=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -176,6 +176,7 @@ check_settings() {
           fail "DEADLINE_SECONDS must be a number below 10: Google kills an instance 10 s after the signal to stop"
         ;;
     esac
+    if [ "$name" = OKTA_ISSUER ]; then okta=true; fi
     if [ "$name" = STORE_URL ]; then
       ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
       [[ $value != *@* ]] || fail "STORE_URL holds a password: keep it out of --settings, and use --secret STORE_URL"
@@ -215,6 +216,7 @@ read_settings() {
 stage_bundle() {
   local bundle=(--out "$work/bundle")
   if $redis || $redis_elsewhere; then bundle+=(--redis); fi
+  if $okta; then bundle+=(--okta); fi
   if [ -n "$prices" ]; then bundle+=(--prices "$prices"); fi
   if [ -n "$templates" ]; then bundle+=(--templates "$templates"); fi
   run "$python" "$root/deploy/bundle.py" "${bundle[@]}"

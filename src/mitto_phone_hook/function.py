@@ -15,10 +15,12 @@ import httpx
 from mitto_phone_hook.config.rules import CLOSED, MEMORY
 from mitto_phone_hook.config.settings import SettingsError, load, renamed
 from mitto_phone_hook.config.unknown_variables import unknown
+from mitto_phone_hook.credentials.hook_secrets import TokenRefusal
 from mitto_phone_hook.credentials.keyed_hash import random_key, state_key
+from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, kept_seconds
 from mitto_phone_hook.domain.deadline import queue_seconds
-from mitto_phone_hook.hook import Hook, Stores
+from mitto_phone_hook.hook import Hook, Stores, response_to_unreadable
 from mitto_phone_hook.http_guard import install
 from mitto_phone_hook.http_server import serving
 from mitto_phone_hook.mitto.client import Mitto
@@ -35,6 +37,10 @@ def _refuse_to_start(*problems: str) -> NoReturn:
     sys.exit("mitto-phone-hook does not start:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
+def _in_thread(work: Callable[[], object]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
 # The framework makes this the time after which the server kills a worker that did not report. A cloud that takes the CPU of an
 # idle worker away would then kill messages in flight. Our own deadline ends every call.
 os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
@@ -42,7 +48,7 @@ os.environ["CLOUD_RUN_TIMEOUT_SECONDS"] = "0"
 try:
     _SETTINGS = load(
         os.environ,
-        run_in_background=lambda work: threading.Thread(target=work, daemon=True).start(),
+        run_in_background=_in_thread,
         on_unavailable=lambda name: _EMIT({"severity": "ERROR", "event": "secret_unreadable", "setting": name}),
     )
 except SettingsError as error:
@@ -50,6 +56,8 @@ except SettingsError as error:
 _IN_MEMORY = _SETTINGS.store_url == MEMORY
 if not _IN_MEMORY and find_spec("redis") is None:
     _refuse_to_start("STORE_URL needs the package redis: stage with deploy/bundle.py --redis, or pip install redis")
+if _SETTINGS.okta_issuer and (find_spec("jwt") is None or find_spec("cryptography") is None):
+    _refuse_to_start("OKTA_ISSUER needs the package PyJWT: stage with deploy/bundle.py --okta, or pip install 'PyJWT[crypto]'")
 _MITTO = httpx.URL(_SETTINGS.mitto_base_url)
 try:
     _TLS = httpx.create_ssl_context() if _MITTO.scheme == "https" else None
@@ -70,7 +78,23 @@ for _name, _successor in renamed(os.environ).items():
     _EMIT({"severity": "WARNING", "event": "renamed_setting", "setting": _name, "use": _successor})
 for _name in unknown(os.environ):
     _EMIT({"severity": "WARNING", "event": "unknown_setting", "setting": _name})
-install(_EMIT)
+install(_EMIT, response_to_unreadable)
+
+
+def _access_tokens() -> Mapping[str, RotatingSecret[TokenRefusal]]:
+    issuer = _SETTINGS.okta_issuer
+    if not issuer:
+        return {}
+    # The package PyJWT is optional, and takes its time to load.
+    from mitto_phone_hook.credentials.access_tokens import Expected, access_tokens, fetch_keys, keys_url  # noqa: PLC0415 - as said
+
+    tls = _TLS or httpx.create_ssl_context()
+    problem = {"severity": "ERROR", "event": "secret_unreadable", "setting": "OKTA_ISSUER"}
+    expected = Expected(issuer, _SETTINGS.okta_audience, _SETTINGS.okta_scope)
+    return {"okta": access_tokens(expected, lambda: fetch_keys(keys_url(issuer), tls), _in_thread, lambda: _EMIT(problem))}
+
+
+_ACCESS_TOKENS = _access_tokens()
 
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -97,7 +121,7 @@ async def respond(call: Call) -> Response:
     return await _hook().respond(call)
 
 
-protocol = serving(_EMIT, respond)
+protocol = serving(_EMIT, respond, respond_to_refused=response_to_unreadable)
 """What uvicorn calls for each connection, where it serves the function without ASGI: see ``http_server``."""
 
 
@@ -120,7 +144,8 @@ def _hook() -> Hook:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
-    return Hook(_SETTINGS, _mitto(), _stores(), _EMIT, cloud_project=os.environ.get("GOOGLE_CLOUD_PROJECT"))
+    project = os.environ.get("GOOGLE_CLOUD_PROJECT")
+    return Hook(_SETTINGS, _mitto(), _stores(), _EMIT, access_tokens=_ACCESS_TOKENS, cloud_project=project)
 
 
 def _mitto() -> Mitto:

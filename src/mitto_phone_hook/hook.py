@@ -4,12 +4,15 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from typing import NamedTuple
 
 from mitto_phone_hook.config.rules import OBSERVE
 from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.credentials.hook_secrets import UNKNOWN_KEY, TokenRefusal
+from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.delivery.attempts import send
 from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, IdempotencyGuard, fingerprint_of, key_of, key_of_call
@@ -18,17 +21,19 @@ from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
 from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.mitto.client import Mitto
-from mitto_phone_hook.platforms import NAMES, ROOT, load_platform
+from mitto_phone_hook.platforms import NAMES, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
 from mitto_phone_hook.platforms._native_response import HEALTHY
 from mitto_phone_hook.platforms._signatures import CREDENTIAL_HEADERS
 from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
-from mitto_phone_hook.routes import Route, routes_for
+from mitto_phone_hook.routes import Route, platform_below, routes_for
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
 from mitto_phone_hook.storage.protocols import CounterStore, IdempotencyStore
 from mitto_phone_hook.telemetry.call_record import CallRecord
 from mitto_phone_hook.telemetry.log_lines import Emit
+
+_BODY_UNREAD = frozenset({Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE})
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
@@ -54,6 +59,8 @@ class Hook:
     _: KW_ONLY
     platforms: Mapping[str, Platform] = field(default_factory=dict)
     """More platforms by name, in addition to those in ``platforms/``."""
+    access_tokens: Mapping[str, RotatingSecret[TokenRefusal]] = field(default_factory=dict)
+    """By platform: what judges its access tokens."""
     cloud_project: str | None = None
     """The Google Cloud project whose traces the log joins."""
     wall_clock: Callable[[], float] = time.time
@@ -62,7 +69,8 @@ class Hook:
     def __post_init__(self) -> None:
         """Prepare what all calls share."""
         settings, stores = self.settings, self.stores
-        self._routes = routes_for((*NAMES, *self.platforms))
+        self._names = frozenset((*NAMES, *self.platforms))
+        self._routes = routes_for(self._names)
         self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
         self._sms_rules = SmsRules(
             settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding, settings.texts
@@ -77,7 +85,8 @@ class Hook:
     async def respond(self, call: Call) -> Response:
         """Respond to one HTTP request. Raises nothing. Writes one log line, except for a health check."""
         record = CallRecord(request_id=_new_id(), started=time.perf_counter())
-        platform, route = self._platform(ROOT), self._routes.get(call.path)
+        name, route = platform_below(call.path, self._names), self._routes.get(call.path)
+        platform = self._platform(name)
         try:
             if route is None:
                 raise Refused(Outcome.NOT_FOUND)  # noqa: TRY301 - refused like everything else
@@ -86,7 +95,6 @@ class Hook:
                 raise Refused(Outcome.METHOD_NOT_ALLOWED)  # noqa: TRY301 - likewise
             if route.platform is None:
                 return HEALTHY
-            platform = self._platform(route.platform)
             result = await self._process(call, route, platform, record)
         except Refused as refusal:
             result = refusal.result
@@ -96,7 +104,10 @@ class Hook:
         ended = time.perf_counter()
         # In the loop's next turn, after the response is sent: nobody has to wait for the log.
         asyncio.get_running_loop().call_soon(lambda: self.emit(record.log_line(result, ended, self.cloud_project)))
-        response = platform.respond(result, record.request_id)
+        response = platform.respond(platform.as_told(result, self.settings.unknown_as_of(name)), record.request_id)
+        if result.outcome in _BODY_UNREAD:
+            # Otherwise the server would read, and throw away, everything that the caller still sends.
+            response.headers["connection"] = "close"
         if route and result.outcome is Outcome.METHOD_NOT_ALLOWED:
             response.headers["allow"] = ", ".join(route.methods)
         return response
@@ -111,7 +122,9 @@ class Hook:
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
         send_message = partial(self._send_message, message, signed_at, record, until, deadline_seconds)
-        if signed_at is None or (call_id := platform.call_id(call.headers, body)) is None:
+        has_id = signed_at is not None or not platform.needs_signature_for_id
+        call_id = platform.call_id(call.headers, body) if has_id else None
+        if call_id is None:
             return await send_message()
         scope = route.secrets if route.secrets in self.settings.hook_secrets else ""
         call_key, fingerprint = key_of_call(call_id, self.stores.key), fingerprint_of(body, scope, self.stores.key)
@@ -147,17 +160,25 @@ class Hook:
         return done.result
 
     async def _authenticate(self, call: Call, body: bytes, route: Route, platform: Platform, until: float) -> float | None:
-        """Check the caller. Before refusing it, look once whether its secret has been rotated."""
+        """Check the caller. Before refusing it, look once whether its secret, or the key of its token, has been rotated."""
         if not CREDENTIAL_HEADERS.isdisjoint(call.repeated):
             raise Refused(Outcome.UNAUTHORIZED, "repeated_header")
-        secrets = self.settings.secrets_of(route.secrets)
+        secrets, tokens = self.settings.secrets_of(route.secrets), self.access_tokens.get(route.secrets)
         now = asyncio.get_running_loop().time()
+
+        def check() -> float | None:
+            current = secrets.current(now)
+            if tokens is not None:
+                current = replace(current, token_refusal=tokens.current(now))
+            return platform.authenticate(call.headers, body, current, self.wall_clock())
+
         try:
-            return platform.authenticate(call.headers, body, secrets.current(now), self.wall_clock())
-        except Refused:
-            if not await secrets.refresh_for_refused(now, until):
+            return check()
+        except Refused as refusal:
+            rotated = tokens if tokens is not None and refusal.result.why == UNKNOWN_KEY else secrets
+            if not await rotated.refresh_for_refused(now, until):
                 raise
-        return platform.authenticate(call.headers, body, secrets.current(now), self.wall_clock())
+        return check()
 
     async def _send(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, latest: float) -> Result:
         """Count the message, hand it to Mitto, and release the count when nothing was sent."""
@@ -185,6 +206,13 @@ class Hook:
 
     def _platform(self, name: str) -> Platform:
         return self.platforms.get(name) or load_platform(name)
+
+
+def response_to_unreadable(target: bytes) -> Response | None:
+    """Respond to a request for ``target`` that breaks HTTP's rules: only platforms that read failures from a 200 get a response."""
+    path = target.partition(b"?")[0].decode("latin-1")
+    response = load_platform(platform_below(path, NAMES)).respond(Result(Outcome.INVALID_JSON), _new_id())
+    return response if response.status == HTTPStatus.OK else None
 
 
 def _refuse_if_late(latest: float) -> None:

@@ -18,6 +18,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.telemetry.log_lines import Emit
 
 if sys.platform != "win32":
@@ -42,12 +43,14 @@ _MAX_DISCARDED_BYTES = 1024 * 1024
 _MAX_PIPELINED = 16
 # Thousands that come together become slow together. Closing them in one go would make everybody wait.
 _CLOSED_AT_ONCE, _PAUSE_SECONDS = 50, 0.01
-_REFUSAL_FIELDS = [(b"content-length", b"0"), (b"cache-control", b"no-store"), (b"connection", b"close")]
 _CONNECTIONS = "connections"
 _FLOOD = 10
 _UPGRADE_FIELDS = (b"upgrade", b"http2-settings")
 
 Fields = list[tuple[bytes, bytes]]
+
+RespondToRefused = Callable[[bytes], Response | None]
+"""Gives the response to a refused POST by its target, ``None`` for an empty one with the status of the refusal."""
 
 
 def _max_connections() -> int:
@@ -76,9 +79,10 @@ LIMITS = Limits()
 class Connections:
     """All connections of this process, the one that was used longest ago first."""
 
-    def __init__(self, emit: Emit, limits: Limits = LIMITS) -> None:
+    def __init__(self, emit: Emit, limits: Limits = LIMITS, respond: RespondToRefused = lambda _: None) -> None:
         """Start nothing: the server may fork before the first connection comes."""
         self.limits = limits
+        self.respond = respond
         self._emit = emit
         self._all: OrderedDict[GuardedProtocol, None] = OrderedDict()
         self._is_sweeping = False
@@ -286,8 +290,11 @@ class GuardedProtocol(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.close()
                 return
-        fields = [*self.server_state.default_headers, *_REFUSAL_FIELDS]
-        self.transport.write(STATUS_LINE[status] + _lines(fields) + b"\r\n")
+        response = self._guard.respond(self.url) if self.parser.get_method() == b"POST" else None
+        response = response or Response(status, b"", {"cache-control": "no-store"})
+        own = {**response.headers, "content-length": str(len(response.body)), "connection": "close"}
+        fields = [*self.server_state.default_headers, *((name.encode(), value.encode()) for name, value in own.items())]
+        self.transport.write(STATUS_LINE[response.status] + _lines(fields) + b"\r\n" + response.body)
         # A caller that is still sending would lose the response if the connection were closed at once.
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -323,17 +330,17 @@ def is_ambiguous(fields: Fields, http_version: Callable[[], str]) -> bool:
     return [value.strip(b" \t").lower() for name, value in fields if name == b"transfer-encoding"] != [b"chunked"]
 
 
-def install(emit: Emit) -> None:
+def install(emit: Emit, respond: RespondToRefused) -> None:
     """Let every uvicorn that this process starts from now on, or forks, use the guarded protocol.
 
     functions-framework gives no way to choose the protocol. A uvicorn of your own takes it as ``http=guarded(emit)``.
     """
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = guarded(emit)
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = guarded(emit, respond=respond)
 
 
-def guarded(emit: Emit, limits: Limits = LIMITS) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
+def guarded(emit: Emit, limits: Limits = LIMITS, respond: RespondToRefused = lambda _: None) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
     """Give what uvicorn calls for each connection."""
-    return partial(GuardedProtocol, Connections(emit, limits))
+    return partial(GuardedProtocol, Connections(emit, limits, respond))
 
 
 def _size(fields: Fields) -> int:

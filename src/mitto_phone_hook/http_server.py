@@ -13,7 +13,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from mitto_phone_hook.http_guard import LIMITS, Connections, GuardedProtocol, Limits
+from mitto_phone_hook.http_guard import LIMITS, Connections, GuardedProtocol, Limits, RespondToRefused
 from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.request import Call, repeated
 
@@ -114,9 +114,9 @@ class HookProtocol(GuardedProtocol):
             self.pipeline.appendleft((self.cycle, self._respond))  # type: ignore[arg-type] # likewise
 
 
-def serving(emit: "Emit", respond: Respond, limits: Limits = LIMITS) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
-    """Give what uvicorn calls for each connection."""
-    return partial(HookProtocol, Connections(emit, limits), respond)
+def serving(emit: "Emit", respond: Respond, limits: Limits = LIMITS, respond_to_refused: RespondToRefused = lambda _: None) -> Any:  # noqa: ANN401 - uvicorn declares a class and calls it
+    """Give what uvicorn calls for each connection. ``respond_to_refused`` is for what is no good HTTP: see ``http_guard``."""
+    return partial(HookProtocol, Connections(emit, limits, respond_to_refused), respond)
 
 
 def run(host: str, port: int, workers: int) -> None:

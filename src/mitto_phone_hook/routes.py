@@ -28,4 +28,10 @@ def routes_for(platforms: Collection[str]) -> Mapping[str, Route]:
     return {route.path: route for route in routes}
 
 
+def platform_below(path: str, platforms: Collection[str]) -> str:
+    """Give the platform whose route ``path`` is, or lies below: it reads also the response to a call that went astray."""
+    parts = path.split("/")
+    return parts[2] if parts[:2] == ["", "hooks"] and len(parts) > len(("", "hooks")) and parts[2] in platforms else ROOT
+
+
 ROUTES = routes_for(NAMES)

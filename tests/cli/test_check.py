@@ -27,6 +27,7 @@ from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.mitto.response_codes import RESPONSE_CODES, STATUSES, MittoResult, read_result
 from mitto_phone_hook.storage.redis_client import TIMEOUT_SECONDS
 from mitto_phone_hook.storage.redis_nodes import CONNECT_SECONDS
+from support.authorization_server import authorization_server, new_key
 from support.clusters import redis_cluster
 from support.processes import (
     API_KEY,
@@ -222,6 +223,26 @@ def test_a_missing_redis_package_is_reported(monkeypatch: pytest.MonkeyPatch) ->
     assert status == 1
     assert "✗ redis            the package redis is not installed\n" in shown
     assert "deploy/bundle.py --redis, or pip install redis" in shown
+
+
+OKTA = {"OKTA_AUDIENCE": "https://hook.example.org", "OKTA_SCOPE": "sms"}
+
+
+def test_the_keys_of_oktas_tokens_are_read(mitto: FakeMittoProcess) -> None:
+    with authorization_server(k1=new_key()) as okta:
+        assert f"✓ keys             {okta.issuer}/v1/keys gives 1\n" in check(OKTA_ISSUER=okta.issuer, **OKTA, **at(mitto))[1]
+        okta.keys.clear()
+        status, shown = check(OKTA_ISSUER=okta.issuer, **OKTA, **at(mitto))
+    assert status == 1
+    assert f"✗ keys             {okta.issuer}/v1/keys gives no keys\n" in shown
+    assert "✗ keys" not in check(**at(mitto))[1]
+
+
+def test_a_missing_library_of_oktas_tokens_is_reported(mitto: FakeMittoProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    status, shown = check(OKTA_ISSUER="https://example.okta.com/oauth2/default", **OKTA, **at(mitto))
+    assert status == 1
+    assert "✗ keys             the package PyJWT is not installed\n" in shown
 
 
 def ask_store(url: str, max_wait_seconds: float = 3) -> list[Line]:

@@ -21,7 +21,7 @@ from support.deployments import MESSAGE, attempt, cloud_run_environment, new_env
 from support.processes import API_KEY, BEARER, ROOT, FakeMittoProcess, Process, fake_mitto, free_port
 
 BUNDLE = ROOT / "deploy" / "bundle.py"
-LOCKS = {"": ROOT / "deploy" / "requirements.txt", "redis": ROOT / "deploy" / "requirements-redis.txt"}
+LOCKS = {"": ROOT / "deploy" / "requirements.txt", **{extra: ROOT / "deploy" / f"requirements-{extra}.txt" for extra in ("redis", "okta")}}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # The first test of a module installs packages, and not always from a cache.
 pytestmark = [pytest.mark.deployment, pytest.mark.timeout(240)]
@@ -36,7 +36,7 @@ def _pins(extra: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", LOCKS[extra].read_text(encoding="utf-8"), re.MULTILINE))
 
 
-@pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"].keys() & {"redis"}], ids=lambda extra: extra or "runtime")
+@pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"].keys() & {"redis", "okta"}], ids=lambda extra: extra or "runtime")
 def test_the_lock_satisfies_pyproject(extra: str) -> None:
     wanted = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     pins = _pins("") | _pins(extra)
@@ -120,6 +120,12 @@ def test_the_bundle_is_the_source_and_its_lock_and_nothing_else(bundle: Path) ->
     assert staged == expected | {Path("requirements.txt")}
     assert (bundle / "requirements.txt").read_bytes() == LOCKS[""].read_bytes()
     assert {path.suffix for path in staged} <= {".py", ".typed", ".txt"}
+
+
+@pytest.mark.parametrize("extra", ["redis", "okta"])
+def test_an_extra_adds_its_lock(extra: str, tmp_path: Path) -> None:
+    run(sys.executable, BUNDLE, "--out", tmp_path / "staged", f"--{extra}")
+    assert (tmp_path / "staged" / "requirements.txt").read_bytes() == LOCKS[""].read_bytes() + LOCKS[extra].read_bytes()
 
 
 def test_hidden_files_and_leftovers_stay_at_home(tmp_path: Path) -> None:

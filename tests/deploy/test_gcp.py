@@ -641,6 +641,16 @@ def test_alerts_and_dashboard_look_at_what_the_function_logs() -> None:
     assert fields <= set(FIELDS)
 
 
+@pytest.mark.parametrize("issuer", ["", "https://example.okta.com/oauth2/default"])
+def test_the_bundle_has_the_library_of_oktas_tokens_where_their_issuer_is_set(issuer: str, cloud: Cloud) -> None:
+    settings = cloud.folder / "settings.env"
+    tokens = f"OKTA_ISSUER={issuer}\nOKTA_AUDIENCE=https://hook.example.org\nOKTA_SCOPE=sms\n" if issuer else ""
+    settings.write_text(f"ALLOWED_REGIONS=CH\n{tokens}", encoding="utf-8")
+    done = cloud.deploy("--dry-run", "--settings", settings)
+    assert done.returncode == 0, done.stderr
+    assert ("--okta" in done.stdout) == bool(issuer)
+
+
 def test_script_and_terraform_deploy_the_same_service(cloud: Cloud, parsed: dict[Path, list[Block]]) -> None:
     [call] = [call for call in _calls(cloud.deploy("--dry-run").stdout) if "run deploy" in call]
     flags = _flags(call)

@@ -1,5 +1,7 @@
 """FusionAuth and Descope read the status only; neither calls again by itself."""
 
+import base64
+import hmac
 import json
 
 import pytest
@@ -44,3 +46,53 @@ def test_descopes_token_is_the_code() -> None:
         payload = {"recipient": "+12025550110", "body": "Look at your code", "sender": "Acme", "token": token}
         assert call("descope", json.dumps(payload).encode(), stage)[0].status == 200
     assert len(stage.requests) == 2
+
+
+def signature(body: bytes, secret: str = SECRET) -> bytes:
+    return base64.b64encode(hmac.digest(secret.encode(), body, "sha256"))
+
+
+DESCOPE_BODY = json.dumps({"recipient": "+12025550110", "body": "049217 ist Ihr Code für Acmé", "sender": "Acme", "token": "049217"})
+COMPACT = json.dumps(json.loads(DESCOPE_BODY), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("body", [DESCOPE_BODY.encode(), COMPACT], ids=["with spaces", "compact"])
+@pytest.mark.parametrize("signed", [None, COMPACT], ids=["raw body", "JSON string"])
+def test_descopes_signature_is_accepted_over_both_forms_of_the_body(body: bytes, signed: bytes | None) -> None:
+    response, stage = call("descope", body, headers={b"x-descope-webhook-s256": signature(signed or body)})
+    assert (response.status, len(stage.requests)) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"x-descope-webhook-s256": signature(COMPACT, "another-secret-of-the-tests")},
+        {b"x-descope-webhook-s256": signature(COMPACT + b" ")},
+        {b"x-descope-webhook-s256": signature(COMPACT).rstrip(b"=")},
+        {b"x-descope-webhook-s256": b""},
+        {b"x-descope-webhook-s256": signature(COMPACT), b"authorization": b"Bearer another-secret-of-the-tests"},
+        {b"x-descope-webhook-s256": signature(COMPACT), b"x-api-key": b"another-secret-of-the-tests"},
+    ],
+)
+def test_a_forged_signature_of_descope_is_refused(headers: dict[bytes, bytes]) -> None:
+    response, stage = call("descope", COMPACT, headers=headers)
+    assert (response.status, stage.requests) == (401, [])
+
+
+def test_a_signature_of_descope_that_is_made_otherwise_locks_out_no_right_secret() -> None:
+    headers = {b"authorization": f"Bearer {SECRET}".encode(), b"x-descope-webhook-s256": b"made-over-something-else"}
+    assert call("descope", COMPACT, headers=headers)[0].status == 200
+
+
+def test_descopes_signature_rotates_with_two_secrets() -> None:
+    new = "the-next-secret-of-the-tests"
+    for secrets in (f"{SECRET} {new}", f"{new} {SECRET}"):
+        for one in (SECRET, new):
+            stage = Stage(HOOK_SECRETS=secrets)
+            assert call("descope", COMPACT, stage, {b"x-descope-webhook-s256": signature(COMPACT, one)})[0].status == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 5_000, b'{"a":1,"a":2}'])
+def test_a_signed_body_that_is_no_json_is_refused_for_that(body: bytes) -> None:
+    response, stage = call("descope", body, headers={b"x-descope-webhook-s256": signature(body)})
+    assert (response.status in {400, 422}, stage.requests) == (True, [])

@@ -189,10 +189,13 @@ def test_a_401_names_the_scheme() -> None:
     assert respond(Result(Outcome.UNAUTHORIZED), REQUEST_ID).headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("outcome", [*Outcome])
-def test_the_connection_ends_where_the_body_was_not_read(outcome: Outcome) -> None:
-    is_unread = outcome in {Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE}
-    assert respond(Result(outcome), REQUEST_ID).headers.get("connection") == ("close" if is_unread else None)
+@pytest.mark.parametrize("path", ["/", "/hooks/native", "/hooks/okta", "/hooks/clerk"])
+def test_the_connection_ends_where_the_body_was_not_read(path: str) -> None:
+    stage = Stage()
+    unread = [stage.call(b"", method="GET", path=path), stage.call(b"", path=f"{path}/x"), stage.call(b"0" * 70_000, path=path)]
+    assert [response.headers.get("connection") for response in unread] == ["close"] * 3
+    assert [line["event"] for line in stage.lines] == ["method_not_allowed", "not_found", "body_too_large"]
+    assert "connection" not in stage.call(b"{}", headers={}, path=path).headers
 
 
 def test_one_reply_cannot_change_the_headers_of_the_next() -> None:

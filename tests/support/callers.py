@@ -28,7 +28,8 @@ def sample(name: str, stem: str) -> bytes:
 def response_to(name: str, outcome: Outcome, **values: Any) -> Response:
     """What the platform is told of this outcome, with everything filled that may be told."""
     result = Result(outcome, why="a_word_for_the_operator", fields=("text",), message_id="m1", segments=1, retry_after_seconds=7)
-    return load_platform(name).respond(result._replace(**values), "request-1")
+    platform = load_platform(name)
+    return platform.respond(platform.as_told(result._replace(**values), None), "request-1")
 
 
 def call(name: str, body: bytes, stage: Stage | None = None, headers: Mapping[bytes, bytes] = AUTHORIZED) -> tuple[Response, Stage]:

@@ -43,6 +43,7 @@ class Stage:
         self.lines: list[Mapping[str, object]] = []
         self.store = MemoryIdempotencyStore(600, clock)
         self.stores = Stores(self.store, MemoryIdempotencyStore(612, clock), MemoryCounterStore(clock), b"key of the tests")
+        self.access_tokens: dict[str, Any] = {}
         self._mitto = mitto or (lambda _: httpx.Response(200, json={"responseCode": 0, "id": "m1"}))
         self._settings = load(ENVIRONMENT | settings)
         self.restart()
@@ -54,7 +55,7 @@ class Stage:
     @cached_property
     def hook(self) -> Hook:
         mitto = mitto_over(httpx.MockTransport(self._receive), self._settings)
-        return Hook(self._settings, mitto, self.stores, self.lines.append, wall_clock=self._clock)
+        return Hook(self._settings, mitto, self.stores, self.lines.append, access_tokens=self.access_tokens, wall_clock=self._clock)
 
     def _receive(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)

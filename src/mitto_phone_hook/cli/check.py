@@ -92,6 +92,9 @@ def _check_environment(recipient: Recipient | None, environment: Mapping[str, st
     terminal.show_all(settings_report.lines(settings, environment))
     terminal.heading("Store")
     _check_store(settings, environment, terminal)
+    if settings.okta_issuer:
+        terminal.heading("Okta")
+        _check_token_keys(settings.okta_issuer, terminal)
     terminal.heading("Mitto")
     _check_mitto(settings, recipient, terminal)
 
@@ -108,6 +111,24 @@ def _check_store(settings: Settings, environment: Mapping[str, str], terminal: T
         terminal.show(settings_report.state_key_line(settings))
         terminal.pending("redis")
         terminal.show_all(store.lines(settings.store_url, when_it_fails=settings_report.when_the_store_fails(settings)))
+
+
+def _check_token_keys(issuer: str, terminal: Terminal) -> None:
+    if find_spec("jwt") is None:
+        step = "use deploy/bundle.py --okta, or pip install 'PyJWT[crypto]'"
+        terminal.show(Line(Mark.ERROR, "keys", "the package PyJWT is not installed", step))
+        return
+    # The package PyJWT is optional.
+    from mitto_phone_hook.credentials.access_tokens import fetch_keys, keys_in, keys_url  # noqa: PLC0415 - see above
+
+    terminal.pending("keys")
+    try:
+        keys = keys_in(fetch_keys(keys_url(issuer), httpx.create_ssl_context()))
+    except (OSError, ValueError):
+        step = "correct OKTA_ISSUER, or let the function reach it; until then every token is refused"
+        terminal.show(Line(Mark.ERROR, "keys", f"{keys_url(issuer)} gives no keys", step))
+    else:
+        terminal.show(Line(Mark.OK, "keys", f"{keys_url(issuer)} gives {len(keys)}"))
 
 
 def _check_mitto(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> None:

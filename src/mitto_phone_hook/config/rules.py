@@ -66,6 +66,9 @@ app_name = _matching(
 boolean = _reader(lambda text: _SWITCH.get(text.lower()), "must be true or false, or on or off")
 
 
+token_value = _matching("|[!-~]{1,200}", "must be at most 200 visible ASCII characters, without spaces")
+
+
 def word(*words: str) -> Callable[[str], str]:
     """Give the reader of one of a few words, in capitals or not."""
     known = {one.lower(): one for one in words}
@@ -99,6 +102,13 @@ def base_url(text: str) -> str:
     is_internal = found and (found["name"] or "").lower().endswith(_INTERNAL_SUFFIXES)
     if not found or is_internal or int(found["port"] or 1) > _MAX_PORT or set("\\?#") & set(text):
         raise ValueError("must be https:// and a host name without user, query or fragment (http:// only for loopback)")
+    return text.rstrip("/")
+
+
+def okta_issuer(text: str) -> str:
+    """Read the issuer of Okta's access tokens, whose keys are at a fixed path below it; empty for none."""
+    if text and not re.fullmatch(r"[^/]+//[^/]+/oauth2/[A-Za-z0-9_-]+", base_url(text)):
+        raise ValueError("must be the issuer of a custom authorization server: https://example.okta.com/oauth2/default")
     return text.rstrip("/")
 
 
@@ -144,10 +154,10 @@ def _signing_key(secret: str) -> bytes:
 
 
 def platform(name: str, info: ValidationInfo) -> str:
-    """Read the end of ``HOOK_SECRETS_<PLATFORM>``. Secrets for a platform without a route would protect nothing."""
+    """Read the end of a name such as ``HOOK_SECRETS_<PLATFORM>``. Secrets for a platform without a route would protect nothing."""
     known = (info.context or {})["platforms"]
     if name and name.lower() not in known:
-        routes = ", ".join(f"HOOK_SECRETS_{one.upper()}" for one in known)
+        routes = ", ".join(f"{info.field_name}_{one}".upper() for one in known)
         raise ValueError(f"names a platform that has no route here: take it out, there are {routes}")
     return name.lower()
 

@@ -16,7 +16,8 @@ from mitto_phone_hook.config import limit_rules, rules, text_rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
 from mitto_phone_hook.domain.phone_number import BareDigits
-from mitto_phone_hook.platforms import NAMES
+from mitto_phone_hook.platforms import NAMES, load_platform
+from mitto_phone_hook.platforms._contract import FAILED, UNKNOWN_AS
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import BUDGETS, Limits
 from mitto_phone_hook.sms.templates import Catalogue, TextRules
@@ -102,6 +103,7 @@ def _templates(source: _Source, info: ValidationInfo) -> Catalogue:
 _Platform = Annotated[str, BeforeValidator(rules.platform)]
 _Region = Annotated[str, BeforeValidator(lambda text: rules.region(text) or "")]
 _Secrets = Annotated[RotatingSecret[HookSecrets], _rotating(rules.hook_secrets)]
+_UnknownAs = Annotated[str, _read(rules.word(*UNKNOWN_AS))]
 _Money = Annotated[int, _read(limit_rules.money)]
 
 
@@ -161,6 +163,13 @@ class Settings(BaseModel):
     resend_after_seconds: Annotated[int, _read(rules.whole(0, 86400))] = _setting(
         "30", "the same code and text to the same recipient is sent again only after this time, and then counts; `0`: at once"
     )
+    unknown_as: dict[_Platform, _UnknownAs] = _setting(
+        None,
+        "what a platform is told of a message that was possibly sent: `accepted` or `failed`; without it native and Auth0 get `failed`, "
+        "all others `accepted`; `UNKNOWN_AS_NATIVE`: on `/hooks/native`, and so on; Clerk, Okta and ZITADEL are always told `accepted`, "
+        "because a failure makes them call again or send the message themselves",
+        is_family=True,
+    )
     store_url: Annotated[str, _read(rules.store_url)] = _setting(
         rules.MEMORY,
         "where sent messages and counts are kept; `redis://…` or `rediss://…` shares them between instances (needs the package `redis`)",
@@ -206,9 +215,27 @@ class Settings(BaseModel):
     prices_file: Annotated[dict[str, int], PlainValidator(_prices)] = _setting(
         "", "CSV file with the price of a segment, in any currency: lines `region,price`, and `*,price` for all other regions"
     )
+    okta_issuer: Annotated[str, _read(rules.okta_issuer)] = _setting(
+        "",
+        "issuer of the OAuth 2.0 access tokens on `/hooks/okta`: `https://example.okta.com/oauth2/default`; empty: only secrets "
+        "(needs the package `PyJWT[crypto]`)",
+    )
+    okta_audience: Annotated[str, _read(rules.token_value)] = _setting("", "audience that these tokens must have")
+    okta_scope: Annotated[str, _read(rules.token_value)] = _setting(
+        "", "scope that these tokens must have: one that only the hook is granted"
+    )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
-    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file")
+    @field_validator("unknown_as")
+    @classmethod
+    def _costs_no_second_sms(cls, value: dict[str, str]) -> dict[str, str]:
+        """Refuse a failure for a platform that would do something about it."""
+        for name in NAMES:
+            if value.get(name) == FAILED and load_platform(name).failures_repeat:
+                raise ValueError(f"cannot be {FAILED} for {name}: after a failure it calls again, or sends the message itself")
+        return value
+
+    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file", "okta_audience", "okta_scope")
     @classmethod
     def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
         """Compare with the fields above. One that is wrong itself is missing there."""
@@ -219,6 +246,8 @@ class Settings(BaseModel):
             raise ValueError("national needs DEFAULT_REGION")
         if info.field_name == "prices_file" and not value and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
+        if (info.field_name or "").startswith("okta_") and bool(value) != bool(info.data.get("okta_issuer", value)):
+            raise ValueError("and OKTA_ISSUER need each other")
         return value
 
     @property
@@ -247,6 +276,10 @@ class Settings(BaseModel):
                 budgets[region] = (*budgets.get(region, ()), Window(limit, seconds))
         exempt = frozenset(self.exempt_numbers)
         return Limits(self.limits, budgets, self.prices_file, home_regions=self.allowed_regions, exempt_numbers=exempt)
+
+    def unknown_as_of(self, platform: str) -> str | None:
+        """Say how the platform is told an unknown outcome; ``None``: as the platform wants it."""
+        return self.unknown_as.get(platform) or self.unknown_as.get("")
 
     def secrets_of(self, platform: str) -> RotatingSecret[HookSecrets]:
         """Give the secrets of a platform's route: its own, else those for all."""

@@ -33,16 +33,19 @@ class RotatingSecret(Generic[T]):
         read: Callable[[], T] | None = None,
         run_in_background: RunInBackground = lambda work: work(),
         on_unavailable: Callable[[], None] = lambda: None,
+        soonest_seconds: float = SOONEST_SECONDS,
     ) -> None:
         """Start with ``value``; ``read`` may raise ``OSError`` or ``ValueError``. Without ``read`` the value never changes.
 
         ``run_in_background`` runs the regular reading: a file may be a call over the network, for which no message should wait.
         ``on_unavailable`` is called in any thread when the file is unreadable or wrong, at most once in ``REREAD_SECONDS``.
+        ``soonest_seconds`` is the least time between a good reading for refused callers and the next.
         """
         self._value = value
         self._read = read
         self._run_in_background = run_in_background
         self._on_unavailable = on_unavailable
+        self._soonest_seconds = soonest_seconds
         self._quiet_until = -math.inf
         self._read_at: float | None = None
         self._refreshed_at = -math.inf
@@ -65,7 +68,8 @@ class RotatingSecret(Generic[T]):
         All who are refused meanwhile wait for the same reading, none of them beyond ``until`` of the event loop's clock.
         """
         is_running = self._refreshing is not None and not self._refreshing.done() and now - self._refreshed_at < PATIENCE_SECONDS
-        if self._read is None or (now - self._refreshed_at < SOONEST_SECONDS and not is_running):
+        soonest = self._soonest_seconds if self._quiet_until == -math.inf else SOONEST_SECONDS
+        if self._read is None or (now - self._refreshed_at < soonest and not is_running):
             return False
         if not is_running:
             self._refreshed_at = now

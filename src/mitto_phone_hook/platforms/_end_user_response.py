@@ -1,6 +1,6 @@
 """Responses whose text platforms show to end users: one short plain sentence, without a vendor's name and without JSON."""
 
-from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Result
+from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.platforms._native_response import HEADERS, RESPONSES
 
@@ -14,13 +14,14 @@ SENTENCES = {
     Outcome.VOICE_UNSUPPORTED: "Phone calls are not available. Choose a text message.",
     Outcome.CODE_EXPIRED: "This code has expired. Request a new one.",
     Outcome.RATE_LIMITED: "Too many messages. Try again later.",
+    Outcome.OUTCOME_UNKNOWN: "The text message may arrive late or not at all. Wait a moment before you try again.",
 }
 """What an end user can do something about. All other failures have the same sentence."""
 
 FAILED = "The text message could not be sent. Try again later."
 
-COUNTS_AS_SENT = POSSIBLY_SENT | {Outcome.IGNORED, Outcome.IN_PROGRESS}
-"""For platforms that never repeat a call and show each failure: an SMS of this or of a parallel call was sent or possibly sent."""
+COUNTS_AS_SENT = frozenset({Outcome.ACCEPTED, Outcome.IGNORED, Outcome.IN_PROGRESS})
+"""For platforms that never repeat a call and show each failure: an SMS of this call was sent, or a parallel call is sending it."""
 
 
 def sentence(outcome: Outcome) -> str:

@@ -65,8 +65,6 @@ HEADERS = {"content-type": "application/json", "cache-control": "no-store", "x-c
 
 HEALTHY = Response(200, b'{"status":"ok"}', HEADERS)
 
-_BODY_UNREAD = frozenset({Outcome.NOT_FOUND, Outcome.METHOD_NOT_ALLOWED, Outcome.BODY_TOO_LARGE})
-
 
 def respond(result: Result, request_id: str) -> Response:
     """Tell the caller how its call ended. The response repeats nothing of the request but names of fields."""
@@ -88,9 +86,6 @@ def respond(result: Result, request_id: str) -> Response:
     if outcome in RETRYABLE:
         seconds = result.retry_after_seconds or DEFAULT_RETRY_AFTER_SECONDS
         headers["retry-after"] = str(min(max(seconds, 1), MAX_RETRY_AFTER_SECONDS))
-    if outcome in _BODY_UNREAD:
-        # Otherwise the server would read, and throw away, everything that the caller still sends.
-        headers["connection"] = "close"
     message = REASONS.get(result.why or "", message)
     if result.fields:
         message += f" Fields: {', '.join(result.fields)}."
@@ -98,11 +93,3 @@ def respond(result: Result, request_id: str) -> Response:
         message += f" Look at character {result.position}, which may be invisible."
     error = {"code": outcome.value, "message": message, "retryable": outcome in RETRYABLE, "request_id": request_id}
     return Response(status, to_json({"error": error}), headers)
-
-
-def respond_without_unknown(result: Result, request_id: str) -> Response:
-    """Respond as ``respond`` does, but report a message that was possibly sent as accepted.
-
-    For platforms that would call again, or would tell the user of a failure although the SMS may arrive.
-    """
-    return respond(result._replace(outcome=Outcome.ACCEPTED) if result.outcome is Outcome.OUTCOME_UNKNOWN else result, request_id)

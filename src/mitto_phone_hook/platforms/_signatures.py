@@ -18,7 +18,16 @@ from mitto_phone_hook.platforms._contract import Headers
 TOLERANCE_SECONDS = 300
 """How much the time of a signature may differ from our clock."""
 
-CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"webhook-id", b"webhook-timestamp", b"webhook-signature"})
+CREDENTIAL_HEADERS = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        *(prefix + part for prefix in (b"webhook-", b"svix-") for part in (b"id", b"timestamp", b"signature")),
+        b"zitadel-signature",
+        b"x-authgear-body-signature",
+        b"x-descope-webhook-s256",
+    }
+)
 """The headers that authenticate. With two of one, this function and a front end could each look at another."""
 
 IsToken = Callable[[bytes, tuple[bytes, ...], float], bool]

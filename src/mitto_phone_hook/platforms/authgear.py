@@ -29,6 +29,7 @@ CODES = {
     Outcome.RATE_LIMITED: (429, "rate_limited"),
     Outcome.UPSTREAM_AUTH: (500, "authentication_failed"),
     Outcome.UPSTREAM_UNAVAILABLE: (500, "timeout"),
+    Outcome.OUTCOME_UNKNOWN: (500, "timeout"),
     Outcome.UPSTREAM_REJECTED: _REJECTED,
     Outcome.TEXT_TOO_LONG: _REJECTED,
     Outcome.CODE_EXPIRED: _REJECTED,
@@ -77,5 +78,6 @@ PLATFORM = Platform(
     authenticate=authenticate,
     read=reader(GatewayCall),
     respond=respond,
+    unknown_counts_as_accepted=True,
     timeout_seconds=60,  # by default; its operator can set 1 to 60 s
 )

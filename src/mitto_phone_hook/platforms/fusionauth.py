@@ -9,7 +9,7 @@ import math
 from mitto_phone_hook.domain.message import Channel
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._contract import Platform
-from mitto_phone_hook.platforms._native_response import respond_without_unknown
+from mitto_phone_hook.platforms._native_response import respond
 from mitto_phone_hook.platforms._payload import Payload, at, reader
 from mitto_phone_hook.platforms._signatures import authenticate
 
@@ -28,6 +28,7 @@ class MessengerCall(Payload):
 PLATFORM = Platform(
     authenticate=authenticate,
     read=reader(MessengerCall),
-    respond=respond_without_unknown,
+    respond=respond,
+    unknown_counts_as_accepted=True,
     timeout_seconds=math.inf,  # as its operator sets it: DEADLINE_SECONDS decides
 )

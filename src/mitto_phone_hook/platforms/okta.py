@@ -4,19 +4,24 @@ Source: okta/okta-management-openapi-spec, ``CreateTelephonyInlineHook``, ``Tele
 to the telephony inline hook. After any status but 200, an unknown body or 3 s, Okta sends the message itself.
 """
 
+import hashlib
+import re
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import PlainValidator
 from pydantic_core import to_json
 
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import Channel
-from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
 from mitto_phone_hook.platforms import _fields as field
-from mitto_phone_hook.platforms._contract import Platform, Response
+from mitto_phone_hook.platforms import _signatures
+from mitto_phone_hook.platforms._contract import Headers, Platform, Response
 from mitto_phone_hook.platforms._native_response import HEADERS
 from mitto_phone_hook.platforms._payload import Payload, at, reader
-from mitto_phone_hook.platforms._signatures import authenticate
+
+_TOKEN = re.compile(rb"bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)", re.IGNORECASE)
 
 STATUSES = {
     Outcome.ACCEPTED: "SUCCESSFUL",
@@ -49,6 +54,26 @@ class TelephonyRequest(Payload):
     locale: field.Language = at("data.messageProfile.locale", default=None)
     client_ip: field.EndUserAddress = at("data.context.request.ipAddress", default=None)
     expires_at: Annotated[datetime | None, PlainValidator(_instant)] = at("data.messageProfile.otpExpires", default=None)
+    sent_at: Annotated[datetime | None, PlainValidator(_instant)] = at("eventTime", default=None)
+
+
+def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float) -> float | None:
+    """Accept an access token of the operator's Okta organization, which it sends where the hook has OAuth 2.0, or a plain secret."""
+    found = _TOKEN.fullmatch(headers.get(b"authorization", b""))
+    if found is None or secrets.token_refusal is None:
+        return _signatures.authenticate(headers, body, secrets, now)
+    why = secrets.token_refusal(found[1])
+    if why is None:
+        return None
+    try:
+        return _signatures.authenticate(headers, body, secrets, now)
+    except Refused:
+        raise Refused(Outcome.UNAUTHORIZED, why) from None
+
+
+def call_id(_headers: Headers, body: bytes) -> str | None:
+    """Give a hash of the body, which has an ``eventId`` of its own in each call. Nothing signs this id, so it counts with its body."""
+    return hashlib.sha256(body).hexdigest() if b'"eventId"' in body else None
 
 
 def respond(result: Result, request_id: str) -> Response:
@@ -62,5 +87,9 @@ PLATFORM = Platform(
     authenticate=authenticate,
     read=reader(TelephonyRequest),
     respond=respond,
+    unknown_counts_as_accepted=True,
+    failures_repeat=True,
     timeout_seconds=2.5,  # Okta waits 3 s
+    call_id=call_id,
+    needs_signature_for_id=False,
 )

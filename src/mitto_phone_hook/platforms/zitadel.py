@@ -8,12 +8,12 @@ import hashlib
 import re
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
-from mitto_phone_hook.domain.outcome import Outcome, Refused
+from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms import _signatures
-from mitto_phone_hook.platforms._contract import Headers, Platform, webhook_id
+from mitto_phone_hook.platforms._contract import Headers, Platform, Response, webhook_id
 from mitto_phone_hook.platforms._hex_signatures import is_signed
-from mitto_phone_hook.platforms._native_response import respond_without_unknown
+from mitto_phone_hook.platforms._native_response import respond as respond_natively
 from mitto_phone_hook.platforms._payload import Payload, at, reader
 
 _HEADER = b"zitadel-signature"
@@ -47,6 +47,12 @@ def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float
     return float(found[1])
 
 
+def respond(result: Result, request_id: str) -> Response:
+    """Respond natively, but tell a message that was possibly sent as accepted: ZITADEL repeats every failure."""
+    outcome = Outcome.ACCEPTED if result.outcome is Outcome.OUTCOME_UNKNOWN else result.outcome
+    return respond_natively(result._replace(outcome=outcome), request_id)
+
+
 def call_id(headers: Headers, body: bytes) -> str | None:
     """Give the time of the signature with a hash of the body: ZITADEL sends no id, and signs each attempt anew."""
     found = _SIGNATURE.fullmatch(headers.get(_HEADER, b""))
@@ -56,7 +62,9 @@ def call_id(headers: Headers, body: bytes) -> str | None:
 PLATFORM = Platform(
     authenticate=authenticate,
     read=reader(Notification),
-    respond=respond_without_unknown,  # every failure is repeated, so an unknown outcome must not be one
+    respond=respond,
+    unknown_counts_as_accepted=True,
+    failures_repeat=True,
     timeout_seconds=4,  # ZITADEL waits 5 s
     call_id=call_id,
 )
