@@ -25,6 +25,7 @@ from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
 from mitto_phone_hook.routes import Route, routes_for
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
+from mitto_phone_hook.sms.sender_ids import Scope
 from mitto_phone_hook.storage.protocols import CounterStore, IdempotencyStore
 from mitto_phone_hook.telemetry.call_record import CallRecord
 from mitto_phone_hook.telemetry.log_lines import Emit
@@ -108,7 +109,11 @@ class Hook:
         record.headers = call.headers
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
-        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
+        sender_id = self.settings.senders.choose(
+            Scope(message.client_id, message.organization, route.platform, message.region), message.sender_id
+        )
+        rules = self._sms_rules._replace(sender_id=sender_id)
+        sms = compose(message, rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
         _refuse_if_late(latest)
         reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)

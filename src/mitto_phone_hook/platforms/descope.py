@@ -21,6 +21,7 @@ class ConnectorCall(Payload):
     recipient: field.WrittenNumber = at("recipient")
     text: field.MessageText = at("body")
     code: field.Code | None = at("token", default=None)
+    sender_id: field.SenderId = at("sender", default=None)
 
 
 PLATFORM = Platform(
