@@ -11,8 +11,9 @@ from mitto_phone_hook.cli.capacity import add_to as add_capacity
 from mitto_phone_hook.cli.check import add_to as add_check
 from mitto_phone_hook.cli.secret import add_to as add_secret
 from mitto_phone_hook.cli.terminal import Terminal
+from mitto_phone_hook.cli.text import add_to as add_text
 
-COMMANDS = (add_secret, add_check, add_capacity)
+COMMANDS = (add_secret, add_check, add_text, add_capacity)
 """Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
 
 INTERRUPTED = 130
