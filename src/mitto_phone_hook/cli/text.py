@@ -20,10 +20,12 @@ from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.platforms._payload import text_of_code
 from mitto_phone_hook.sms.compose import SmsRules
 from mitto_phone_hook.sms.hidden_characters import HiddenCharacter
+from mitto_phone_hook.sms.sender_countries import COUNTRIES
 from mitto_phone_hook.sms.sender_ids import Scope
 
 EXAMPLE_CODE = "123456"
 
+_COMMAND = "mitto-phone-hook text"
 _SETTINGS = ("APP_NAME", "MAX_SEGMENTS", "MITTO_SENDER_ID", "PRICES_FILE", "SENDER_IDS", "SMART_ENCODING")
 """The settings that change what is shown. Others need not be right, or there, for this command."""
 
@@ -63,11 +65,13 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     except (OSError, UnicodeDecodeError):
         terminal.write("The file with the text cannot be read, or is not UTF-8.\n")
         return 1
-    sender_id = settings.senders.choose(Scope(region=options.region))
-    terms = Terms(sender_id, settings.max_segments, options.region, settings.prices_file)
+    region, senders = options.region, settings.senders
+    sender_id = senders.choose(Scope(region=region))
+    only = COUNTRIES[region].takes if region in COUNTRIES and not senders.is_usable_in(region) else ""
+    terms = Terms(sender_id, settings.max_segments, region, settings.prices_file, only)
     sms_rules = SmsRules(sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
     try:
-        facts = facts_of(text, sms_rules, options.region or "", options.locale)
+        facts = facts_of(text, sms_rules, region or "", options.locale)
     except HiddenCharacter as hidden:
         return _refuse(Outcome.INVALID_REQUEST, _hidden(text, hidden.position), options, terminal)
     except Refused as refusal:
@@ -76,7 +80,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
         terminal.write(json.dumps(_as_json(facts, terms), ensure_ascii=False, indent=2) + "\n")
     elif options.svg:
         drawing = Drawing(UNICODE._replace(is_coloured=True, width=MAX_COLUMNS))
-        Path(options.svg).write_text(picture(list(drawing.rows(facts, terms)), "mitto-phone-hook text"), encoding="utf-8")
+        rows = [drawing.prompt(_COMMAND), "", *drawing.rows(facts, terms)]
+        Path(options.svg).write_text(picture(rows, _COMMAND), encoding="utf-8")
     else:
         for row in Drawing(terminal.style).rows(facts, terms):
             terminal.write(f"{row}\n")

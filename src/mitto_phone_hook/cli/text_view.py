@@ -1,7 +1,7 @@
 """A text as it goes out, drawn for a terminal: its segments in boxes, and what costs more pointed at. Pure."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ from mitto_phone_hook.cli.text_facts import Facts, Found, name_of, units
 from mitto_phone_hook.sms.segments import Encoding
 
 MAX_COLUMNS = 80
-_LABEL_COLUMNS = 12
+_LABEL_COLUMNS, _VALUE_COLUMNS = 12, 10
 _BAR_COLUMNS = 16
 _SHOWN_COLUMNS, _NAME_COLUMNS = 7, 44
-_MOST_PLACES = 4
+_MOST_PLACES = 6
+_MOST_EXAMPLES = 12
 _GOOD, _WARN, _BAD = COLOURS[Mark.OK], COLOURS[Mark.WARNING], COLOURS[Mark.ERROR]
 _ENCODING_COLOURS = {Encoding.GSM7: _GOOD, Encoding.UCS2: _WARN}
 _UNITS = {Encoding.GSM7: "septets", Encoding.UCS2: "units"}
@@ -52,6 +53,8 @@ class Terms(NamedTuple):
     region: str | None
     prices: Mapping[str, int]
     """Price of a segment in millionths, by region; ``""`` for all others. Empty without a price file."""
+    only: str = ""
+    """What the region takes instead of this sender ID."""
 
 
 class _Cell(NamedTuple):
@@ -87,14 +90,21 @@ class Drawing:
         yield from self._summary(facts, terms)
         yield ""
         yield from self._boxes(facts)
-        yield from self._table("Not in GSM-7", self.signs.forcing, _BAD, facts.forcing)
+        if is_in_other_script(facts):
+            yield from self._scripts(facts.forcing)
+        else:
+            yield from self._table("Not in GSM-7", self.signs.forcing, _BAD, facts.forcing)
         yield from self._table("Replaced by smart encoding", self.signs.replaced, _GOOD, facts.replaced)
         yield from self._table("Taken out, because nobody sees it", " ", DIM, facts.removed)
 
     def label(self, label: str, value: str, rest: str = "", colour: str = BOLD) -> str:
         """Draw one line: what it is, its value, and more about it."""
-        more = f"   {coloured(rest, DIM, self.style)}" if rest else ""
-        return f"  {coloured(label.ljust(_LABEL_COLUMNS), DIM, self.style)}{coloured(value, colour, self.style)}{more}"
+        more = f"{' ' * (_VALUE_COLUMNS - len(value))} {self._coloured(rest, DIM)}" if rest else ""
+        return f"  {self._coloured(label.ljust(_LABEL_COLUMNS), DIM)}{self._coloured(value, colour)}{more}"
+
+    def prompt(self, command: str) -> str:
+        """Draw the line in which a command is typed."""
+        return f"  {self._coloured('$', DIM)} {self._coloured(command, BOLD)}"
 
     def _summary(self, facts: Facts, terms: Terms) -> Iterator[str]:
         encoding, number = facts.sent.encoding, facts.sent.segments
@@ -103,7 +113,8 @@ class Drawing:
             yield self.label("Segments", str(number), f"not sent: MAX_SEGMENTS is {terms.max_segments}", f"{BOLD};{_BAD}")
         else:
             yield self.label("Segments", str(number), _otherwise(facts))
-        yield self.label("Sender ID", terms.sender_id, f"to {terms.region}" if terms.region else "")
+        where = f"to {terms.region}{f', which takes only {terms.only}' if terms.only else ''}" if terms.region else ""
+        yield self.label("Sender ID", terms.sender_id, where, f"{BOLD};{_WARN}" if terms.only else BOLD)
         for region in _regions_of(terms):
             price, of_one = terms.prices[region if region in terms.prices else ""], f"{number} {self.signs.times} "
             where = f" to {region}" if region else " to all other countries" if len(terms.prices) > 1 else ""
@@ -112,32 +123,42 @@ class Drawing:
 
     def _boxes(self, facts: Facts) -> Iterator[str]:
         signs, total, place = self.signs, len(facts.segments), 0
-        colours = {where: _BAD for found in facts.forcing for where in found.positions}
+        colours = {} if is_in_other_script(facts) else {where: _BAD for found in facts.forcing for where in found.positions}
         colours |= {
             where + index: _GOOD for found in facts.replaced for where in found.positions for index in range(len(found.replacement))
         }
         for number, segment in enumerate(facts.segments, 1):
             title = f"Segment {number} of {total}" if total > 1 else "One segment"
-            yield self._border(signs.top if number == 1 else signs.between, title, *units(segment, facts), _UNITS[facts.sent.encoding])
+            yield self._border(signs.top if number == 1 else signs.between, title, units(segment, facts), facts.sent.encoding)
             for row in _wrapped(list(_cells(segment, place, signs)), self.columns):
                 yield self._boxed("".join(self._drawn(cell, colours) for cell in row), _width(row))
                 pointers = [_colour_of(cell, colours) for cell in row]
                 if any(pointers):
                     yield self._boxed("".join(map(self._pointer, row, pointers)), _width(row))
             place += len(segment)
-        yield f"  {coloured(signs.bottom[0] + signs.line * (self.columns + 2) + signs.bottom[1], DIM, self.style)}"
+        yield f"  {self._coloured(signs.bottom[0] + signs.line * (self.columns + 2) + signs.bottom[1], DIM)}"
 
-    def _border(self, corners: tuple[str, str], title: str, used: int, room: int, unit: str) -> str:
+    def _border(self, corners: tuple[str, str], title: str, units: tuple[int, int], encoding: Encoding) -> str:
         """Draw the upper side of a box, with its title and how full the segment is."""
-        signs, count = self.signs, f"{used} of {room} {unit}"
+        used, room = units
+        signs, count = self.signs, f"{used} of {room} {_UNITS[encoding]}"
         full = -(-used * _BAR_COLUMNS // room)
-        gap = self.columns - len(title) - _BAR_COLUMNS - len(count) - 5
-        bar = signs.full * full + coloured(signs.free * (_BAR_COLUMNS - full), DIM, self.style)
-        left, right = (coloured(text, DIM, self.style) for text in (f"{corners[0]}{signs.line}", f"{signs.line}{corners[1]}"))
-        return f"  {left} {coloured(title, BOLD, self.style)} {coloured(signs.line * gap, DIM, self.style)} {bar} {count} {right}"
+        gap, bar = self.columns - len(title) - len(count) - 4, ""
+        if gap > _BAR_COLUMNS + 1:
+            gap -= _BAR_COLUMNS + 1
+            bar = (
+                self._coloured(signs.full * full, _ENCODING_COLOURS[encoding])
+                + self._coloured(signs.free * (_BAR_COLUMNS - full), DIM)
+                + " "
+            )
+        left, right = (self._coloured(text, DIM) for text in (f"{corners[0]}{signs.line}", f"{signs.line}{corners[1]}"))
+        return f"  {left} {self._coloured(title, BOLD)} {self._coloured(signs.line * gap, DIM)} {bar}{count} {right}"
+
+    def _coloured(self, text: str, colour: str) -> str:
+        return coloured(text, colour, self.style) if text else ""
 
     def _boxed(self, drawn: str, used: int) -> str:
-        side = coloured(self.signs.side, DIM, self.style)
+        side = self._coloured(self.signs.side, DIM)
         return f"  {side} {drawn}{' ' * (self.columns - used)} {side}"
 
     def _drawn(self, cell: _Cell, colours: Mapping[int, str]) -> str:
@@ -151,35 +172,69 @@ class Drawing:
     def _table(self, title: str, sign: str, colour: str, rows: tuple[Found, ...]) -> Iterator[str]:
         if not rows:
             return
-        yield f"\n  {coloured(title, BOLD, self.style)}"
+        yield from self._title(title)
         for found in rows:
             shown = self._visible(found.character)
             if found.replacement:
                 shown = f"{shown} {self.style.arrow} {self._visible(found.replacement)}"
-            places = ", ".join(str(place + 1) for place in found.positions[:_MOST_PLACES])
-            more = ", ..." if len(found.positions) > _MOST_PLACES else ""
-            at = coloured(f"{self.signs.times}{len(found.positions)} at {places}{more}", DIM, self.style)
-            name = padded(f"U+{ord(found.character):04X}  {name_of(found.character)}", _NAME_COLUMNS)
-            yield f"  {coloured(sign, colour, self.style)} {coloured(padded(shown, _SHOWN_COLUMNS), f'{BOLD};{colour}', self.style)} {name} {at}"
+            name = padded(f"{f'U+{ord(found.character):04X}':<8}{name_of(found.character)}", _NAME_COLUMNS)
+            at = self._places(found, MAX_COLUMNS - _SHOWN_COLUMNS - width(name) - 6)
+            shown = self._coloured(padded(shown, _SHOWN_COLUMNS), f"{BOLD};{colour}")
+            yield f"  {self._coloured(sign, colour)} {shown} {name} {self._coloured(at, DIM)}"
+
+    def _title(self, title: str) -> Iterator[str]:
+        yield ""
+        yield f"  {self._coloured(title, BOLD)}"
+
+    def _places(self, found: Found, room: int) -> str:
+        """Say how often a character stands where, with as many places as there is room for."""
+        number = len(found.positions)
+        for most in range(min(number, _MOST_PLACES), 0, -1):
+            places = ", ".join(str(place + 1) for place in found.positions[:most])
+            text = f"{self.signs.times}{number} at {places}{', ...' if most < number else ''}"
+            if len(text) <= room:
+                return text
+        return f"{self.signs.times}{number}"
+
+    def _scripts(self, rows: tuple[Found, ...]) -> Iterator[str]:
+        """Draw which scripts a text is written in, with the most frequent characters of each."""
+        yield from self._title("Not in GSM-7")
+        scripts: dict[str, list[Found]] = {}
+        for found in sorted(rows, key=lambda found: -len(found.positions)):
+            # Names of letters begin with the script: HIRAGANA LETTER A, CJK UNIFIED IDEOGRAPH-78BA.
+            is_of_script = unicodedata.category(found.character)[0] in "LM"
+            scripts.setdefault(name_of(found.character).split(maxsplit=1)[0] if is_of_script else "other signs", []).append(found)
+        for script, ones in sorted(scripts.items(), key=lambda item: -_number_of(item[1])):
+            examples = " ".join(self._visible(found.character) for found in ones[:_MOST_EXAMPLES])
+            count = self._coloured(f"{self.signs.times}{_number_of(ones)}".ljust(5), DIM)
+            yield f"  {self._coloured(self.signs.forcing, _BAD)} {padded(script.lower(), 17)} {count} {examples}"
 
     def _visible(self, character: str) -> str:
         return "".join(cell.shown for cell in _cells(character, 0, self.signs))
 
 
+def is_in_other_script(facts: Facts) -> bool:
+    """Whether most of a text is in a script that GSM-7 does not have, so that it makes no sense to point at each character."""
+    return 2 * _number_of(facts.forcing) > sum(not character.isspace() for character in facts.sent.text)
+
+
+def _number_of(rows: Iterable[Found]) -> int:
+    return sum(len(found.positions) for found in rows)
+
+
 def _why(facts: Facts) -> str:
+    if is_in_other_script(facts):
+        return "because it is in a script that GSM-7 does not have"
     if facts.forcing:
-        return f"because of {counted(sum(len(found.positions) for found in facts.forcing), 'character')} that GSM-7 does not have"
-    return (
-        "because smart encoding replaced what GSM-7 does not have" if facts.replaced else "all its characters are in the cheapest alphabet"
-    )
+        return f"because of {counted(_number_of(facts.forcing), 'character')} that GSM-7 does not have"
+    return "because smart encoding replaced what GSM-7 does not have" if facts.replaced else "every character is in this alphabet"
 
 
 def _otherwise(facts: Facts) -> str:
     if facts.otherwise and facts.replaced:
         return f"instead of {facts.otherwise.segments} in {facts.otherwise.encoding}"
-    # Of a text in another script nothing would be left that says anything.
-    if facts.otherwise and 2 * len(facts.otherwise.text) > len(facts.sent.text):
-        return f"without these characters {facts.otherwise.segments} in {facts.otherwise.encoding}"
+    if facts.otherwise and not is_in_other_script(facts):
+        return f"{facts.otherwise.segments} in {facts.otherwise.encoding} without these characters"
     return ""
 
 
