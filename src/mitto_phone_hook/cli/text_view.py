@@ -227,7 +227,7 @@ def _why(facts: Facts) -> str:
         return "because it is in a script that GSM-7 does not have"
     if facts.forcing:
         return f"because of {counted(_number_of(facts.forcing), 'character')} that GSM-7 does not have"
-    return "because smart encoding replaced what GSM-7 does not have" if facts.replaced else "every character is in this alphabet"
+    return "smart encoding replaced what GSM-7 does not have" if facts.replaced else "every character is in this alphabet"
 
 
 def _otherwise(facts: Facts) -> str:
