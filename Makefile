@@ -51,7 +51,7 @@ counts: ready ## Check counts that do not depend on speed: connections, response
 soak: ready ## Run a steady load with faults for 10 minutes; anything that grows is a failure
 	@$(BIN)/python -m benchmarks.soak
 
-docs: ready ## Write .env.example and the README's table of settings again
+docs: ready ## Write .env.example, the README's table of settings and the documents' picture again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
 bundle: ready ## Make the bundle for a deployment in build/bundle
