@@ -36,7 +36,6 @@ class Found(NamedTuple):
 class Facts(NamedTuple):
     """How a text goes out."""
 
-    came: str
     sent: Encoded
     segments: tuple[str, ...]
     """The part of the text in each segment."""
@@ -65,7 +64,7 @@ def facts_of(text: str, rules: SmsRules, region: str, locale: str | None = None)
         otherwise = encode("".join(filter(SEPTETS.__contains__, sent.text)), is_smart=False)
     elif replaced:
         otherwise = encode(cleaned, is_smart=False)
-    return Facts(text, sent, tuple(split(sent.text, sent.encoding)), forcing, replaced, removed, otherwise)
+    return Facts(sent, tuple(split(sent.text, sent.encoding)), forcing, replaced, removed, otherwise)
 
 
 def name_of(character: str) -> str:
