@@ -1,7 +1,7 @@
 """Makes the bundle, which holds only what a cloud needs to run the function, and the lock of its packages.
 
-``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE]`` makes the bundle; ``python deploy/bundle.py --lock`` updates
-the lock. It needs only Python; ``--lock`` also needs the package index.
+``python deploy/bundle.py [--out DIR] [--redis] [--prices FILE] [--templates FILE]`` makes the bundle;
+``python deploy/bundle.py --lock`` updates the lock. It needs only Python; ``--lock`` also needs the package index.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a package, and commands print
@@ -50,13 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--redis", action="store_true", help="add the Redis client, for a STORE_URL with redis:// or rediss://")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="add this file as prices.csv, for PRICES_FILE")
+    parser.add_argument("--templates", type=Path, metavar="FILE", help="add this file as templates.toml, for TEMPLATES_FILE")
     parser.add_argument("--lock", action="store_true", help="update deploy/requirements*.txt instead; needs the package index")
     options = parser.parse_args(arguments)
     try:
         if options.lock:
             renew_locks()
         else:
-            stage(options.out, with_redis=options.redis, prices=options.prices)
+            stage(options.out, with_redis=options.redis, prices=options.prices, templates=options.templates)
             print(options.out)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"bundle: {error}", file=sys.stderr)
@@ -64,26 +65,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None) -> None:
-    """Put the contents of ``src/``, one ``requirements.txt`` and the price file into ``out``. Replaces an earlier bundle.
+def stage(out: Path, *, with_redis: bool = False, prices: Path | None = None, templates: Path | None = None) -> None:
+    """Put the contents of ``src/``, one ``requirements.txt``, the price file and the templates into ``out``. Replaces an earlier bundle.
 
     Raises ``ValueError`` when ``out`` contains anything else, because it would be deleted.
     """
     if with_redis and not REDIS_LOCK.exists():
         raise ValueError(f"{REDIS_LOCK.name} is missing; pyproject.toml needs an extra called redis, then run --lock")
     requirements = "".join(lock.read_text(encoding="utf-8") for lock in (LOCK, REDIS_LOCK)[: 1 + with_redis])
-    try:
-        price_list = prices.read_bytes() if prices else None
-    except OSError:
-        raise ValueError(f"--prices names a file that cannot be read: {prices}") from None
+    added: dict[str, bytes] = {}
+    for option, name, path in (("--prices", "prices.csv", prices), ("--templates", "templates.toml", templates)):
+        try:
+            added |= {name: path.read_bytes()} if path else {}
+        except OSError:
+            raise ValueError(f"{option} names a file that cannot be read: {path}") from None
     if out.exists():
         if any(out.iterdir()) and not all((out / name).is_file() for name in ("main.py", "requirements.txt")):
             raise ValueError(f"{out} is neither empty nor an earlier bundle; choose another folder, or delete it")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / "requirements.txt").write_text(requirements, encoding="utf-8")
-    if price_list is not None:
-        (out / "prices.csv").write_bytes(price_list)
+    for name, content in added.items():
+        (out / name).write_bytes(content)
     for path in _bundled_files(SOURCE):
         target = out / path.relative_to(SOURCE)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def warnings(settings: Settings, instances: int) -> Iterator[str]:
         yield f"{instances} instances share nothing: a code may be sent twice, and each has limits of its own; add --redis or STORE_URL"
 
 
-def main(environment_file: str, prices: str, instances: str, *secrets: str) -> int:
+def main(environment_file: str, prices: str, templates: str, instances: str, *secrets: str) -> int:
     """Check everything. Returns the exit status."""
     lines = Path(environment_file).read_bytes().decode("utf-8", errors="replace").split("\n")
     # The file is YAML for gcloud, and its values are valid JSON.
@@ -46,6 +46,8 @@ def main(environment_file: str, prices: str, instances: str, *secrets: str) -> i
     def read_file(path: str) -> str:
         if path == environment.get("PRICES_FILE"):
             return Path(prices).read_text(encoding="utf-8")
+        if path == environment.get("TEMPLATES_FILE"):
+            return Path(templates).read_text(encoding="utf-8")
         return mounted.get(path, STORED_URL if path == environment.get("STORE_URL_FILE") else STORED)
 
     for name, step in unknown(environment).items():

@@ -16,6 +16,7 @@ Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
   --static-egress      use one fixed egress IP address, for Mitto's allow-list
   --redis              make a Redis that several instances share
   --prices FILE        price of a segment by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; added to the bundle
+  --templates FILE     your own texts (docs/texts.md); added to the bundle
   --max-instances N    maximum number of instances (default: 1, or 10 with a Redis)
   --dry-run            print the commands of a first deployment, run none
   --undo               delete everything that this script makes, except the secrets
@@ -29,18 +30,21 @@ fail() {
   exit 2
 }
 
-project='' region='' settings='' prices='' service=mitto-phone-hook max_instances=''
+project='' region='' settings='' prices='' templates='' service=mitto-phone-hook max_instances=''
 static_egress=false redis=false redis_elsewhere=false dry_run=false undo=false
 secrets=(MITTO_API_KEY HOOK_SECRETS) new_secrets=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --project | --region | --settings | --prices | --service | --secret | --max-instances) [ $# -ge 2 ] || fail "$1 needs a value" ;;
+    --project | --region | --settings | --prices | --templates | --service | --secret | --max-instances)
+      [ $# -ge 2 ] || fail "$1 needs a value"
+      ;;
   esac
   case $1 in
     --project) project=$2 && shift ;;
     --region) region=$2 && shift ;;
     --settings) settings=$2 && shift ;;
     --prices) prices=$2 && shift ;;
+    --templates) templates=$2 && shift ;;
     --service) service=$2 && shift ;;
     --secret)
       if [[ " ${secrets[*]} " != *" $2 "* ]]; then secrets+=("$2"); fi
@@ -85,6 +89,10 @@ fi
 if [ -n "$prices" ]; then
   cat -- "$prices" >"$work/prices.csv" 2>/dev/null || fail "--prices names a file that cannot be read"
   prices=$work/prices.csv
+fi
+if [ -n "$templates" ]; then
+  cat -- "$templates" >"$work/templates.toml" 2>/dev/null || fail "--templates names a file that cannot be read"
+  templates=$work/templates.toml
 fi
 
 runtime_account=$service@$project.iam.gserviceaccount.com
@@ -159,6 +167,7 @@ check_settings() {
     names+="$name "
     case $name in
       PRICES_FILE) fail "PRICES_FILE is set by --prices FILE: leave the line out" ;;
+      TEMPLATES_FILE) fail "TEMPLATES_FILE is set by --templates FILE: leave the line out" ;;
       *_FILE) fail "$name names a file that the cloud does not have: leave the line out" ;;
       GOOGLE_CLOUD_PROJECT | XDG_RUNTIME_DIR) fail "$name is set by this script: leave the line out" ;;
       PORT | K_* | FUNCTION_*) fail "$name is set by Cloud Run: leave the line out" ;;
@@ -194,7 +203,7 @@ read_settings() {
   local problems status=0 instances=$max_instances
   # STORE_URL is not set yet, because the Redis is made later.
   if $redis; then instances=1; fi
-  problems=$("$python" -B "$root/deploy/gcp/check_settings.py" "$work/environment.yaml" "$prices" "$instances" \
+  problems=$("$python" -B "$root/deploy/gcp/check_settings.py" "$work/environment.yaml" "$prices" "$templates" "$instances" \
     ${new_secrets[@]+"${new_secrets[@]}"}) || status=$?
   case $status in
     0) ;;
@@ -207,6 +216,7 @@ stage_bundle() {
   local bundle=(--out "$work/bundle")
   if $redis || $redis_elsewhere; then bundle+=(--redis); fi
   if [ -n "$prices" ]; then bundle+=(--prices "$prices"); fi
+  if [ -n "$templates" ]; then bundle+=(--templates "$templates"); fi
   run "$python" "$root/deploy/bundle.py" "${bundle[@]}"
 }
 
@@ -272,6 +282,7 @@ write_environment() {
     echo "XDG_RUNTIME_DIR=/tmp"
     for name in "${secrets[@]}"; do echo "${name}_FILE=/secrets/$(lower "$name")/value"; done
     if [ -n "$prices" ]; then echo "PRICES_FILE=/workspace/prices.csv"; fi
+    if [ -n "$templates" ]; then echo "TEMPLATES_FILE=/workspace/templates.toml"; fi
     if [ -n "$settings" ]; then cat "$settings"; fi
   } | while IFS= read -r line || [ -n "$line" ]; do
     line=${line%$'\r'}

@@ -63,8 +63,10 @@ class Hook:
         """Prepare what all calls share."""
         settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
-        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers, settings.app_name)
-        self._sms_rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
+        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
+        self._sms_rules = SmsRules(
+            settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding, settings.texts
+        )
         self._finalizer = Finalizer(settings.deadline_seconds)
         deadline, repeat = settings.deadline_seconds, settings.resend_after_seconds
         self._messages = IdempotencyGuard(stores.messages, deadline_seconds=deadline, repeat_seconds=repeat)

@@ -36,7 +36,11 @@ RULES = {
     "MAX_BODY_BYTES": "1024 to 1048576",
     "MAX_SEGMENTS": "1 to 20",
     "SMART_ENCODING": "on or off",
+    "TEMPLATES": "code_only or always",
     "APP_NAME": "at most 30",
+    "DEFAULT_LOCALE": "language tag",
+    "OTP_DOMAIN": "host name",
+    "ANDROID_APP_HASH": "11 letters",
     "CODE_LIFETIME_SECONDS": "30 to 86400",
     "ALLOWED_REGIONS": "ISO 3166",
     "BLOCKED_NUMBERS": "E.164",
@@ -87,7 +91,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.mitto_test is False
     assert (settings.deadline_seconds, settings.connect_timeout_seconds) == (8, 1)
     assert (settings.max_attempts, settings.max_body_bytes, settings.max_segments) == (3, 65536, 4)
-    assert settings.smart_encoding is True
+    assert settings.smart_encoding == {"": True}
     assert settings.code_lifetime_seconds == 300
     assert (settings.allowed_regions, settings.blocked_numbers, settings.default_region) == (frozenset(), (), None)
     assert settings.log_level == "INFO"

@@ -151,12 +151,13 @@ def test_a_new_bundle_replaces_an_old_one_and_nothing_else(tmp_path: Path) -> No
     assert (out / "main.py").exists()
 
 
-def test_a_price_file_that_is_not_there_leaves_the_earlier_bundle_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--prices", "--templates"])
+def test_a_file_that_is_not_there_leaves_the_earlier_bundle_as_it_was(option: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(sys.executable, BUNDLE, "--out", out)
-    refused = attempt(sys.executable, BUNDLE, "--out", out, "--prices", tmp_path / "typo.csv")
+    refused = attempt(sys.executable, BUNDLE, "--out", out, option, tmp_path / "typo.csv")
     assert refused.returncode == 1
-    assert refused.stderr == f"bundle: --prices names a file that cannot be read: {tmp_path / 'typo.csv'}\n"
+    assert refused.stderr == f"bundle: {option} names a file that cannot be read: {tmp_path / 'typo.csv'}\n"
     assert (out / "main.py").exists()
 
 

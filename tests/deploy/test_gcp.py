@@ -339,6 +339,7 @@ TOO_LATE = "DEADLINE_SECONDS must be a number below 10: Google kills an instance
         ("HOOK_SECRETS_FILE=/x", "HOOK_SECRETS_FILE names a file that the cloud does not have: leave the line out"),
         ("STORE_URL_FILE=/x", "STORE_URL_FILE names a file that the cloud does not have: leave the line out"),
         ("PRICES_FILE=/x", "PRICES_FILE is set by --prices FILE: leave the line out"),
+        ("TEMPLATES_FILE=/x", "TEMPLATES_FILE is set by --templates FILE: leave the line out"),
         ("PORT=99", "PORT is set by Cloud Run: leave the line out"),
         ("GOOGLE_CLOUD_PROJECT=x", "GOOGLE_CLOUD_PROJECT is set by this script: leave the line out"),
         *((f"DEADLINE_SECONDS={seconds}", TOO_LATE) for seconds in ("20", "10", "10.0", "010", "1e1")),
@@ -375,6 +376,21 @@ def test_the_settings_are_read_as_the_function_reads_them(lines: str, options: l
     said = "deploy.sh: the function does not start with these settings; README.md explains each of them:"
     assert done.stderr.splitlines() == [said, *WRONG[lines]]
     assert options or cloud.calls() == []
+
+
+def test_your_own_texts_are_checked_and_used_by_the_bundle(cloud: Cloud) -> None:
+    texts = cloud.folder / "mine.toml"
+    texts.write_text("[login]\nde = '{code} öffnet Ihr Konto.'\n", encoding="utf-8-sig")
+    done = cloud.deploy("--templates", texts, secrets=_SECRETS)
+    assert (done.returncode, done.stderr) == (0, EVERYWHERE)
+    files = {"/secrets/mitto-api-key/value": API_KEY, "/secrets/hook-secrets/value": BEARER}
+    loaded = load(cloud.environment(), (files | {"/workspace/templates.toml": texts.read_text(encoding="utf-8")}).__getitem__)
+    assert loaded.templates_file == {("", "login", "de"): "{code} öffnet Ihr Konto."}
+    assert "./templates.toml" in (cloud.folder / "calls.source").read_text(encoding="utf-8").split()
+    texts.write_text("[login]\nde = 'Hallo'\n", encoding="utf-8")
+    refused = cloud.deploy("--templates", texts, secrets=_SECRETS)
+    assert refused.returncode == 2
+    assert "TEMPLATES_FILE line 2, login.de: must have {code}" in refused.stderr
 
 
 def test_prices_new_secrets_and_names_are_read_as_the_function_reads_them(cloud: Cloud) -> None:

@@ -1,4 +1,4 @@
-"""A platform that hands over only a code gets one built-in text; one that calls for something else gets no SMS."""
+"""A platform that hands over only a code gets a template; one that calls for something else gets no SMS."""
 
 import json
 import string
@@ -6,12 +6,16 @@ from typing import ClassVar
 
 import pytest
 
+from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.platforms._contract import Defaults
 from mitto_phone_hook.platforms._fields import Code, MessageText, WrittenNumber
 from mitto_phone_hook.platforms._native_response import respond
-from mitto_phone_hook.platforms._payload import Payload, at, reader, text_of_code
-from mitto_phone_hook.sms.segments import Encoding, encode
+from mitto_phone_hook.platforms._payload import Payload, at, reader
+from mitto_phone_hook.sms.compose import Sms
+from mitto_phone_hook.sms.segments import Encoding
+from support.messages import decide
+from support.stage import ENVIRONMENT
 
 
 class CodeCall(Payload):
@@ -24,14 +28,18 @@ class CodeCall(Payload):
 READ = reader(CodeCall)
 
 
-def text_of(app_name: str = "", **fields: object) -> str:
+def sms_of(app_name: str = "", **fields: object) -> Sms:
     body = json.dumps({"to": "+12025550110"} | fields).encode()
-    return READ(body, {}, Defaults(app_name=app_name)).text.get_secret_value()
+    return decide(READ(body, {}, Defaults()), load(ENVIRONMENT | {"APP_NAME": app_name}), signed_at=None, now=1_800_000_000)
+
+
+def text_of(app_name: str = "", **fields: object) -> str:
+    return sms_of(app_name, **fields).encoded.text
 
 
 def test_a_code_without_a_text_is_sent_in_a_sentence() -> None:
-    assert text_of(code="049217") == "049217 is your verification code."
-    assert text_of("Acme & Co.", code=49217) == "49217 is your Acme & Co. verification code."
+    assert text_of(code="049217") == "049217 is your verification code. Do not share it with anyone."
+    assert text_of("Acme & Co.", code=49217) == "49217 is your Acme & Co. verification code. Do not share it with anyone."
 
 
 def test_a_text_of_the_platform_is_kept() -> None:
@@ -43,13 +51,13 @@ def test_a_text_of_the_platform_is_kept() -> None:
 def test_neither_text_nor_code_is_refused(fields: dict[str, str]) -> None:
     with pytest.raises(Refused) as caught:
         text_of(**fields)
-    assert caught.value.result[:3] == (Outcome.INVALID_REQUEST, "wrong_fields", ("code",))
+    assert caught.value.result[:3] == (Outcome.INVALID_REQUEST, "wrong_fields", ("text",))
 
 
 @pytest.mark.parametrize("code", ["1234", "049217", string.ascii_letters[:20], "AB12-CD34"])
 @pytest.mark.parametrize("app_name", ["", "A", "A" * 30, "Fisher's Shop, Bern & Basel!"])
 def test_the_sentence_is_one_segment_of_gsm_7(code: str, app_name: str) -> None:
-    encoded = encode(text_of_code(code, app_name), is_smart=True)
+    encoded = sms_of(app_name, code=code).encoded
     assert (encoded.segments, encoded.encoding) == (1, Encoding.GSM7)
 
 

@@ -56,14 +56,17 @@ def test_a_bearer_and_a_bare_value_are_accepted(name: str) -> None:
         assert call(name, sample(name, body), headers=headers)[0].status == 200
 
 
-def test_logto_sends_digits_and_only_a_code() -> None:
+def test_logto_sends_digits_only_a_code_and_the_language() -> None:
     _, stage = call("logto", sample("logto", "sign_in"), Stage(APP_NAME="Acme"))
-    assert sent(stage) == [("12025550110", "049217 is your Acme verification code.")]
+    assert sent(stage) == [("12025550110", "Acme: 049217 ist Ihr Anmeldecode. Geben Sie ihn nicht weiter.")]
 
 
 @pytest.mark.parametrize(
     ("stem", "text"),
-    [("current", "Use this code to authenticate in authentik: 049217"), ("old_without_message", "049217 is your verification code.")],
+    [
+        ("current", "Use this code to authenticate in authentik: 049217"),
+        ("old_without_message", "049217 is your verification code. Do not share it with anyone."),
+    ],
 )
 def test_authentik_sends_its_text_or_the_bare_code(stem: str, text: str) -> None:
     _, stage = call("authentik", sample("authentik", stem))

@@ -35,13 +35,20 @@ def test_the_app_gets_the_status_in_the_error_object(outcome: Outcome, code: int
 def test_the_code_goes_to_the_number_of_the_message(name: str) -> None:
     response, stage = call("supabase", sample("supabase", name), Stage(APP_NAME="Acme"))
     assert (response.status, json.loads(response.body)) == (200, {})
-    assert sent(stage) == [("12025550110", "049217 is your Acme verification code.")]
+    assert sent(stage) == [("12025550110", "Acme: 049217 ist Ihr Bestätigungscode. Geben Sie ihn nicht weiter.")]
+
+
+@pytest.mark.parametrize("key", ["locale", "language", "lang"])
+def test_the_code_comes_in_the_language_of_the_user(key: str) -> None:
+    user = {"phone": "12025550110", "user_metadata": {key: "fr_CA"}}
+    _, stage = call("supabase", json.dumps({"user": user, "sms": {"otp": "049217"}}).encode(), Stage(APP_NAME="Acme"))
+    assert sent(stage) == [("12025550110", "Acme : 049217 est votre code de vérification. Ne le communiquez à personne.")]
 
 
 def test_digits_are_international_whatever_the_settings_say() -> None:
     body = json.dumps({"user": {"phone": "41791234567"}, "sms": {"otp": "049217"}}).encode()
     _, stage = call("supabase", body, Stage(ALLOWED_REGIONS="CH", DEFAULT_REGION="US", BARE_DIGITS="national"))
-    assert sent(stage) == [("41791234567", "049217 is your verification code.")]
+    assert sent(stage) == [("41791234567", "049217 is your verification code. Do not share it with anyone.")]
 
 
 def test_it_responds_within_the_five_seconds_of_supabase() -> None:

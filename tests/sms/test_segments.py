@@ -288,6 +288,22 @@ async def test_mitto_rejects_none_of_5000_texts_in_20_scripts() -> None:
         await transport.aclose()
 
 
+@LAW
+@given(st.text(max_size=200) | TYPOGRAPHIC_TEXT, st.text(max_size=100) | TYPOGRAPHIC_TEXT, st.booleans())
+def test_a_longer_text_never_costs_fewer_segments(text: str, more: str, is_smart: bool) -> None:  # noqa: FBT001 - given by Hypothesis
+    # What follows the line of WebOTP makes it an ordinary line, which may become GSM-7.
+    text, more = text.replace("@", ""), more.replace("@", "")
+    assert encode(text + more, is_smart=is_smart).segments >= encode(text, is_smart=is_smart).segments
+
+
+@LAW
+@given(ANY_TEXT | TYPOGRAPHIC_TEXT)
+def test_smart_encoding_costs_no_segment_more_and_changes_nothing_the_second_time(text: str) -> None:
+    smart = encode(text)
+    assert smart.segments <= encode(text, is_smart=False).segments
+    assert encode(smart.text) == smart
+
+
 def test_smart_encoding_never_costs_a_segment_more() -> None:
     text = "\u2026" * 70
     assert encode(text) == encode(text, is_smart=False)

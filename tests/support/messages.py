@@ -17,7 +17,9 @@ def parse(body: bytes, content_type: bytes = b"", default_region: str | None = N
 
 def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None, now: float) -> Sms:
     """Compose the SMS as the hook does with these settings."""
-    rules = SmsRules(settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
+    rules = SmsRules(
+        settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding, settings.texts
+    )
     return compose(message, rules, signed_at=signed_at, now=now, deadline_seconds=settings.deadline_seconds)
 
 

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mitto_phone_hook.cli.catalogue import catalogue_rows, entries
 from mitto_phone_hook.cli.report import BOLD, COLOURS, UNICODE, Mark
 from mitto_phone_hook.cli.settings_report import money, problem_lines
 from mitto_phone_hook.cli.svg import picture
 from mitto_phone_hook.cli.terminal import Terminal
-from mitto_phone_hook.cli.text_facts import Facts, Found, facts_of, name_of, units
+from mitto_phone_hook.cli.text_facts import Facts, Found, facts_of, message_of, name_of, units
 from mitto_phone_hook.cli.text_view import MAX_COLUMNS, Drawing, Terms
 from mitto_phone_hook.config import rules
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.platforms._payload import text_of_code
 from mitto_phone_hook.sms.compose import SmsRules
 from mitto_phone_hook.sms.hidden_characters import HiddenCharacter
 from mitto_phone_hook.sms.sender_countries import COUNTRIES
@@ -26,14 +26,18 @@ from mitto_phone_hook.sms.sender_ids import Scope
 EXAMPLE_CODE = "123456"
 
 _COMMAND = "mitto-phone-hook text"
-_SETTINGS = ("APP_NAME", "MAX_SEGMENTS", "MITTO_SENDER_ID", "PRICES_FILE", "SENDER_IDS", "SMART_ENCODING")
+_SETTINGS = (
+    *("APP_NAME", "TEMPLATES", "TEMPLATES_FILE", "DEFAULT_LOCALE", "OTP_DOMAIN", "ANDROID_APP_HASH"),
+    *("SMART_ENCODING", "MAX_SEGMENTS", "CODE_LIFETIME_SECONDS", "MITTO_SENDER_ID", "SENDER_IDS", "PRICES_FILE"),
+)
 """The settings that change what is shown. Others need not be right, or there, for this command."""
 
 _HELP = """\
 Show how a text goes out: its encoding, its segments with their borders, the characters that force UCS-2, what smart encoding
-changes, and what it costs. It sends nothing. Without a text it shows the one for a code that comes without a text.
+changes, and what it costs. It sends nothing. Without a text it shows the template for a code that comes without a text.
 
-It uses these settings of the environment: APP_NAME, MAX_SEGMENTS, MITTO_SENDER_ID, PRICES_FILE, SENDER_IDS, SMART_ENCODING.
+It uses these settings of the environment: APP_NAME, TEMPLATES, TEMPLATES_FILE, DEFAULT_LOCALE, OTP_DOMAIN, ANDROID_APP_HASH,
+SMART_ENCODING, MAX_SEGMENTS, CODE_LIFETIME_SECONDS, MITTO_SENDER_ID, SENDER_IDS, PRICES_FILE.
 """
 
 
@@ -45,6 +49,8 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     text = parser.add_mutually_exclusive_group()
     text.add_argument("text", nargs="?", metavar="TEXT", help="the text of an SMS")
     text.add_argument("--file", metavar="FILE", help="read the text from a file in UTF-8; - for standard input")
+    text.add_argument("--catalogue", action="store_true", help="show all templates: the built-in ones, and those of TEMPLATES_FILE")
+    parser.add_argument("--code", metavar="CODE", help="the code in the text, for the lines that browsers and apps read")
     parser.add_argument("--region", type=_region, metavar="REGION", help="ISO 3166 region of the recipient, for price and sender ID: GB")
     parser.add_argument("--locale", metavar="TAG", help="language of the recipient, as a BCP 47 tag: pt-BR")
     parser.add_argument("--prices", metavar="FILE", help="price file, instead of PRICES_FILE")
@@ -58,7 +64,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     """Show one text. Returns 1 if it would not be sent, or if a setting or a file is wrong."""
     try:
         settings = _settings(environment, options.prices)
-        text = _text(options, settings)
+        text = _text(options)
     except SettingsError as error:
         terminal.show_all(problem_lines(error.problems, "correct it, or leave it out"))
         return 1
@@ -69,9 +75,12 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     sender_id = senders.choose(Scope(region=region))
     only = COUNTRIES[region].takes if region in COUNTRIES and not senders.is_usable_in(region) else ""
     terms = Terms(sender_id, settings.max_segments, region, settings.prices_file, only)
-    sms_rules = SmsRules(sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding)
+    sms_rules = SmsRules(sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding, settings.texts)
+    if options.catalogue:
+        return _show_catalogue(sms_rules, options, terminal)
+    code = options.code if text else options.code or EXAMPLE_CODE
     try:
-        facts = facts_of(text, sms_rules, region or "", options.locale)
+        facts = facts_of(message_of(text, region or "", options.locale, code), sms_rules)
     except HiddenCharacter as hidden:
         return _refuse(Outcome.INVALID_REQUEST, _hidden(text, hidden.position), options, terminal)
     except Refused as refusal:
@@ -95,14 +104,29 @@ def _settings(environment: Mapping[str, str], prices: str | None) -> Settings:
     return load({"MITTO_API_KEY": "-", "HOOK_SECRETS": "-" * 24} | own)
 
 
-def _text(options: argparse.Namespace, settings: Settings) -> str:
+def _text(options: argparse.Namespace) -> str:
     if options.text is not None:
         return str(options.text)
     if options.file:
         raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
         # An editor ends the last line, and the SMS does not.
         return io.StringIO(raw.decode("utf-8-sig"), newline=None).read().removesuffix("\n")
-    return text_of_code(EXAMPLE_CODE, settings.app_name)
+    return ""
+
+
+def _show_catalogue(sms_rules: SmsRules, options: argparse.Namespace, terminal: Terminal) -> int:
+    found = list(entries(sms_rules, EXAMPLE_CODE, options.region or ""))
+    if options.json:
+        terminal.write(json.dumps([entry.as_json() for entry in found], ensure_ascii=False, indent=2) + "\n")
+        return 0
+    drawing = Drawing(UNICODE._replace(is_coloured=True, width=MAX_COLUMNS) if options.svg else terminal.style)
+    rows = list(catalogue_rows(found, drawing))
+    if options.svg:
+        command = f"{_COMMAND} --catalogue"
+        Path(options.svg).write_text(picture([drawing.prompt(command), "", *rows], command), encoding="utf-8")
+    else:
+        terminal.write("".join(f"{row}\n" for row in rows))
+    return 0
 
 
 def _refuse(outcome: Outcome, why: str, options: argparse.Namespace, terminal: Terminal) -> int:

@@ -15,6 +15,7 @@ from mitto_phone_hook.sms.compose import SmsRules, compose
 from mitto_phone_hook.sms.gsm7 import SEPTETS
 from mitto_phone_hook.sms.hidden_characters import clean_text
 from mitto_phone_hook.sms.segments import GSM7_EQUALS, UNITS_IN_EACH, UNITS_IN_ONE, Encoded, Encoding, encode, split, units_of
+from mitto_phone_hook.sms.templates import text_of
 
 MAX_SEGMENTS = 20
 """The most that MAX_SEGMENTS allows, and so the longest text that can be shown."""
@@ -47,24 +48,36 @@ class Facts(NamedTuple):
     """What nobody sees and was taken out, by the positions in the text as it came."""
     otherwise: Encoded | None = None
     """The text without the characters that force UCS-2, or without smart encoding."""
+    without_lines: Encoded | None = None
+    """The text without the lines that were added for browsers and apps, if any were."""
 
 
-def facts_of(text: str, rules: SmsRules, region: str, locale: str | None = None) -> Facts:
-    """Find out how a text goes out. Raises ``HiddenCharacter``, and ``Refused`` for more than ``MAX_SEGMENTS`` segments."""
-    cleaned = clean_text(text)
-    message = PhoneMessage("text", _RECIPIENT, region, NumberKind.MOBILE, SecretStr(cleaned), locale=locale)
-    sent = compose(message, rules._replace(max_segments=MAX_SEGMENTS), signed_at=None, now=0, deadline_seconds=0).encoded
+def facts_of(message: PhoneMessage, rules: SmsRules) -> Facts:
+    """Find out how a message goes out. Raises ``HiddenCharacter``, and ``Refused`` for more than ``MAX_SEGMENTS`` segments."""
+    text = message.text.get_secret_value()
+    message = message._replace(text=SecretStr(clean_text(text, message.code.get_secret_value() if message.code else "")))
+    sms = compose(message, rules._replace(max_segments=MAX_SEGMENTS), signed_at=None, now=0, deadline_seconds=0)
+    sent, words = sms.encoded, text_of(message, rules.texts, sms.validity_minutes)
+    is_smart = rules.smart_encoding.get(message.region, rules.smart_encoding[""])
+    alone = encode(words, is_smart=is_smart)
     forcing: tuple[Found, ...] = ()
     if sent.encoding is Encoding.UCS2:
         forcing = _grouped((place, character, "") for place, character in enumerate(sent.text) if character not in SEPTETS)
-    replaced = _grouped(_replacements(cleaned, sent.text))
-    removed = _grouped((place, character, "") for place, character in enumerate(text) if _is_removed(character, cleaned))
+    replaced = _grouped(_replacements(words, sent.text))
+    removed = _grouped((place, character, "") for place, character in enumerate(text) if _is_removed(character, words))
     otherwise = None
     if forcing:
         otherwise = encode("".join(filter(SEPTETS.__contains__, sent.text)), is_smart=False)
     elif replaced:
-        otherwise = encode(cleaned, is_smart=False)
-    return Facts(sent, tuple(split(sent.text, sent.encoding)), forcing, replaced, removed, otherwise)
+        otherwise = encode(words + sent.text[len(alone.text) :], is_smart=False)
+    without_lines = alone if sent.text != alone.text else None
+    return Facts(sent, tuple(split(sent.text, sent.encoding)), forcing, replaced, removed, otherwise, without_lines)
+
+
+def message_of(text: str, region: str = "", locale: str | None = None, code: str | None = None) -> PhoneMessage:
+    """Give the message that a caller would hand over; without a text a template makes it."""
+    secret = SecretStr(code) if code else None
+    return PhoneMessage("text", _RECIPIENT, region, NumberKind.MOBILE, SecretStr(text), code=secret, locale=locale)
 
 
 def name_of(character: str) -> str:

@@ -99,12 +99,12 @@ class Drawing:
 
     def label(self, label: str, value: str, rest: str = "", colour: str = BOLD) -> str:
         """Draw one line: what it is, its value, and more about it."""
-        more = f"{' ' * (_VALUE_COLUMNS - len(value))} {self._coloured(rest, DIM)}" if rest else ""
-        return f"  {self._coloured(label.ljust(_LABEL_COLUMNS), DIM)}{self._coloured(value, colour)}{more}"
+        more = f"{' ' * (_VALUE_COLUMNS - len(value))} {self.coloured(rest, DIM)}" if rest else ""
+        return f"  {self.coloured(label.ljust(_LABEL_COLUMNS), DIM)}{self.coloured(value, colour)}{more}"
 
     def prompt(self, command: str) -> str:
         """Draw the line in which a command is typed."""
-        return f"  {self._coloured('$', DIM)} {self._coloured(command, BOLD)}"
+        return f"  {self.coloured('$', DIM)} {self.coloured(command, BOLD)}"
 
     def _summary(self, facts: Facts, terms: Terms) -> Iterator[str]:
         encoding, number = facts.sent.encoding, facts.sent.segments
@@ -113,6 +113,9 @@ class Drawing:
             yield self.label("Segments", str(number), f"not sent: MAX_SEGMENTS is {terms.max_segments}", f"{BOLD};{_BAD}")
         else:
             yield self.label("Segments", str(number), _otherwise(facts))
+        if facts.without_lines:
+            number_alone, encoding_alone = facts.without_lines.segments, facts.without_lines.encoding
+            yield self.label("Autofill", "added", f"{number_alone} in {encoding_alone} without the lines for browsers and apps")
         where = f"to {terms.region}{f', which takes only {terms.only}' if terms.only else ''}" if terms.region else ""
         yield self.label("Sender ID", terms.sender_id, where, f"{BOLD};{_WARN}" if terms.only else BOLD)
         for region in _regions_of(terms):
@@ -136,7 +139,7 @@ class Drawing:
                 if any(pointers):
                     yield self._boxed("".join(map(self._pointer, row, pointers)), _width(row))
             place += len(segment)
-        yield f"  {self._coloured(signs.bottom[0] + signs.line * (self.columns + 2) + signs.bottom[1], DIM)}"
+        yield f"  {self.coloured(signs.bottom[0] + signs.line * (self.columns + 2) + signs.bottom[1], DIM)}"
 
     def _border(self, corners: tuple[str, str], title: str, units: tuple[int, int], encoding: Encoding) -> str:
         """Draw the upper side of a box, with its title and how full the segment is."""
@@ -147,18 +150,17 @@ class Drawing:
         if gap > _BAR_COLUMNS + 1:
             gap -= _BAR_COLUMNS + 1
             bar = (
-                self._coloured(signs.full * full, _ENCODING_COLOURS[encoding])
-                + self._coloured(signs.free * (_BAR_COLUMNS - full), DIM)
-                + " "
+                self.coloured(signs.full * full, _ENCODING_COLOURS[encoding]) + self.coloured(signs.free * (_BAR_COLUMNS - full), DIM) + " "
             )
-        left, right = (self._coloured(text, DIM) for text in (f"{corners[0]}{signs.line}", f"{signs.line}{corners[1]}"))
-        return f"  {left} {self._coloured(title, BOLD)} {self._coloured(signs.line * gap, DIM)} {bar}{count} {right}"
+        left, right = (self.coloured(text, DIM) for text in (f"{corners[0]}{signs.line}", f"{signs.line}{corners[1]}"))
+        return f"  {left} {self.coloured(title, BOLD)} {self.coloured(signs.line * gap, DIM)} {bar}{count} {right}"
 
-    def _coloured(self, text: str, colour: str) -> str:
+    def coloured(self, text: str, colour: str) -> str:
+        """Colour a text if the output has colours."""
         return coloured(text, colour, self.style) if text else ""
 
     def _boxed(self, drawn: str, used: int) -> str:
-        side = self._coloured(self.signs.side, DIM)
+        side = self.coloured(self.signs.side, DIM)
         return f"  {side} {drawn}{' ' * (self.columns - used)} {side}"
 
     def _drawn(self, cell: _Cell, colours: Mapping[int, str]) -> str:
@@ -179,12 +181,12 @@ class Drawing:
                 shown = f"{shown} {self.style.arrow} {self._visible(found.replacement)}"
             name = padded(f"{f'U+{ord(found.character):04X}':<8}{name_of(found.character)}", _NAME_COLUMNS)
             at = self._places(found, MAX_COLUMNS - _SHOWN_COLUMNS - width(name) - 6)
-            shown = self._coloured(padded(shown, _SHOWN_COLUMNS), f"{BOLD};{colour}")
-            yield f"  {self._coloured(sign, colour)} {shown} {name} {self._coloured(at, DIM)}"
+            shown = self.coloured(padded(shown, _SHOWN_COLUMNS), f"{BOLD};{colour}")
+            yield f"  {self.coloured(sign, colour)} {shown} {name} {self.coloured(at, DIM)}"
 
     def _title(self, title: str) -> Iterator[str]:
         yield ""
-        yield f"  {self._coloured(title, BOLD)}"
+        yield f"  {self.coloured(title, BOLD)}"
 
     def _places(self, found: Found, room: int) -> str:
         """Say how often a character stands where, with as many places as there is room for."""
@@ -206,8 +208,8 @@ class Drawing:
             scripts.setdefault(name_of(found.character).split(maxsplit=1)[0] if is_of_script else "other signs", []).append(found)
         for script, ones in sorted(scripts.items(), key=lambda item: -_number_of(item[1])):
             examples = " ".join(self._visible(found.character) for found in ones[:_MOST_EXAMPLES])
-            count = self._coloured(f"{self.signs.times}{_number_of(ones)}".ljust(5), DIM)
-            yield f"  {self._coloured(self.signs.forcing, _BAD)} {padded(script.lower(), 17)} {count} {examples}"
+            count = self.coloured(f"{self.signs.times}{_number_of(ones)}".ljust(5), DIM)
+            yield f"  {self.coloured(self.signs.forcing, _BAD)} {padded(script.lower(), 17)} {count} {examples}"
 
     def _visible(self, character: str) -> str:
         return "".join(cell.shown for cell in _cells(character, 0, self.signs))

@@ -5,13 +5,14 @@ No value is ever printed: a problem names the variable and the rule.
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from types import EllipsisType
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo, field_validator
 
-from mitto_phone_hook.config import limit_rules, rules, sender_rules
+from mitto_phone_hook.config import limit_rules, rules, sender_rules, text_rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
 from mitto_phone_hook.domain.phone_number import BareDigits
@@ -20,6 +21,7 @@ from mitto_phone_hook.policy.destination import ANY_REGION, DestinationPolicy
 from mitto_phone_hook.policy.limits import BUDGETS, Limits
 from mitto_phone_hook.sms.sender_countries import COUNTRIES
 from mitto_phone_hook.sms.sender_ids import Scope, SenderIds
+from mitto_phone_hook.sms.templates import Catalogue, TextRules
 from mitto_phone_hook.storage.protocols import Window
 
 T = TypeVar("T")
@@ -96,6 +98,18 @@ def _regions_without_sender(senders: SenderIds, allowed: frozenset[str]) -> list
     return [region for region in COUNTRIES if (is_any or region in allowed) and not senders.is_usable_in(region)]
 
 
+def _templates(source: _Source, info: ValidationInfo) -> Catalogue:
+    path = _parsed(str, source)
+    if not path:
+        return {}
+    try:
+        text = (info.context or {})["read_file"](path)
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("cannot be read") from None
+    smart_encoding = info.data.get("smart_encoding") or {"": True}
+    return text_rules.templates(text, info.data.get("otp_domain") or {}, is_smart=smart_encoding[""])
+
+
 _Platform = Annotated[str, BeforeValidator(rules.platform)]
 _Region = Annotated[str, BeforeValidator(lambda text: rules.region(text) or "")]
 _Secrets = Annotated[RotatingSecret[HookSecrets], _rotating(rules.hook_secrets)]
@@ -136,9 +150,28 @@ class Settings(BaseModel):
     max_attempts: Annotated[int, _read(rules.whole(1, 10))] = _setting("3", "attempts per message, only while nothing has been sent")
     max_body_bytes: Annotated[int, _read(rules.whole(1024, 1048576))] = _setting("65536", "largest request body")
     max_segments: Annotated[int, _read(rules.whole(1, 20))] = _setting("4", "longest text in segments, the unit of cost")
-    smart_encoding: Annotated[bool, _read(rules.boolean)] = _setting("on", "replaces typographic characters if that makes the text GSM-7")
+    smart_encoding: Annotated[Mapping[str, bool], _read(text_rules.smart_encoding)] = _setting(
+        "on", "replaces typographic characters if that makes the text GSM-7; by country: `on; IN=off`"
+    )
+    templates: Annotated[str, _read(rules.word("code_only", text_rules.ALWAYS))] = _setting(
+        "code_only", "whose texts are made from templates: of callers that give only a code; `always`: of all that give a code"
+    )
     app_name: Annotated[str, _read(rules.app_name)] = _setting(
-        "", "the application in the text of a code that comes without a text: `314159 is your APP_NAME verification code.`"
+        "", "the application in the built-in templates: `314159 is your APP_NAME login code.`"
+    )
+    default_locale: Annotated[str, _read(text_rules.locale)] = _setting(
+        "en", "language of templates for callers that give none, or one without a template: `de` or `pt-BR`"
+    )
+    otp_domain: Annotated[Mapping[str, str], _read(text_rules.domains)] = _setting(
+        "",
+        "host name of the website that asks for the code: browsers then fill it in, from a last line `@OTP_DOMAIN #314159`; by client "
+        "or organization: `login.example.com; client:abc123=id.example.org; org:acme=acme.example.com`",
+    )
+    android_app_hash: Annotated[Mapping[str, str], _read(text_rules.app_hashes)] = _setting(
+        "", "hash of the Android app, which then fills the code in (SMS Retriever); by client or organization as in OTP_DOMAIN"
+    )
+    templates_file: Annotated[Catalogue, PlainValidator(_templates)] = _setting(
+        "", "TOML file with templates of your own, which come before the built-in ones: docs/texts.md"
     )
     code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting("300", "how long a code without `expires_at` is valid")
     resend_after_seconds: Annotated[int, _read(rules.whole(0, 86400))] = _setting(
@@ -222,6 +255,18 @@ class Settings(BaseModel):
         """Where messages may go."""
         return DestinationPolicy(self.allowed_regions, self.blocked_numbers)
 
+    @property
+    def texts(self) -> TextRules:
+        """What messages say."""
+        return TextRules(
+            self.app_name,
+            self.templates == text_rules.ALWAYS,
+            self.default_locale,
+            self.templates_file,
+            self.otp_domain,
+            self.android_app_hash,
+        )
+
     @cached_property
     def senders(self) -> SenderIds:
         """Which sender ID a message gets."""
@@ -278,7 +323,7 @@ def renamed(environment: Mapping[str, str]) -> dict[str, str]:
 
 def load(
     environment: Mapping[str, str],
-    read_file: Callable[[str], str] = lambda path: Path(path).read_text(),
+    read_file: Callable[[str], str] = lambda path: Path(path).read_text(encoding="utf-8"),
     run_in_background: RunInBackground = lambda work: work(),
     on_unavailable: Callable[[str], None] = lambda _: None,
     platforms: tuple[str, ...] = NAMES,
@@ -331,12 +376,12 @@ def _names(variable: Variable, given: set[str]) -> dict[str, str]:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    """Give one sentence for each variable that is wrong."""
-    problems: dict[str, str] = {}
+    """Give one sentence for each variable that is wrong, or for each fault in a file that has several."""
+    problems: dict[str, list[str]] = {}
     for one in error.errors(include_url=False, include_input=False):
         name, *keys = map(str, one["loc"])
         variable = f"{name}_{keys[0]}".upper() if keys and keys[0] else name.upper()
         # Where the name of a special case is wrong, its value does not matter.
         if keys[1:] or variable not in problems:
-            problems[variable] = f"{variable} {one['ctx']['error']}"
-    return list(problems.values())
+            problems[variable] = [f"{variable} {fault}" for fault in one["ctx"]["error"].args]
+    return [*chain.from_iterable(problems.values())]

@@ -39,6 +39,9 @@ class Purpose(StrEnum):
 
     AUTHENTICATION = "authentication"
     ENROLLMENT = "enrollment"
+    SIGN_UP = "sign_up"
+    VERIFICATION = "verification"
+    MFA = "mfa"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a purpose, not a password
     NOTICE = "notice"
     OTHER = "other"
@@ -57,6 +60,7 @@ class PhoneMessage(NamedTuple):
     """ISO 3166 region of the number, ``001`` for international networks."""
     number_kind: NumberKind
     text: SecretStr
+    """The caller's own words; empty if it gives only a code, or only says that it is a notice."""
     channel: Channel = Channel.SMS
     code: SecretStr | None = None
     purpose: Purpose = Purpose.OTHER

@@ -21,8 +21,6 @@ class Defaults(NamedTuple):
     """How numbers without ``+`` and ``00`` are read."""
     allowed_numbers: tuple[str, ...] = ()
     """E.164 numbers or prefixes that count as mobile whatever the plan says."""
-    app_name: str = ""
-    """The application's name, for the text of a code that comes without one."""
 
 
 class Response(NamedTuple):

@@ -13,7 +13,7 @@ class FlatCall(Payload):
     VOICE_KEYS = ("type", "delivery_method")
 
     recipient: field.WrittenNumber = at("recipient", "to", "phoneNumber")
-    text: field.MessageText = at("text", "body", "message", "content")
+    text: field.MessageText | None = at("text", "body", "message", "content", default=None)
     channel: field.MessageChannel = at("message_type", default=Channel.SMS)
     code: field.Code | None = at("code", default=None)
     purpose: field.MessagePurpose = at("action", default=Purpose.OTHER)
@@ -28,12 +28,13 @@ class FlatCall(Payload):
 
 
 class HookCall(FlatCall):
-    """The fields of Auth0's Hook. A caller with a ``context`` of its own may have the other fields next to it."""
+    """The fields of Auth0's Hook, which always has a text. A caller with a ``context`` may have the other fields next to it."""
 
     SOURCE = "auth0_hook"
     MARKER = "context"
     OBJECTS = FlatCall.OBJECTS | {"context", "context.client", "context.request", "context.tenant", "context.user"}
 
+    text: field.MessageText = at("text", "body", "message", "content")
     channel: field.MessageChannel = at("context.message_type", "message_type", default=Channel.SMS)
     code: field.Code | None = at("context.code", "code", default=None)
     purpose: field.MessagePurpose = at("context.action", "action", default=Purpose.OTHER)

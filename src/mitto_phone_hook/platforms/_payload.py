@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticUndefined, from_json
 
-from mitto_phone_hook.domain.message import Channel, PhoneMessage, Recipient
+from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.domain.phone_number import read_number
 from mitto_phone_hook.domain.written_number import NOT_A_NUMBER
 from mitto_phone_hook.platforms._contract import Defaults, Headers
-from mitto_phone_hook.platforms._fields import in_ascii_digits, says_voice
+from mitto_phone_hook.platforms._fields import PURPOSES, in_ascii_digits, says_voice
 from mitto_phone_hook.sms.hidden_characters import HiddenCharacter, clean_text
 
 FORM = b"application/x-www-form-urlencoded"
@@ -45,7 +45,7 @@ class Payload(BaseModel):
 
     recipient: str
     text: SecretStr | None = None
-    """Without a text the code is sent in a sentence of ours. A payload that has neither is refused."""
+    """Without a text the code is sent in a template. A payload that has neither is refused, unless it is a notice."""
     channel: Channel = Channel.SMS
     code: SecretStr | None = None
 
@@ -66,16 +66,17 @@ def reader(*models: type[Payload]) -> Callable[[bytes, Headers, Defaults], Phone
             if model.MARKER is None or raw.get(model.MARKER) is not None:
                 break
         values, wrong = _find(model, raw)
+        missing = _missing_words(model, values, raw)
         try:
             payload = model.model_validate(values)
         except ValidationError as error:
             # Only the names of fields: everything else in this error may repeat what was sent.
             wrong += [_place(model, str(one["loc"][0]), raw) for one in error.errors(include_input=False, include_context=False)]
-            if wrong == [_place(model, "recipient", raw)] and _value_at(raw, wrong[0]) == "":
+            if [*wrong, *missing] == [_place(model, "recipient", raw)] and _value_at(raw, wrong[0]) == "":
                 raise Refused(Outcome.INVALID_RECIPIENT, NOT_A_NUMBER, tuple(wrong)) from None
-        if wrong:
+        if wrong := [*dict.fromkeys([*wrong, *missing])]:
             raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", tuple(wrong))
-        text = _text_to_send(model, payload, raw, defaults.app_name)
+        text = _text_to_send(model, payload, raw)
         try:
             number = read_number(payload.recipient, defaults.region, defaults.bare_digits, defaults.allowed_numbers)
         except ValueError as error:
@@ -146,18 +147,21 @@ def _read_form(body: bytes) -> object:
         raise Refused(Outcome.INVALID_JSON, "not_a_form") from None
 
 
-def text_of_code(code: str, app_name: str) -> str:
-    """Give the text for a code that comes without one. It fits into one GSM-7 segment for every code that a platform makes."""
-    return f"{code} is your {app_name} verification code." if app_name else f"{code} is your verification code."
+def _missing_words(model: type[Payload], values: dict[str, Any], raw: dict[str, Any]) -> list[str]:
+    """Name the place of the text, else of the code, where a payload has neither and is no notice, for which a template has words."""
+    if not values.keys().isdisjoint(("text", "code")) or PURPOSES.get(str(values.get("purpose"))) is Purpose.NOTICE:
+        return []
+    return [_place(model, "text" if _places(model, "text") else "code", raw)]
 
 
-def _text_to_send(model: type[Payload], payload: Payload, raw: dict[str, Any], app_name: str) -> str:
-    """Clean the text. Raises ``Refused`` for characters that nobody sees, and for a code that is not the one in the text."""
+def _text_to_send(model: type[Payload], payload: Payload, raw: dict[str, Any]) -> str:
+    """Clean the text; empty where a template has to say it.
+
+    Raises ``Refused`` for characters that nobody sees, and for a code that is not the one in the text.
+    """
     code = payload.code.get_secret_value() if payload.code else ""
     if payload.text is None:
-        if not code:
-            raise Refused(Outcome.INVALID_REQUEST, "wrong_fields", (_place(model, "code", raw),))
-        return text_of_code(code, app_name)
+        return ""
     try:
         text = clean_text(payload.text.get_secret_value(), code)
     except HiddenCharacter as hidden:

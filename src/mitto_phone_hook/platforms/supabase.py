@@ -23,7 +23,7 @@ class SmsHook(Payload):
 
     recipient: field.WrittenNumber = at("sms.phone", "user.phone")
     code: field.Code = at("sms.otp")
-    locale: field.Language = at("user.user_metadata.locale", default=None)
+    locale: field.Language = at("user.user_metadata.locale", "user.user_metadata.language", "user.user_metadata.lang", default=None)
     client_ip: field.EndUserAddress = at("metadata.ip_address", default=None)
 
 

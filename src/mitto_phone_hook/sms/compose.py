@@ -1,11 +1,13 @@
 """From a phone message to the SMS that is sent, or the reason why none is."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mitto_phone_hook.domain.message import Channel, PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.sms.hidden_characters import MAX_CHARACTERS
 from mitto_phone_hook.sms.segments import Encoded, encode
+from mitto_phone_hook.sms.templates import TextRules, text_of
 
 _MOST_CHARACTERS_OF_A_PART = 153
 MAX_VALIDITY_MINUTES = 2880
@@ -29,12 +31,13 @@ class SmsRules(NamedTuple):
     code_lifetime_seconds: float
     """How long a code is valid when the caller does not say it."""
     max_segments: int
-    is_smart: bool
-    """Whether typographic characters may be replaced by GSM-7 characters."""
+    smart_encoding: Mapping[str, bool]
+    """By region of the recipient, ``""`` for all others: whether typographic characters may be replaced by GSM-7 characters."""
+    texts: TextRules
 
 
 def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, now: float, deadline_seconds: float) -> Sms:
-    """Choose encoding and validity of the SMS. Raises ``Refused`` for a voice call, an expired code or a text that is too long.
+    """Choose text, encoding and validity of the SMS. Raises ``Refused`` for a voice call, an expired code or a text that is too long.
 
     ``signed_at`` and ``now`` are Unix seconds. A code is valid until the caller's expiry; without one, ``code_lifetime_seconds``
     from when the caller sent or signed it. A code that expires within ``deadline_seconds`` is not sent. A notice without code
@@ -45,13 +48,20 @@ def compose(message: PhoneMessage, rules: SmsRules, *, signed_at: float | None, 
     lives_seconds = _expiry(message, rules, signed_at, now) - now
     if lives_seconds <= deadline_seconds:
         raise Refused(Outcome.CODE_EXPIRED)
-    text = message.text.get_secret_value()
+    minutes = max(int(lives_seconds // 60), 1)
+    text = text_of(message, rules.texts, minutes)
     if len(text) > MAX_CHARACTERS:
         raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{-(-len(text) // _MOST_CHARACTERS_OF_A_PART)}_segments")
-    encoded = encode(text, is_smart=rules.is_smart)
+    is_smart = rules.smart_encoding.get(message.region, rules.smart_encoding[""])
+    encoded = encode(text, is_smart=is_smart)
     if encoded.segments > rules.max_segments:
         raise Refused(Outcome.TEXT_TOO_LONG, f"needs_{encoded.segments}_segments")
-    return Sms(message.recipient, rules.sender_id, encoded, min(max(int(lives_seconds // 60), 1), MAX_VALIDITY_MINUTES))
+    if message.code and (rules.texts.domains or rules.texts.app_hashes):
+        autofill = rules.texts.autofill_of(message)
+        filled = encode(autofill.add_to(text, message.code.get_secret_value()), is_smart=is_smart)
+        # What only saves typing must not keep a code back.
+        encoded = filled if filled.segments <= rules.max_segments else encoded
+    return Sms(message.recipient, rules.sender_id, encoded, min(minutes, MAX_VALIDITY_MINUTES))
 
 
 def _expiry(message: PhoneMessage, rules: SmsRules, signed_at: float | None, now: float) -> float:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mitto_phone_hook.sms.gsm7 import SEPTETS, is_gsm7
 
-_LAST_LINE_OF_WEBOTP = re.compile(r"(?:\A|\n)@\S+ #\S+(?: @\S+)?\Z")
+LAST_LINE_OF_WEBOTP = re.compile(r"(?:\A|\n)@\S+ #\S+(?: @\S+)?\Z")
 
 
 class Encoding(StrEnum):
@@ -60,7 +60,7 @@ def encode(text: str, *, is_smart: bool = True) -> Encoded:
     unchanged = as_ucs2(text)
     if not is_smart:
         return unchanged
-    found = _LAST_LINE_OF_WEBOTP.search(text)
+    found = LAST_LINE_OF_WEBOTP.search(text)
     end = found.start() if found else len(text)
     replaced = text[:end].translate(GSM7_EQUALS) + text[end:]
     if not is_gsm7(replaced):
