@@ -124,6 +124,11 @@ def test_a_text_in_another_script_is_not_full_of_pointers() -> None:
     assert re.search(r"▲ other signs +×2 +。\n", shown)
 
 
+def test_a_letter_of_another_script_in_a_latin_text_is_pointed_at() -> None:
+    _, shown = show("Your p\u0430ypal code is 482913")
+    assert re.search(r"▲ \u0430 +U\+0430  CYRILLIC SMALL LETTER A +×1 at 7\n", shown)
+
+
 def test_what_smart_encoding_changes_is_pointed_at_and_can_be_switched_off() -> None:
     _, shown = show(TYPOGRAPHIC)
     assert "It's 482913 - don't share it..." in shown

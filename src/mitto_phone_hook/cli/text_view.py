@@ -17,6 +17,7 @@ _BAR_COLUMNS = 16
 _SHOWN_COLUMNS, _NAME_COLUMNS = 7, 44
 _MOST_PLACES = 6
 _MOST_EXAMPLES = 12
+_SHARE_OF_ANOTHER_SCRIPT = 0.2
 _GOOD, _WARN, _BAD = COLOURS[Mark.OK], COLOURS[Mark.WARNING], COLOURS[Mark.ERROR]
 _ENCODING_COLOURS = {Encoding.GSM7: _GOOD, Encoding.UCS2: _WARN}
 _UNITS = {Encoding.GSM7: "septets", Encoding.UCS2: "units"}
@@ -204,8 +205,8 @@ class Drawing:
         scripts: dict[str, list[Found]] = {}
         for found in sorted(rows, key=lambda found: -len(found.positions)):
             # Names of letters begin with the script: HIRAGANA LETTER A, CJK UNIFIED IDEOGRAPH-78BA.
-            is_of_script = unicodedata.category(found.character)[0] in "LM"
-            scripts.setdefault(name_of(found.character).split(maxsplit=1)[0] if is_of_script else "other signs", []).append(found)
+            script = name_of(found.character).split(maxsplit=1)[0] if _is_letter(found.character) else "other signs"
+            scripts.setdefault(script, []).append(found)
         for script, ones in sorted(scripts.items(), key=lambda item: -_number_of(item[1])):
             examples = " ".join(self._visible(found.character) for found in ones[:_MOST_EXAMPLES])
             count = self.coloured(f"{self.signs.times}{_number_of(ones)}".ljust(5), DIM)
@@ -216,8 +217,16 @@ class Drawing:
 
 
 def is_in_other_script(facts: Facts) -> bool:
-    """Whether most of a text is in a script that GSM-7 does not have, so that it makes no sense to point at each character."""
-    return 2 * _number_of(facts.forcing) > sum(not character.isspace() for character in facts.sent.text)
+    """Whether a text is in a script that GSM-7 does not have, so that it makes no sense to point at each character.
+
+    A few letters of another script in a Latin text are a mistake, and are pointed at. Addresses are Latin in every script.
+    """
+    others = (found for found in facts.forcing if _is_letter(found.character) and not name_of(found.character).startswith("LATIN"))
+    return _number_of(others) > _SHARE_OF_ANOTHER_SCRIPT * sum(not character.isspace() for character in facts.sent.text)
+
+
+def _is_letter(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LM"
 
 
 def _number_of(rows: Iterable[Found]) -> int:
