@@ -17,10 +17,14 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.cli.columns import clusters, columns, width
 from mitto_phone_hook.cli.command import run
+from mitto_phone_hook.cli.text_facts import message_of
+from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.sms.segments import Encoding, encode, split
+from mitto_phone_hook.sms.templates import built_in, text_of
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
 
+REQUIRED = {"MITTO_API_KEY": "key-of-the-tests", "HOOK_SECRETS": "bearer-secret-of-the-tests-only"}
 TYPOGRAPHIC = "It\u2019s 482913 \u2013 don\u2019t share it\u2026"
 POLISH = "Twój kod to 482913. Łódź czeka."
 JAPANESE = "あなたの確認コードは 482913 です。誰にも教えないでください。"
@@ -205,15 +209,70 @@ def test_a_file_that_cannot_be_read_is_one_sentence(content: bytes | None, tmp_p
     assert show("--file", str(tmp_path / "sms.txt")) == (1, "The file with the text cannot be read, or is not UTF-8.\n")
 
 
-def test_without_a_text_it_shows_the_one_for_a_code_that_comes_without() -> None:
-    assert as_json(APP_NAME="Acme")["text"] == "123456 is your Acme verification code."
+def test_without_a_text_it_shows_the_template_in_the_language() -> None:
+    for arguments, message in ((("--locale", "de-CH"), {"locale": "de-CH"}), ((), {})):
+        expected = text_of(message_of("", code="123456", **message), load(REQUIRED | {"APP_NAME": "Acme"}).texts, 5)
+        assert as_json(*arguments, APP_NAME="Acme")["text"] == expected
+    assert "654321" in as_json("--code", "654321")["text"]
+
+
+def test_the_lines_for_browsers_and_apps_are_shown_with_what_they_cost() -> None:
+    own = {"OTP_DOMAIN": "login.example.com", "ANDROID_APP_HASH": "FA+9qCX9VSu"}
+    text = "ж" * 60 + " 482913"
+    assert as_json(text, **own)["text"] == text
+    assert as_json(text, "--code", "482913", **own)["text"].endswith("\n@login.example.com #482913")
+    _, shown = show(text, "--code", "482913", **own)
+    assert re.search(r"Segments +2\n", shown)
+    assert re.search(r"Autofill +added +1 in UCS-2 without the lines for browsers and apps\n", shown)
+    assert "Autofill" not in show(text, **own)[1]
+
+
+def test_smart_encoding_is_that_of_the_region() -> None:
+    rule = "on; IN=off"
+    assert as_json("Don\u2019t", "--region", "IN", SMART_ENCODING=rule)["encoding"] == "UCS-2"
+    assert as_json("Don\u2019t", "--region", "CH", SMART_ENCODING=rule)["encoding"] == "GSM-7"
+
+
+def test_the_catalogue_has_every_template_as_it_goes_out() -> None:
+    _, shown = show("--catalogue", "--json", APP_NAME="Acme")
+    rows = json.loads(shown)
+    assert {("" if row["caller"] is None else row["caller"], row["template"], row["language"]) for row in rows} == set(built_in())
+    for row in rows:
+        assert row["segments"] == 1
+        assert "{" not in row["text"]
+        assert ("123456" in row["text"]) is (row["template"] != "notice")
+    status, table = show("--catalogue", APP_NAME="Acme")
+    assert status == 0
+    assert max(map(width, table.splitlines())) <= 80
+    encodings = [row["encoding"] for row in rows]
+    summary = f"{len(rows)} templates, {encodings.count('GSM-7')} in GSM-7 and {encodings.count('UCS-2')} in UCS-2, each 1 segment"
+    assert table.endswith(f"\n\n  {summary}\n")
+    assert re.search(r"^  en +GSM-7 +1  60/160 +123456 is your Acme login code\. Do not share it$", table, re.MULTILINE)
+    joined = re.sub(r"\s", "", table)
+    assert [row["text"] for row in rows if re.sub(r"\s", "", row["text"]) not in joined] == []
+
+
+def test_the_catalogue_has_the_operators_own_templates_too(tmp_path: Path) -> None:
+    path = tmp_path / "templates.toml"
+    path.write_text('[login]\nen = "{code}: {app}"\n[client.abc.login]\nrm = "{code} per {app}"\n', encoding="utf-8")
+    rows = json.loads(show("--catalogue", "--json", TEMPLATES_FILE=str(path))[1])
+    assert len(rows) == len(built_in()) + 1
+    own = {(row["caller"], row["language"]): row["text"] for row in rows if row["template"] == "login"}
+    assert (own[None, "en"], own["client:abc", "rm"]) == ("123456: Acme", "123456 per Acme")
+    assert "client:abc login\n" in show("--catalogue", TEMPLATES_FILE=str(path))[1]
+
+
+def test_the_catalogue_can_be_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.svg"
+    assert show("--catalogue", "--svg", str(path)) == (0, "")
+    assert "mitto-phone-hook text --catalogue" in path.read_text(encoding="utf-8")
 
 
 def test_settings_of_no_concern_need_not_be_right_and_others_are_named(tmp_path: Path) -> None:
     assert show("Hello", STORE_URL="nonsense", LIMITS="nonsense")[0] == 0
     status, shown = show("Hello", SMART_ENCODING="maybe", PRICES_FILE=str(tmp_path / "none"))
     assert status == 1
-    assert re.search(r"✗ SMART_ENCODING +must be true or false", shown)
+    assert re.search(r"✗ SMART_ENCODING +must be on or off", shown)
     assert re.search(r"✗ PRICES_FILE +cannot be read", shown)
 
 

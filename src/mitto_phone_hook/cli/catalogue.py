@@ -1,10 +1,10 @@
 """All templates in one table: what each says, in which encoding, with how many segments. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mitto_phone_hook.cli.columns import clusters, columns, padded
-from mitto_phone_hook.cli.report import BOLD, COLOURS, DIM, Mark
+from mitto_phone_hook.cli.report import BOLD, COLOURS, DIM, Mark, counted
 from mitto_phone_hook.cli.text_facts import Facts, facts_of, message_of, units
 from mitto_phone_hook.cli.text_view import MAX_COLUMNS, Drawing
 from mitto_phone_hook.sms.compose import SmsRules
@@ -50,7 +50,7 @@ def entries(rules: SmsRules, code: str, region: str) -> Iterator[Entry]:
         yield Entry(caller, name, tag, facts_of(message._replace(text=message_of(text).text), rules))
 
 
-def catalogue_rows(found: Iterable[Entry], drawing: Drawing) -> Iterator[str]:
+def catalogue_rows(found: Sequence[Entry], drawing: Drawing) -> Iterator[str]:
     """Draw the table, by template. Yields lines without their ends."""
     heading = ""
     for entry in found:
@@ -65,6 +65,12 @@ def catalogue_rows(found: Iterable[Entry], drawing: Drawing) -> Iterator[str]:
         first, *more = _lines(sent.text, min(drawing.style.width or MAX_COLUMNS, MAX_COLUMNS) - _TEXT_COLUMN, drawing.signs.line_feed)
         yield f"  {drawing.coloured(padded(entry.tag, _TAG_COLUMNS), BOLD)}{encoding}{drawing.coloured(measured, DIM)}{first}"
         yield from (" " * _TEXT_COLUMN + line for line in more)
+    encodings = [entry.facts.sent.encoding for entry in found]
+    of_each = " and ".join(f"{encodings.count(encoding)} in {encoding}" for encoding in Encoding)
+    most = max(entry.facts.sent.segments for entry in found)
+    segments = f"each {counted(most, 'segment')}" if most == 1 else f"at most {counted(most, 'segment')}"
+    yield ""
+    yield f"  {drawing.coloured(f'{len(found)} templates, {of_each}, {segments}', DIM)}"
 
 
 def _lines(text: str, room: int, line_feed: str) -> Iterator[str]:
