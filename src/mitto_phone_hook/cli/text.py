@@ -81,7 +81,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     elif options.svg:
         drawing = Drawing(UNICODE._replace(is_coloured=True, width=MAX_COLUMNS))
         rows = [drawing.prompt(_COMMAND), "", *drawing.rows(facts, terms)]
-        Path(options.svg).write_text(picture(rows, _COMMAND), encoding="utf-8")
+        if not _is_written(picture(rows, _COMMAND), options.svg, terminal):
+            return 1
     else:
         for row in Drawing(terminal.style).rows(facts, terms):
             terminal.write(f"{row}\n")
@@ -103,6 +104,15 @@ def _text(options: argparse.Namespace, settings: Settings) -> str:
         # An editor ends the last line, and the SMS does not.
         return io.StringIO(raw.decode("utf-8-sig"), newline=None).read().removesuffix("\n")
     return text_of_code(EXAMPLE_CODE, settings.app_name)
+
+
+def _is_written(drawn: str, path: str, terminal: Terminal) -> bool:
+    try:
+        Path(path).write_text(drawn, encoding="utf-8")
+    except OSError:
+        terminal.write("The picture cannot be written to this file.\n")
+        return False
+    return True
 
 
 def _refuse(outcome: Outcome, why: str, options: argparse.Namespace, terminal: Terminal) -> int:
