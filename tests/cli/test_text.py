@@ -4,6 +4,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +19,14 @@ from hypothesis import strategies as st
 
 from mitto_phone_hook.cli.columns import clusters, columns, width
 from mitto_phone_hook.cli.command import run
-from mitto_phone_hook.cli.text_facts import message_of
+from mitto_phone_hook.cli.report import UNICODE
+from mitto_phone_hook.cli.text_facts import facts_of, message_of
+from mitto_phone_hook.cli.text_view import Drawing, Terms
 from mitto_phone_hook.config.settings import load
+from mitto_phone_hook.sms.compose import SmsRules
 from mitto_phone_hook.sms.segments import Encoding, encode, split
 from mitto_phone_hook.sms.templates import built_in, text_of
+from support.processes import function_environment
 
 LAW = hypothesis_settings(max_examples=150, deadline=None)
 
@@ -202,6 +208,12 @@ def test_a_file_is_read_without_the_end_of_its_last_line(tmp_path: Path) -> None
     assert as_json("--file", str(path))["text"] == "Your code is 482913.\n\n@login.example.com #482913"
 
 
+def test_standard_input_is_a_file_too() -> None:
+    command = [sys.executable, "-m", "mitto_phone_hook.cli", "text", "--json", "--file", "-"]
+    ended = subprocess.run(command, input="Twój kod\n".encode(), env=function_environment(), capture_output=True, timeout=30, check=True)
+    assert json.loads(ended.stdout)["text"] == "Twój kod"
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["gone", "not UTF-8"])
 def test_a_file_that_cannot_be_read_is_one_sentence(content: bytes | None, tmp_path: Path) -> None:
     if content:
@@ -305,6 +317,18 @@ def test_a_picture_has_every_word_at_its_column(tmp_path: Path) -> None:
     assert len(forcing) == 2
     pointer = next(text for text in texts if text.text in {"▲", "▲▲"})
     assert float(pointer.get("x", "0")) in {float(text.get("x", "0")) for text in texts if text.text == "ó"}
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    assert show("Hello", "--svg", str(tmp_path / "none" / "text.svg")) == (1, "The picture cannot be written to this file.\n")
+
+
+@pytest.mark.parametrize("columns", [48, 60, 79, 200])
+def test_the_boxes_are_straight_on_every_terminal(columns: int) -> None:
+    settings = load(REQUIRED)
+    rules = SmsRules("Acme", 300, 4, settings.smart_encoding, settings.texts)
+    drawn = Drawing(UNICODE._replace(width=columns)).rows(facts_of(message_of("ж" * 150), rules), Terms("Acme", 4, None, {}))
+    assert {width(line) for line in boxes("\n".join(drawn))} == {min(columns, 80)}
 
 
 @pytest.mark.parametrize(

@@ -85,16 +85,21 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
         return _refuse(Outcome.INVALID_REQUEST, _hidden(text, hidden.position), options, terminal)
     except Refused as refusal:
         return _refuse(refusal.result.outcome, f"{refusal.result.why}", options, terminal)
+    is_shown = _show(facts, terms, options, terminal)
+    return int(not is_shown or facts.sent.segments > settings.max_segments)
+
+
+def _show(facts: Facts, terms: Terms, options: argparse.Namespace, terminal: Terminal) -> bool:
+    """Whether it could be shown."""
     if options.json:
         terminal.write(json.dumps(_as_json(facts, terms), ensure_ascii=False, indent=2) + "\n")
     elif options.svg:
         drawing = Drawing(UNICODE._replace(is_coloured=True, width=MAX_COLUMNS))
-        rows = [drawing.prompt(_COMMAND), "", *drawing.rows(facts, terms)]
-        Path(options.svg).write_text(picture(rows, _COMMAND), encoding="utf-8")
+        return _is_written(picture([drawing.prompt(_COMMAND), "", *drawing.rows(facts, terms)], _COMMAND), options.svg, terminal)
     else:
         for row in Drawing(terminal.style).rows(facts, terms):
             terminal.write(f"{row}\n")
-    return int(facts.sent.segments > settings.max_segments)
+    return True
 
 
 def _settings(environment: Mapping[str, str], prices: str | None) -> Settings:
@@ -123,10 +128,18 @@ def _show_catalogue(sms_rules: SmsRules, options: argparse.Namespace, terminal: 
     rows = list(catalogue_rows(found, drawing))
     if options.svg:
         command = f"{_COMMAND} --catalogue"
-        Path(options.svg).write_text(picture([drawing.prompt(command), "", *rows], command), encoding="utf-8")
-    else:
-        terminal.write("".join(f"{row}\n" for row in rows))
+        return int(not _is_written(picture([drawing.prompt(command), "", *rows], command), options.svg, terminal))
+    terminal.write("".join(f"{row}\n" for row in rows))
     return 0
+
+
+def _is_written(drawn: str, path: str, terminal: Terminal) -> bool:
+    try:
+        Path(path).write_text(drawn, encoding="utf-8")
+    except OSError:
+        terminal.write("The picture cannot be written to this file.\n")
+        return False
+    return True
 
 
 def _refuse(outcome: Outcome, why: str, options: argparse.Namespace, terminal: Terminal) -> int:

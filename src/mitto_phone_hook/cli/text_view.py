@@ -12,6 +12,7 @@ from mitto_phone_hook.cli.text_facts import Facts, Found, name_of, units
 from mitto_phone_hook.sms.segments import Encoding
 
 MAX_COLUMNS = 80
+_MIN_COLUMNS = 48
 _LABEL_COLUMNS, _VALUE_COLUMNS = 12, 10
 _BAR_COLUMNS = 16
 _SHOWN_COLUMNS, _NAME_COLUMNS = 7, 44
@@ -84,7 +85,7 @@ class Drawing:
     @property
     def columns(self) -> int:
         """The columns within a box."""
-        return min(self.style.width or MAX_COLUMNS, MAX_COLUMNS) - 6
+        return max(min(self.style.width or MAX_COLUMNS, MAX_COLUMNS), _MIN_COLUMNS) - 6
 
     def rows(self, facts: Facts, terms: Terms) -> Iterator[str]:
         """Draw all that is known about a text. Yields lines without their ends."""
