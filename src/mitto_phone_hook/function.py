@@ -70,6 +70,8 @@ _REGIONS, _STORE = ",".join(sorted(_SETTINGS.allowed_regions)), _SETTINGS.store_
 _EMIT({"severity": "INFO", "event": "started", "regions": _REGIONS or "*", "policy": _SETTINGS.policy_mode, "store": _STORE})
 if not _REGIONS:
     _EMIT({"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"})
+if _WITHOUT_SENDER := ",".join(_SETTINGS.regions_without_sender):
+    _EMIT({"severity": "WARNING", "event": "sender_id_not_allowed", "setting": "SENDER_IDS", "regions": _WITHOUT_SENDER})
 if _SETTINGS.mitto_test:
     _EMIT({"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"})
 if _IN_MEMORY and os.environ.get("WORKERS", "1") not in ("", "1"):

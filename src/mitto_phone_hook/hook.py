@@ -29,6 +29,7 @@ from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
 from mitto_phone_hook.routes import Route, platform_below, routes_for
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
+from mitto_phone_hook.sms.sender_ids import Scope
 from mitto_phone_hook.storage.protocols import CounterStore, IdempotencyStore
 from mitto_phone_hook.telemetry.call_record import CallRecord
 from mitto_phone_hook.telemetry.log_lines import Emit
@@ -121,22 +122,25 @@ class Hook:
         record.headers = call.headers
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
         self._policy.check_destination(message, record.would_refuse)
-        send_message = partial(self._send_message, message, signed_at, record, until, deadline_seconds)
+        scope = Scope(message.client_id, message.organization, route.platform, message.region)
+        rules = self._sms_rules._replace(sender_id=self.settings.senders.choose(scope, message.sender_id))
+        compose_sms = partial(compose, message, rules, signed_at=signed_at, deadline_seconds=deadline_seconds)
+        latest = until - reserve_seconds(deadline_seconds)
+        send_message = partial(self._send_message, message, compose_sms, record, until, latest)
         has_id = signed_at is not None or not platform.needs_signature_for_id
         call_id = platform.call_id(call.headers, body) if has_id else None
         if call_id is None:
             return await send_message()
-        scope = route.secrets if route.secrets in self.settings.hook_secrets else ""
-        call_key, fingerprint = key_of_call(call_id, self.stores.key), fingerprint_of(body, scope, self.stores.key)
+        secrets = route.secrets if route.secrets in self.settings.hook_secrets else ""
+        call_key, fingerprint = key_of_call(call_id, self.stores.key), fingerprint_of(body, secrets, self.stores.key)
         # A retry gets the first result, even if its code has expired meanwhile.
         return await self._once(self._calls, call_key, record, until, send_message, fingerprint)
 
     async def _send_message(
-        self, message: PhoneMessage, signed_at: float | None, record: CallRecord, until: float, deadline_seconds: float
+        self, message: PhoneMessage, compose_sms: Callable[..., Sms], record: CallRecord, until: float, latest: float
     ) -> Result:
         """Compose the SMS and send it, unless the same message was sent a moment ago."""
-        sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)
-        latest = until - reserve_seconds(deadline_seconds)
+        sms = compose_sms(now=self.wall_clock())
         _refuse_if_late(latest)
         reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)

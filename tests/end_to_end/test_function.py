@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mitto_phone_hook.sms.sender_countries import COUNTRIES
 from support.processes import (
     API_KEY,
     BEARER,
@@ -68,7 +69,10 @@ def test_the_first_request_after_the_server_forked_is_answered(hook: Process, mi
 
 def test_the_start_warns_when_every_country_gets_messages(tmp_path: Path) -> None:
     with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
-        assert process.log()[1:] == [{"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"}]
+        assert process.log()[1:] == [
+            {"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"},
+            {"severity": "WARNING", "event": "sender_id_not_allowed", "setting": "SENDER_IDS", "regions": ",".join(COUNTRIES)},
+        ]
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["gone", "broken"])
@@ -99,6 +103,7 @@ def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Pa
     with function(tmp_path / "function.txt", HOOK_SECRET="x", ALLOWED_REGION="CH", **settings, **old) as process:
         assert process.log() == [
             {"severity": "INFO", "event": "started", "regions": "US", "policy": "enforce", "store": "memory"},
+            {"severity": "WARNING", "event": "sender_id_not_allowed", "setting": "SENDER_IDS", "regions": "US"},
             {"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"},
             {"severity": "WARNING", "event": "renamed_setting", "setting": "DUPLICATE_WINDOW_SECONDS", "use": "RESEND_AFTER_SECONDS"},
             {"severity": "WARNING", "event": "unknown_setting", "setting": "ALLOWED_REGION"},
@@ -109,7 +114,7 @@ def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Pa
 def test_health_calls_nobody_and_is_not_logged(hook: Process, mitto: FakeMittoProcess) -> None:
     assert hook.request("GET", "/health") == (200, b'{"status":"ok"}')
     assert hook.request("HEAD", "/health") == (200, b"")
-    assert [line["event"] for line in hook.log()] == ["started"]
+    assert [line["event"] for line in hook.log()] == ["started", "sender_id_not_allowed"]
     assert mitto.requests() == 0
 
 

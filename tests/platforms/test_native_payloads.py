@@ -138,6 +138,7 @@ OTP_TEXT = "This is the text you should send, with otp: 123456"
                 "text": OTP_TEXT,
                 "purpose": Purpose.OTHER,
                 "client_ip": ip_address("13.33.86.47"),
+                "sender_id": "18085552222",
             },
             id="C: sample Action for passwordless",
         ),
@@ -235,6 +236,7 @@ def test_the_passwordless_gateway_is_read_and_the_number_of_its_documentation_re
         "channel": Channel.SMS,
         "text": "Your verification code is: 12345",
         "purpose": Purpose.OTHER,
+        "sender_id": "1234567",
     }
 
 

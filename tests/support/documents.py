@@ -1,13 +1,21 @@
-"""What the documentation says of the settings, made from the table; as a program it writes both places anew."""
+"""What the documentation says of the settings, made from the table, and its picture; as a program it writes all of them anew."""
 
+import io
 import re
+import tempfile
 from pathlib import Path
 
+from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.config.settings import Variable, variables
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
+PICTURE = ROOT / "docs" / "pictures" / "text.svg"
+_TEXT = (
+    "Acme: your code is 482913. It\u2019s valid for 5 minutes \u2013 don\u2019t share it with anybody, not even with us. "
+    "Didn\u2019t ask for it? Then call our café in Łódź."
+)
 _BETWEEN_MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 
@@ -24,6 +32,16 @@ def readme() -> str:
     """Give the README with its table of settings as it should be."""
     rows = "".join(f"| `{setting.name}` | {_default(setting)} | {setting.meaning} |\n" for setting in variables())
     return _BETWEEN_MARKS.sub(rf"\g<1>| Variable | Default | Meaning |\n|---|---|---|\n{rows}\2", README.read_text(encoding="utf-8"))
+
+
+def picture() -> str:
+    """Give what ``mitto-phone-hook text`` draws of a text with a few expensive characters."""
+    with tempfile.TemporaryDirectory() as directory:
+        prices, drawn = Path(directory) / "prices.csv", Path(directory) / "text.svg"
+        prices.write_text("GB,0.042\n*,0.1\n", encoding="ascii")
+        arguments = ["text", "--region", "GB", "--prices", str(prices), "--svg", str(drawn), _TEXT]
+        run(arguments, {"MITTO_SENDER_ID": "Acme"}, io.StringIO())
+        return drawn.read_text(encoding="utf-8")
 
 
 def _example(setting: Variable) -> str:
@@ -44,3 +62,4 @@ def _default(setting: Variable) -> str:
 if __name__ == "__main__":
     ENV_EXAMPLE.write_text(env_example(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
+    PICTURE.write_text(picture(), encoding="utf-8")

@@ -9,11 +9,13 @@ from mitto_phone_hook.cli.report import Line, Mark
 from mitto_phone_hook.config.settings import Settings
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.domain.phone_number import read_number
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
+from mitto_phone_hook.sms.sender_ids import Scope
 
 FICTIONAL_RECIPIENT = "+12025550110"
 """Reserved for fiction by the North American numbering plan: nobody gets the message, even if Mitto ignores the test flag."""
@@ -39,7 +41,12 @@ BY_WHY: Mapping[str, Sequence[Line]] = {
         ("mitto_code_5", "mitto_code_6"),
         (
             _KEY_ACCEPTED,
-            Line(Mark.ERROR, "sender ID", "refused for this recipient's country", "ask Mitto to register MITTO_SENDER_ID there"),
+            Line(
+                Mark.ERROR,
+                "sender ID",
+                "refused for this recipient's country",
+                "ask Mitto to register it there, or name another one for this country in SENDER_IDS",
+            ),
         ),
     ),
     **dict.fromkeys(
@@ -91,7 +98,8 @@ async def send_test_message(settings: Settings, recipient: Recipient) -> MittoRe
         connect_timeout_seconds=settings.connect_timeout_seconds,
         is_test=True,
     )
-    sms = Sms(recipient, settings.mitto_sender_id, encode(_TEXT, is_smart=False), validity_minutes=1)
+    region = read_number(recipient.get_secret_value(), None).region
+    sms = Sms(recipient, settings.senders.choose(Scope(region=region)), encode(_TEXT, is_smart=False), validity_minutes=1)
     until = asyncio.get_running_loop().time() + settings.deadline_seconds
     try:
         return await mitto.send(sms, reference=_REFERENCE, until=until)

@@ -12,6 +12,7 @@ from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.domain.territories import TERRITORIES
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
+from mitto_phone_hook.sms.sender_countries import COUNTRIES, Takes
 from mitto_phone_hook.storage.protocols import Window
 
 RULE_DESCRIPTIONS = {
@@ -30,6 +31,10 @@ DOES_NOT_START = "the function does not start with these settings; README.md exp
 
 _RULE_COLUMNS = max(map(len, RULE_DESCRIPTIONS.values())) + 2
 _FEW_CHARACTERS = 8
+_SENDER_STEPS = {
+    Takes.NUMERIC: "get a number from Mitto and name it: SENDER_IDS='US=18005550100'; docs/senders.md has the rest",
+    Takes.REGISTERED: "let Mitto register yours, then name it: SENDER_IDS='IN=Acme'; docs/senders.md has the rest",
+}
 _LONGEST_RESEND_SECONDS = 60
 
 
@@ -55,7 +60,8 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
     for platform, secrets in settings.hook_secrets.items():
         topic, variable = (f"{platform}'s secrets", f"HOOK_SECRETS_{platform.upper()}") if platform else ("hook secrets", "HOOK_SECRETS")
         yield from _secrets_lines(topic, secrets.current(0), _source(variable, environment))
-    yield _sender_line(settings.mitto_sender_id)
+    yield _sender_line(settings)
+    yield from _senders_lines(settings)
     if settings.mitto_test:
         yield Line(Mark.WARNING, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
     yield _regions_line(settings.allowed_regions)
@@ -138,12 +144,20 @@ def _secrets_lines(topic: str, secrets: HookSecrets, source: str) -> Iterator[Li
         yield Line(Mark.WARNING, topic, text, "make a new one: mitto-phone-hook secret")
 
 
-def _sender_line(sender_id: str) -> Line:
+def _sender_line(settings: Settings) -> Line:
+    sender_id = settings.mitto_sender_id
     if sender_id == Settings.model_fields["mitto_sender_id"].default:
         return Line(
             Mark.WARNING, "sender ID", f"{sender_id}, the default", "set MITTO_SENDER_ID to the sender ID that Mitto registered for you"
         )
-    return Line(Mark.OK, "sender ID", sender_id)
+    return Line(Mark.OK, "sender ID", sender_id, more=[f"or by {counted(len(settings.sender_ids), 'rule')}"] if settings.sender_ids else [])
+
+
+def _senders_lines(settings: Settings) -> Iterator[Line]:
+    """Name the countries that replace or refuse the sender IDs that their messages would get."""
+    for takes in Takes:
+        if regions := [region for region in settings.regions_without_sender if COUNTRIES[region].takes is takes]:
+            yield Line(Mark.WARNING, "sender by country", f"{', '.join(regions)}: only {takes}", _SENDER_STEPS[takes])
 
 
 def _regions_line(regions: frozenset[str]) -> Line:

@@ -22,6 +22,11 @@ class Terminal:
         self._marks: list[Mark] = []
         self._is_pending = False
 
+    @property
+    def style(self) -> Style:
+        """What the output may contain."""
+        return self._style
+
     def heading(self, text: str) -> None:
         """Start a section of the output."""
         self.write(f"{heading(text, self._style)}\n" if not self._marks else f"\n{heading(text, self._style)}\n")

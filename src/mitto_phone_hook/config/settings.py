@@ -12,14 +12,16 @@ from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo, field_validator
 
-from mitto_phone_hook.config import limit_rules, rules, text_rules
+from mitto_phone_hook.config import limit_rules, rules, sender_rules, text_rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
 from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.platforms import NAMES, load_platform
 from mitto_phone_hook.platforms._contract import FAILED, UNKNOWN_AS
-from mitto_phone_hook.policy.destination import DestinationPolicy
+from mitto_phone_hook.policy.destination import ANY_REGION, DestinationPolicy
 from mitto_phone_hook.policy.limits import BUDGETS, Limits
+from mitto_phone_hook.sms.sender_countries import COUNTRIES
+from mitto_phone_hook.sms.sender_ids import Scope, SenderIds
 from mitto_phone_hook.sms.templates import Catalogue, TextRules
 from mitto_phone_hook.storage.protocols import Window
 
@@ -88,6 +90,15 @@ def _prices(source: _Source, info: ValidationInfo) -> dict[str, int]:
         raise ValueError("cannot be read") from None
 
 
+def _sender_ids(source: _Source, info: ValidationInfo) -> dict[Scope, str]:
+    return sender_rules.sender_ids(_parsed(str, source), (info.context or {})["platforms"])
+
+
+def _regions_without_sender(senders: SenderIds, allowed: frozenset[str]) -> list[str]:
+    is_any = not allowed or ANY_REGION in allowed
+    return [region for region in COUNTRIES if (is_any or region in allowed) and not senders.is_usable_in(region)]
+
+
 def _templates(source: _Source, info: ValidationInfo) -> Catalogue:
     path = _parsed(str, source)
     if not path:
@@ -126,6 +137,11 @@ class Settings(BaseModel):
     )
     mitto_sender_id: Annotated[str, _read(rules.sender_id)] = _setting(
         "Mitto SMS", "sender ID that the handset shows: 3 to 11 letters, digits and inner spaces, or 3 to 14 digits"
+    )
+    sender_ids: Annotated[dict[Scope, str], PlainValidator(_sender_ids)] = _setting(
+        "",
+        "other sender IDs, by country, application (`client:`), organization (`org:`) and platform: "
+        "`US=18005550100; client:abc123=Acme; org:acme+supabase+CH=Acme`; the most specific rule counts",
     )
     mitto_base_url: Annotated[str, _read(rules.base_url)] = _setting(
         "https://rest.mittoapi.com", "address of Mitto's API; `http://` only for loopback"
@@ -183,6 +199,9 @@ class Settings(BaseModel):
     )
     allowed_regions: Annotated[frozenset[str], _read(rules.regions)] = _setting(
         "", "countries that get messages: `CH,DE,GB`; empty: all, with a warning; `*`: all; `*,001`: satellite networks, too"
+    )
+    strict_senders: Annotated[bool, _read(rules.boolean)] = _setting(
+        "off", "`on`: no start where an allowed country takes no sender ID that its messages would get"
     )
     blocked_numbers: Annotated[tuple[str, ...], _read(rules.number_prefixes)] = _setting(
         "", "numbers, or first digits of numbers, that get no message: `+4179,+18765550123`"
@@ -250,6 +269,16 @@ class Settings(BaseModel):
             raise ValueError("and OKTA_ISSUER need each other")
         return value
 
+    @field_validator("strict_senders")
+    @classmethod
+    def _every_region_has_a_sender(cls, is_strict: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic passes it so
+        default, own, allowed = (info.data.get(name) for name in ("mitto_sender_id", "sender_ids", "allowed_regions"))
+        if is_strict and default and own is not None and allowed is not None:
+            regions = _regions_without_sender(SenderIds(default, own), allowed)
+            if regions:
+                raise ValueError(f"is on, and SENDER_IDS names none for {', '.join(regions)}: docs/senders.md says what they take")
+        return is_strict
+
     @property
     def destination(self) -> DestinationPolicy:
         """Where messages may go."""
@@ -266,6 +295,16 @@ class Settings(BaseModel):
             self.otp_domain,
             self.android_app_hash,
         )
+
+    @cached_property
+    def senders(self) -> SenderIds:
+        """Which sender ID a message gets."""
+        return SenderIds(self.mitto_sender_id, self.sender_ids)
+
+    @property
+    def regions_without_sender(self) -> list[str]:
+        """The allowed regions that take no sender ID that their messages would get."""
+        return _regions_without_sender(self.senders, self.allowed_regions)
 
     @cached_property
     def quotas(self) -> Limits:

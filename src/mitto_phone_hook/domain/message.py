@@ -69,6 +69,8 @@ class PhoneMessage(NamedTuple):
     client_id: str | None = None
     organization: str | None = None
     tenant: str | None = None
+    sender_id: str | None = None
+    """What the caller would like as the sender ID."""
     client_ip: EndUserIp | None = None
     """The end user's address, where the platform sends it; ``UNREADABLE`` if it cannot be read."""
     expires_at: datetime | None = None

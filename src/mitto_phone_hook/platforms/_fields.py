@@ -54,6 +54,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _SECONDS = re.compile("[0-9]{1,11}")
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^\]]+)\](?::[0-9]{1,5})?")
 _MOST_HOPS = 32
+_WRITTEN_NUMBER = re.compile(r"\+?[0-9][0-9 ().-]*")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,512}")
 _ISO_3166_LENGTH = 2
 
@@ -123,6 +124,11 @@ def _description(raw: object) -> str | None:
     return raw if isinstance(raw, str) and _NAME.fullmatch(raw) else None
 
 
+def _sender_id(raw: object) -> str | None:
+    written = (_description(raw) or "").strip()
+    return re.sub("[^0-9]", "", written) if _WRITTEN_NUMBER.fullmatch(written) else written or None
+
+
 def _language(raw: object) -> str | None:
     tag = (_description(raw) or "").replace("_", "-")
     if not _LANGUAGE.fullmatch(tag):
@@ -180,6 +186,9 @@ Name = Annotated[str, PlainValidator(_name)]
 
 Description = Annotated[str | None, PlainValidator(_description)]
 """A name that only describes the message. A wrong one becomes ``None``, so that no login fails because of it."""
+
+SenderId = Annotated[str | None, PlainValidator(_sender_id)]
+"""The sender ID that the caller would like; of a phone number its digits. Anything wrong becomes ``None``."""
 
 Language = Annotated[str | None, PlainValidator(_language)]
 """A BCP 47 tag, also with an underscore; anything else becomes ``None``."""

@@ -21,6 +21,7 @@ class FlatCall(Payload):
     client_id: field.Description = at("client_id", default=None)
     organization: field.Description = at("organization", "organization_id", default=None)
     tenant: field.Name | None = at("tenant", default=None)
+    sender_id: field.SenderId = at("sender", default=None)
     client_ip: field.EndUserAddress = at("ip", "req.ip", "clientIpAddress", default=None)
     expires_at: field.Instant | None = at("expires_at", default=None)
     sent_at: field.Instant | None = at("sent_at", default=None)
@@ -43,6 +44,7 @@ class HookCall(FlatCall):
         "context.organization.id", "context.organization_id", "organization", "organization_id", default=None
     )
     tenant: field.Name | None = at("context.tenant.id", "tenant", default=None)
+    sender_id: field.SenderId = at("context.sender", "sender", default=None)
     client_ip: field.EndUserAddress = at("context.ip", "context.request.ip", "ip", "req.ip", default=None)
     expires_at: field.Instant | None = at("context.expires_at", "expires_at", default=None)
     sent_at: field.Instant | None = at("context.sent_at", "sent_at", default=None)

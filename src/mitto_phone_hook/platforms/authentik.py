@@ -19,6 +19,7 @@ class StageCall(Payload):
     recipient: field.WrittenNumber = at("To")
     text: field.MessageText | None = at("Message", default=None)
     code: field.Code = at("Body")
+    sender_id: field.SenderId = at("From", default=None)
 
 
 PLATFORM = Platform(

@@ -30,6 +30,7 @@ class ConnectorCall(Payload):
     recipient: field.WrittenNumber = at("recipient")
     text: field.MessageText = at("body")
     code: field.Code | None = at("token", default=None)
+    sender_id: field.SenderId = at("sender", default=None)
 
 
 def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float) -> float | None:

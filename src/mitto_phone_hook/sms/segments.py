@@ -5,7 +5,7 @@ of each are a header, with which the handset joins them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -73,10 +73,15 @@ def as_ucs2(text: str) -> Encoded:
     return _count(text, Encoding.UCS2)
 
 
+def units_of(text: str, encoding: Encoding) -> int:
+    """Count the units of ``text``: septets, or UTF-16 units. In GSM-7 every character must be one of its alphabet."""
+    return sum(map(_COSTS[encoding], text))
+
+
 def split(text: str, encoding: Encoding) -> Iterator[str]:
     """Yield the part of ``text`` in each segment. An escaped character or a surrogate pair is never cut."""
-    cost = SEPTETS.__getitem__ if encoding is Encoding.GSM7 else _utf16_units
-    if sum(map(cost, text)) <= UNITS_IN_ONE[encoding]:
+    cost = _COSTS[encoding]
+    if units_of(text, encoding) <= UNITS_IN_ONE[encoding]:
         yield text
         return
     room = UNITS_IN_EACH[encoding]
@@ -98,3 +103,6 @@ def _count(text: str, encoding: Encoding) -> Encoded:
 
 def _utf16_units(character: str) -> int:
     return 2 if character > "\uffff" else 1
+
+
+_COSTS: dict[Encoding, Callable[[str], int]] = {Encoding.GSM7: SEPTETS.__getitem__, Encoding.UCS2: _utf16_units}
