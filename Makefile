@@ -74,11 +74,12 @@ runtime: $(RUNTIME)
 	@$(works)
 
 $(READY): $(VENV)/pyvenv.cfg
-	@$(call install,dev)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet 'pip>=25.1' # the first that knows dependency groups
+	@$(call install,the project and what develops and tests it,--group dev)
 	@touch $(RUNTIME) $@
 
 $(RUNTIME): $(VENV)/pyvenv.cfg
-	@$(call install,redis)
+	@$(call install,the project)
 	@touch $@
 
 $(VENV)/pyvenv.cfg: pyproject.toml
@@ -97,10 +98,10 @@ $(BIN)/python -c 'import functions_framework, mitto_phone_hook' 2>/dev/null \
 || { echo "The environment in .venv is broken; run make clean, then the same command again." >&2; exit 1; }
 endef
 
-# $(call install,EXTRA): the project with an extra of pyproject.toml.
+# $(call install,WHAT,OPTIONS): the project with the extra redis, and what the options of pip add.
 define install
-echo "Installing the project and its extra '$(1)' (once, up to a minute) ..."; \
-if ! $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[$(1)]' 2>$(VENV).log \
+echo "Installing $(1) (once, up to a minute) ..."; \
+if ! $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[redis]' $(2) 2>$(VENV).log \
   | awk '$$1 == "Collecting" {sub(/[^A-Za-z0-9._-].*/, "", $$2); printf "  %s\n", $$2; fflush()} /^Installing collected/ {print "  installing ..."; fflush()}'; then \
   grep -v '^WARNING' $(VENV).log >&2; echo "The packages could not be installed; see above, then run the same command again." >&2; exit 1; fi; \
 rm -f $(VENV).log
