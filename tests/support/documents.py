@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.config.settings import Variable, variables
-from support import openapi
+from support import api_page, openapi
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -65,3 +65,4 @@ if __name__ == "__main__":
     README.write_text(readme(), encoding="utf-8")
     PICTURE.write_text(picture(), encoding="utf-8")
     openapi.DOCUMENT.write_text(openapi.document(), encoding="utf-8")
+    api_page.PAGE.write_text(api_page.page(), encoding="utf-8")
