@@ -97,7 +97,11 @@ class SecurityScheme(NamedTuple):
 
 
 COMMON_SCHEMES: Mapping[str, Schema] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A secret of HOOK_SECRETS. For Auth0 also a JSON Web Token signed with it."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A secret of HOOK_SECRETS. For Auth0 also a JSON Web Token signed with it.",
+    },
     "basic": {"type": "http", "scheme": "basic", "description": "Any user name, and a secret of HOOK_SECRETS as the password."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A secret of HOOK_SECRETS."},
     "standardWebhooks": {
