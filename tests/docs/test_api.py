@@ -43,7 +43,7 @@ def as_curl_does(command: str, hook: Process) -> httpx.Response:
     url = words.pop(0).replace("$HOOK_URL", f"http://127.0.0.1:{hook.port}")
     pairs = list(zip(words[::2], words[1::2], strict=True))
     headers = dict(value.replace("$HOOK_SECRET", BEARER).split(": ", 1) for name, value in pairs if name == "-H")
-    [body] = [value for name, value in pairs if name == "-d"] or [None]
+    body = dict(pairs).get("-d")
     return httpx.request("GET" if body is None else "POST", url, headers=headers, content=body, trust_env=False)
 
 
@@ -89,7 +89,7 @@ def test_each_snippet_is_understood(hook: Process, tmp_path: Path) -> None:
         ("+1202555", None, "REFUSED"),
     ],
 )
-def test_the_client_tells_the_outcomes_apart(
+def test_the_client_tells_the_outcomes_apart(  # noqa: PLR0913, PLR0917 - fixtures
     recipient: str, fault: str | None, outcome: str, hook: Process, mitto: FakeMittoProcess, tmp_path: Path
 ) -> None:
     mitto.script(default=fault)

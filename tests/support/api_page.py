@@ -1,9 +1,11 @@
 """The routes in ``docs/api.md``: for each one a curl command and the call of the page's Python client."""
 
 import json
-import pprint
 import re
+import subprocess
+import sys
 from itertools import starmap
+from pathlib import Path
 from typing import Any
 
 from mitto_phone_hook.callers import all_callers, platform_of
@@ -42,8 +44,11 @@ def _curl(path: str, payload: Any) -> str:
 
 
 def _python(path: str, payload: Any) -> str:
-    written = pprint.pformat(payload, width=100, indent=1, sort_dicts=False).replace("'", '"')
-    return f'```python\nreply = call("{path}", {written})\n```\n'
+    """Give the call as ``ruff format`` leaves it, which also formats the documents."""
+    ruff = [str(Path(sys.executable).parent / "ruff"), "format", "--stdin-filename", "call.py", "-"]
+    code = f'reply = call("{path}", {payload!r})\n'
+    formatted = subprocess.run(ruff, input=code, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return f"```python\n{formatted}```\n"
 
 
 def _health() -> str:
