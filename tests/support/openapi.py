@@ -2,11 +2,11 @@
 
 import inspect
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from itertools import product
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from pydantic import AliasChoices
@@ -19,7 +19,7 @@ from mitto_phone_hook.domain.message import Purpose
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._contract import UNKNOWN_AS, Response
-from mitto_phone_hook.platforms._native_response import HEALTHY, REASONS, RESPONSES
+from mitto_phone_hook.platforms._native_response import HEALTHY, REASONS, RESPONSES, respond
 from mitto_phone_hook.platforms._payload import FORM, Payload
 from mitto_phone_hook.platforms.clerk import SmsCreated
 from mitto_phone_hook.platforms.okta import TelephonyRequest
@@ -36,12 +36,16 @@ TEXT = f"{CODE} is your verification code."
 
 
 class Operation(NamedTuple):
-    """A route that no platform calls."""
+    """A route that no platform calls. Parameters stand in its path: ``/reports/{token}``."""
 
     method: str
     summary: str
     responses: Mapping[int, tuple[str, Response]]
     """By status: what it means, and one such response."""
+    body: Schema | None = None
+    """The schema of what is sent, as JSON or as a form."""
+    refusals: frozenset[Outcome] = frozenset()
+    """What it can refuse, in the native form; with ``unauthorized`` it needs a secret."""
 
 
 OWN_ROUTES: Mapping[str, tuple[Operation, ...]] = {
@@ -146,7 +150,8 @@ def document() -> str:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "https://{host}", "variables": {"host": {"default": "the-function.example.com"}}}],
-        "paths": {path: _path(route, shared) for path, route in ROUTES.items()},
+        "paths": {path: _post(route, shared) for path, route in ROUTES.items() if route.platform}
+        | {path: {one.method: _own(path, one) for one in operations} for path, operations in OWN_ROUTES.items()},
         "components": {
             "schemas": {model.SOURCE: schema_of(model) for name in platforms.NAMES for model in models_of(name)},
             "responses": shared,
@@ -239,20 +244,24 @@ def _presence(place: str, value: Schema | None = None) -> Schema:
     return {"required": [key]} | ({"properties": {key: inner}} if inner else {})
 
 
-def _path(route: Route, shared: dict[str, Schema]) -> Schema:
-    if route.platform is None:
-        return {
-            one.method: {
-                "operationId": f"{one.method}_{route.path.strip('/')}",
-                "summary": one.summary,
-                "security": [],
-                "responses": {
-                    str(status): {"description": meaning} | _content([response]) for status, (meaning, response) in one.responses.items()
-                },
-            }
-            for one in OWN_ROUTES[route.path]
+def _own(path: str, one: Operation) -> Schema:
+    refused = _by_status({outcome: [respond(result, "request") for result in _results(outcome)] for outcome in sorted(one.refusals)})
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"{(\w+)}", path)]
+    responses = {status: {"description": meaning} | _content([response]) for status, (meaning, response) in one.responses.items()} | refused
+    return (
+        {
+            "operationId": f"{one.method}_{path.split('/')[1]}",
+            "summary": one.summary,
+            "security": [{scheme: []} for scheme in COMMON_SCHEMES] if Outcome.UNAUTHORIZED in one.refusals else [],
+            "responses": {str(status): response for status, response in sorted(responses.items())},
         }
-    name = route.platform
+        | ({"parameters": parameters} if parameters else {})
+        | ({"requestBody": {"content": {media: {"schema": one.body} for media in (JSON, FORM.decode())}}} if one.body else {})
+    )
+
+
+def _post(route: Route, shared: dict[str, Schema]) -> Schema:
+    name = route.platform or ""
     summary = (import_module(f"{platforms.__name__}.{name}").__doc__ or "").partition("\n")[0].strip()
     schemes = [*COMMON_SCHEMES, *([_scheme_of(name)] if name in SIGNATURES else [])]
     return {
@@ -292,11 +301,24 @@ def _any(schemas: list[Schema]) -> Schema:
 def _responses(name: str) -> Mapping[int, Schema]:
     """Give every response of a platform by status, as its own code makes them from every outcome."""
     platform = platforms.load_platform(name)
+    return _by_status(
+        {
+            outcome: [
+                platform.respond(platform.as_told(result, unknown_as), "request")
+                for unknown_as in (None, *UNKNOWN_AS)
+                for result in _results(outcome)
+            ]
+            for outcome in Outcome
+            if outcome not in _NOT_OF_A_ROUTE
+        }
+    )
+
+
+def _by_status(responses: Mapping[Outcome, list[Response]]) -> dict[int, Schema]:
     found: dict[int, dict[Outcome, list[Response]]] = {}
-    for outcome, unknown_as in product([one for one in Outcome if one not in _NOT_OF_A_ROUTE], (None, *UNKNOWN_AS)):
-        for result in _results(outcome):
-            response = platform.respond(platform.as_told(result, unknown_as), "request")
-            found.setdefault(response.status, {}).setdefault(outcome, []).append(response)
+    for outcome, several in responses.items():
+        for one in several:
+            found.setdefault(one.status, {}).setdefault(outcome, []).append(one)
     return {status: _response(outcomes) for status, outcomes in sorted(found.items())}
 
 
