@@ -9,11 +9,14 @@ from typing import TextIO
 
 from mitto_phone_hook.cli.capacity import add_to as add_capacity
 from mitto_phone_hook.cli.check import add_to as add_check
+from mitto_phone_hook.cli.costs import add_to as add_costs
 from mitto_phone_hook.cli.secret import add_to as add_secret
 from mitto_phone_hook.cli.simulate import add_to as add_simulate
+from mitto_phone_hook.cli.tail import add_to as add_tail
 from mitto_phone_hook.cli.terminal import Terminal
+from mitto_phone_hook.cli.trace import add_to as add_trace
 
-COMMANDS = (add_secret, add_check, add_simulate, add_capacity)
+COMMANDS = (add_secret, add_check, add_simulate, add_capacity, add_tail, add_trace, add_costs)
 """Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
 
 INTERRUPTED = 130

@@ -1,0 +1,138 @@
+"""The summary of a log: by region what was accepted, what arrived and when, what it cost, and what was refused."""
+
+import math
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from mitto_phone_hook.cli.columns import table
+from mitto_phone_hook.cli.event_words import DELIVERED, FAILED_REPORTS, OUTCOME_WORDS, REPORTS, duration, handset_seconds
+from mitto_phone_hook.cli.log_reading import LogLine
+from mitto_phone_hook.cli.price_file import amount, price_of
+from mitto_phone_hook.cli.report import BOLD, DIM, Style, coloured, counted
+from mitto_phone_hook.domain.outcome import Outcome
+
+MAX_MESSAGES = 1_000_000
+"""Messages whose reports are looked for; about 250 MiB. Further ones are counted only."""
+
+NOTHING = "-"
+_NOT_REFUSED = {Outcome.ACCEPTED, Outcome.IGNORED}
+
+
+class _Report(NamedTuple):
+    event: str
+    seconds: float | None
+
+
+class _Region:
+    def __init__(self) -> None:
+        self.accepted = self.segments = self.delivered = self.failed = self.refused = 0
+        self.seconds = array("d")
+
+    def add(self, other: "_Region") -> None:
+        """Add another region's figures."""
+        for name in ("accepted", "segments", "delivered", "failed", "refused"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.seconds.extend(other.seconds)
+
+
+class Summary:
+    """Counts lines one by one, in any order."""
+
+    def __init__(self) -> None:
+        """Start with no line."""
+        self._regions: defaultdict[str, _Region] = defaultdict(_Region)
+        self._messages: dict[str, str] = {}
+        self._reports: dict[str, _Report] = {}
+        self._refused: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, line: LogLine) -> None:
+        """Count one line. A repeated call counts as none, because it sent nothing."""
+        region = line.text("region") or NOTHING
+        if line.event in REPORTS:
+            if (line.event == DELIVERED or line.event in FAILED_REPORTS) and len(self._reports) < MAX_MESSAGES:
+                # The first final report counts.
+                self._reports.setdefault(line.text("message_id", "request_id"), _Report(line.event, handset_seconds(line)))
+        elif line.event == Outcome.ACCEPTED:
+            if not line.has("duplicate"):
+                self._regions[region].accepted += 1
+                self._regions[region].segments += int(line.number("segments") or 1)
+                if len(self._messages) < MAX_MESSAGES:
+                    self._messages[line.text("message_id", "request_id")] = region
+        elif line.event in OUTCOME_WORDS and line.event not in _NOT_REFUSED:
+            self._regions[region].refused += 1
+            self._refused[line.event, line.text("why"), region] += 1
+
+    def segments(self) -> dict[str, tuple[int, int]]:
+        """Give how many messages and how many segments Mitto accepted, by region."""
+        return {name: (region.accepted, region.segments) for name, region in self._regions.items() if region.accepted}
+
+    def text(self, prices: Mapping[str, int], style: Style) -> str:
+        """Format the summary as tables. With ``prices`` of a segment in millionths it has costs."""
+        if not self._regions:
+            return "No calls.\n"
+        regions = sorted(self._with_reports().items(), key=lambda item: (-item[1].accepted, -item[1].refused, item[0]))
+        total = _Region()
+        for _, region in regions:
+            total.add(region)
+        costs = [region.segments * price_of(name, prices) for name, region in regions]
+        head = ("region", "accepted", "delivered", "rate", "failed", "no report", "median", "p95", *(["cost"] if prices else []), "refused")
+        rows = [_row(name, region, cost, has_cost=bool(prices)) for (name, region), cost in zip(regions, costs, strict=True)]
+        if len(rows) > 1:
+            rows.append(_row("all", total, sum(costs), has_cost=bool(prices)))
+        first, *others = table([head, *rows], numbers=range(1, len(head)))
+        parts = [f"{coloured(first, BOLD, style)}\n", *(f"{other}\n" for other in others), *self._refused_rows(style)]
+        if earlier := len(self._reports.keys() - self._messages.keys()):
+            note = f"{counted(earlier, 'report')} about messages that were accepted before this log begins"
+            parts.append(f"\n{coloured(note, DIM, style)}\n")
+        return "".join(parts)
+
+    def _with_reports(self) -> Mapping[str, _Region]:
+        """Add what the reports say to the regions of their messages."""
+        regions: defaultdict[str, _Region] = defaultdict(_Region)
+        for name, region in self._regions.items():
+            regions[name].add(region)
+        for message, report in self._reports.items():
+            if message in self._messages:
+                region = regions[self._messages[message]]
+                region.delivered += report.event == DELIVERED
+                region.failed += report.event != DELIVERED
+                if report.event == DELIVERED and report.seconds is not None:
+                    region.seconds.append(report.seconds)
+        return regions
+
+    def _refused_rows(self, style: Style) -> Iterable[str]:
+        if not self._refused:
+            return
+        by_reason: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for (event, why, region), number in self._refused.items():
+            by_reason[event, why][region] += number
+        reasons = sorted(by_reason.items(), key=lambda item: (-item[1].total(), item[0]))
+        rows = [
+            (f"{regions.total():,}", event, why, ", ".join(f"{region} {number:,}" for region, number in regions.most_common()))
+            for (event, why), regions in reasons
+        ]
+        first, *others = table([("refused", "event", "why", "regions"), *rows], numbers=[0])
+        yield f"\n{coloured(first, BOLD, style)}\n"
+        yield from (f"{other}\n" for other in others)
+
+
+def _row(name: str, region: _Region, cost: int, *, has_cost: bool) -> Sequence[str]:
+    seconds = sorted(region.seconds)
+    return (
+        name,
+        f"{region.accepted:,}",
+        f"{region.delivered:,}",
+        f"{region.delivered / region.accepted:.1%}" if region.accepted and region.delivered + region.failed else NOTHING,
+        f"{region.failed:,}",
+        f"{region.accepted - region.delivered - region.failed:,}",
+        *(duration(_quantile(seconds, share)) if seconds else NOTHING for share in (0.5, 0.95)),
+        *([amount(cost)] if has_cost else []),
+        f"{region.refused:,}",
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Give the smallest value that ``share`` of all do not exceed."""
+    return ordered[math.ceil(share * len(ordered)) - 1]
