@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mitto_phone_hook.cli.columns import table
-from mitto_phone_hook.cli.event_words import DELIVERED, FAILED_REPORTS, OUTCOME_WORDS, REPORTS, duration, handset_seconds
+from mitto_phone_hook.cli.event_words import DELIVERED, FAILED_REPORTS, OUTCOME_WORDS, REPORT_WORDS, duration, handset_seconds
 from mitto_phone_hook.cli.log_reading import LogLine
 from mitto_phone_hook.cli.price_file import amount, price_of
 from mitto_phone_hook.cli.report import BOLD, DIM, Style, coloured, counted
 from mitto_phone_hook.domain.outcome import Outcome
 
-MAX_MESSAGES = 1_000_000
+MAX_MESSAGES = 500_000
 """Messages whose reports are looked for; about 250 MiB. Further ones are counted only."""
 
 NOTHING = "-"
@@ -23,6 +23,7 @@ _NOT_REFUSED = {Outcome.ACCEPTED, Outcome.IGNORED}
 class _Report(NamedTuple):
     event: str
     seconds: float | None
+    ids: Sequence[str]
 
 
 class _Region:
@@ -50,16 +51,17 @@ class Summary:
     def add(self, line: LogLine) -> None:
         """Count one line. A repeated call counts as none, because it sent nothing."""
         region = line.text("region") or NOTHING
-        if line.event in REPORTS:
-            if (line.event == DELIVERED or line.event in FAILED_REPORTS) and len(self._reports) < MAX_MESSAGES:
+        if line.event in REPORT_WORDS:
+            ids = _ids(line)
+            if ids and (line.event == DELIVERED or line.event in FAILED_REPORTS) and len(self._reports) < MAX_MESSAGES:
                 # The first final report counts.
-                self._reports.setdefault(line.text("message_id", "request_id"), _Report(line.event, handset_seconds(line)))
+                self._reports.setdefault(ids[0], _Report(line.event, handset_seconds(line), ids))
         elif line.event == Outcome.ACCEPTED:
             if not line.has("duplicate"):
                 self._regions[region].accepted += 1
                 self._regions[region].segments += int(line.number("segments") or 1)
-                if len(self._messages) < MAX_MESSAGES:
-                    self._messages[line.text("message_id", "request_id")] = region
+                if len(self._messages) < 2 * MAX_MESSAGES:
+                    self._messages.update(dict.fromkeys(_ids(line), region))
         elif line.event in OUTCOME_WORDS and line.event not in _NOT_REFUSED:
             self._regions[region].refused += 1
             self._refused[line.event, line.text("why"), region] += 1
@@ -83,8 +85,8 @@ class Summary:
             rows.append(_row("all", total, sum(costs), has_cost=bool(prices)))
         first, *others = table([head, *rows], numbers=range(1, len(head)))
         parts = [f"{coloured(first, BOLD, style)}\n", *(f"{other}\n" for other in others), *self._refused_rows(style)]
-        if earlier := len(self._reports.keys() - self._messages.keys()):
-            note = f"{counted(earlier, 'report')} about messages that were accepted before this log begins"
+        if unknown := sum(self._region_of(report) is None for report in self._reports.values()):
+            note = f"{counted(unknown, 'report')} left out: this log does not have Mitto's acceptance of the message"
             parts.append(f"\n{coloured(note, DIM, style)}\n")
         return "".join(parts)
 
@@ -93,14 +95,17 @@ class Summary:
         regions: defaultdict[str, _Region] = defaultdict(_Region)
         for name, region in self._regions.items():
             regions[name].add(region)
-        for message, report in self._reports.items():
-            if message in self._messages:
-                region = regions[self._messages[message]]
+        for report in self._reports.values():
+            if (place := self._region_of(report)) is not None:
+                region = regions[place]
                 region.delivered += report.event == DELIVERED
                 region.failed += report.event != DELIVERED
                 if report.event == DELIVERED and report.seconds is not None:
                     region.seconds.append(report.seconds)
         return regions
+
+    def _region_of(self, report: _Report) -> str | None:
+        return next((self._messages[one] for one in report.ids if one in self._messages), None)
 
     def _refused_rows(self, style: Style) -> Iterable[str]:
         if not self._refused:
@@ -131,6 +136,11 @@ def _row(name: str, region: _Region, cost: int, *, has_cost: bool) -> Sequence[s
         *([amount(cost)] if has_cost else []),
         f"{region.refused:,}",
     )
+
+
+def _ids(line: LogLine) -> Sequence[str]:
+    """Give the ids of a message: a report may have both, or either."""
+    return [text for name in ("request_id", "message_id") if (text := line.text(name))]
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -41,18 +41,24 @@ FAILED_REPORTS = {
 }
 """Delivery reports after which the message will not arrive."""
 
-OTHER_WORDS = FAILED_REPORTS | {
+REPORT_WORDS = FAILED_REPORTS | {
     DELIVERED: "delivered",
     "buffered": "waiting in the network",
     "unknown_status": "delivery report with an unknown status",
 }
-"""Events that end no call. Any other one is shown by its name."""
-
-REPORTS = frozenset(OTHER_WORDS)
 """Events of delivery reports."""
+
+OTHER_WORDS = REPORT_WORDS | {
+    "converted": "the code was used",
+    "conversion_failed": "Mitto was not told that the code was used",
+    "test_number": "test number, nothing sent",
+    "started": "the function started",
+}
+"""Events that end no call. Any other one is shown by its name."""
 
 REPEATED = "repeated call, nothing sent"
 
+_CAUSES = ("limit", "setting", "use", "regions", "store", "logger", "prefix")
 _SEVERITIES = {"WARNING": Mark.WARNING, "ERROR": Mark.ERROR, "CRITICAL": Mark.ERROR}
 _MINUTE, _HOUR = 60, 3600
 
@@ -73,17 +79,22 @@ def words_of(line: LogLine) -> str:
         words = OTHER_WORDS.get(line.event, line.event.replace("_", " "))
         seconds = handset_seconds(line)
         words += f" after {duration(seconds)}" if seconds is not None else ""
-    causes = [line.text("why"), *line.texts("fields"), *(line.text(name) for name in ("error", "limit", "setting", "store", "logger"))]
+    causes = [line.text("why"), *line.texts("fields"), *(line.text(name) for name in _CAUSES)]
+    causes += [f"error {line.text('error')}" if line.text("error") else ""]
+    causes += [f"observe: {name}" for name in line.texts("would_refuse")]
     if line.event == "unknown_status":
         causes.append(line.text("status"))
-    causes += [f"observe: {name}" for name in line.texts("would_refuse")]
+    if line.event == "conversion_rate":
+        causes.append(f"{line.number('converted') or 0:,.0f} of {line.number('messages') or 0:,.0f}")
+    if (count := line.number("count") or 0) > 1:
+        causes.append(f"{count:,.0f} times")
     shown = ", ".join(dict.fromkeys(filter(None, causes)))
     return f"{words} ({shown})" if shown else words
 
 
 def handset_seconds(line: LogLine) -> float | None:
     """Give the seconds from Mitto's acceptance to this report, where the line has them."""
-    return line.number("seconds") if line.event in REPORTS else None
+    return line.number("after_seconds") if line.event in REPORT_WORDS else None
 
 
 def platform_of(line: LogLine) -> str:
@@ -100,5 +111,5 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s".removesuffix(" 0 s")
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min".removesuffix(" 0 min")

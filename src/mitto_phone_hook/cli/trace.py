@@ -85,7 +85,7 @@ def _heading(lines: list[LogLine]) -> str:
     def first(*names: str) -> str:
         return next((text for line in lines if (text := line.text(*names))), "")
 
-    ids = " ".join(f"{name} {text}" for name in _IDS if (text := first(name)))
+    ids = "  ".join(f"{name} {text}" for name in _IDS if (text := first(name)))
     what = "  ".join(filter(None, (first("recipient"), first("region"), platform_of(lines[0]), first("purpose"))))
     return "\n".join(filter(None, (ids, what)))
 
@@ -100,11 +100,12 @@ def _steps(line: LogLine) -> Iterator[Line]:
     began = line.at - timedelta(milliseconds=took) if line.at else None
     yield Line(Mark.OK, _clock(began), f"call received on {line.text('route') or 'an unknown path'}")
     parts = [f"{duration(ms / 1000)} {words}" for name, words in _PARTS if (ms := line.number(name)) is not None]
-    attempts, segments = int(line.number("attempts") or 0), int(line.number("segments") or 0)
-    if segments:
-        parts.append(f"{counted(segments, 'segment')} of {line.text('encoding') or 'unknown encoding'}")
-    if attempts > 1:
-        parts.append(counted(attempts, "attempt"))
+    sent = [
+        counted(int(segments), "segment") if (segments := line.number("segments")) else "",
+        line.text("encoding"),
+        counted(int(attempts), "attempt") if (attempts := line.number("attempts")) else "",
+    ]
+    parts += [", ".join(filter(None, sent))] if any(sent) else []
     yield Line(mark_of(line), _clock(line.at), f"{words_of(line)} after {duration(took / 1000)}", more=parts)
 
 
