@@ -40,13 +40,14 @@ def growing_pieces(log: str, wait: Callable[[], None] = lambda: time.sleep(_WAIT
             yield piece, True
         return
     file: BinaryIO = Path(log).open("rb", buffering=0)  # noqa: SIM115 - another file may take its place
-    is_new = False
+    old_bytes = os.fstat(file.fileno()).st_size
     try:
         while True:
-            if piece := file.read(_PIECE_BYTES):
-                yield piece, is_new
+            if piece := file.read(min(old_bytes, _PIECE_BYTES) or _PIECE_BYTES):
+                yield piece, not old_bytes
+                old_bytes -= min(old_bytes, len(piece))
                 continue
-            is_new = True
+            old_bytes = 0
             wait()
             if _is_replaced(log, file):
                 file.close()
