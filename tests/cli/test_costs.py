@@ -2,7 +2,12 @@
 
 import json
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,8 +17,10 @@ from mitto_phone_hook.cli.price_file import amount, price
 from mitto_phone_hook.cli.usage import MAX_BYTES, Usage, read_usage
 from mitto_phone_hook.config import limit_rules
 from mitto_phone_hook.config.rules import KNOWN_REGIONS
-from support.logs import morning, with_timestamps
+from support.logs import morning, plain, with_timestamps
+from support.processes import API_KEY
 from support.terminals import in_process
+from support.upstream import closed_port
 
 PRICES = "region,price\nCH,0.05\nDE,0.07\nFR,0.06\n*,0.10\n"
 RESPONSE = [
@@ -90,6 +97,88 @@ def test_a_region_without_usage_keeps_its_price() -> None:
 
 
 # Mitto's usage
+
+
+class MittoUsage(BaseHTTPRequestHandler):
+    """Mitto's API for usage by country, as its documentation describes it, with a scripted response."""
+
+    status, content = 200, b""
+    asked: ClassVar[list[tuple[str, str | None, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, self.headers["X-Mitto-API-Key"], body))
+        self.send_response(self.status)
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(self.content)
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+@contextmanager
+def mitto(status: int, content: bytes) -> Iterator[dict[str, str]]:
+    """Serve usage; give the settings that lead there."""
+    MittoUsage.status, MittoUsage.content = status, content
+    MittoUsage.asked.clear()
+    with HTTPServer(("127.0.0.1", 0), MittoUsage) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield {"MITTO_BASE_URL": f"http://127.0.0.1:{server.server_port}", "MITTO_API_KEY": API_KEY}
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def asked_costs(tmp_path: Path, log: str, settings: dict[str, str]) -> tuple[int, str]:
+    (tmp_path / "log.txt").write_text(log, encoding="utf-8")
+    return in_process("costs", str(tmp_path / "log.txt"), "--account", "our account", environment=settings)
+
+
+def test_mitto_is_asked_for_the_days_of_the_log(tmp_path: Path) -> None:
+    lines = [*morning(), (86_400.0, morning()[1][1])]
+    with mitto(200, json.dumps(RESPONSE).encode()) as settings:
+        status, text = asked_costs(tmp_path, with_timestamps(lines), settings)
+    expected = {"startDate": "2026-11-28", "endDate": "2026-11-29", "accountName": "our account"}
+    assert MittoUsage.asked == [("/usage/bycountry", API_KEY, expected)]
+    assert (status, "differ by more than 2% from the log: CH" in text, API_KEY in text) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "words"),
+    [
+        (401, b"", "✗ usage            Mitto responds 401\n"),
+        (302, b"", "Mitto responds 302"),
+        (200, b"<html>", "Mitto's response has no rows"),
+        (200, b'{"error":"secret"}', "Mitto's response has no rows"),
+        (200, b"[" + b" " * (MAX_BYTES + 100_000), "Mitto's response is too large"),
+    ],
+    ids=["401", "redirect", "HTML", "error", "endless"],
+)
+def test_a_response_that_is_no_usage_is_said(status: int, content: bytes, words: str, tmp_path: Path) -> None:
+    with mitto(status, content) as settings:
+        ended, text = asked_costs(tmp_path, with_timestamps(morning()), settings)
+    assert (ended, words in text, "secret" in text, API_KEY in text) == (1, True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("log", "settings", "words"),
+    [
+        (
+            with_timestamps(morning()),
+            {"MITTO_API_KEY": API_KEY, "MITTO_BASE_URL": f"http://127.0.0.1:{closed_port()}"},
+            "no valid response",
+        ),
+        (with_timestamps(morning()), {}, "not asked: MITTO_API_KEY is required"),
+        (plain(morning()), {"MITTO_API_KEY": API_KEY}, "not asked: no accepted message in the log has a time"),
+    ],
+    ids=["nobody there", "no key", "no times"],
+)
+def test_mitto_that_cannot_be_asked_is_said(log: str, settings: dict[str, str], words: str, tmp_path: Path) -> None:
+    status, text = asked_costs(tmp_path, log, settings)
+    assert (status, words in text, API_KEY in text) == (1, True, False)
 
 
 @pytest.mark.parametrize(

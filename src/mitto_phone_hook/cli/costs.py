@@ -13,6 +13,7 @@ from mitto_phone_hook.cli.price_file import add_prices_argument, amount, price, 
 from mitto_phone_hook.cli.report import BOLD, Line, Mark, coloured, counted
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.cli.usage import MAX_BYTES, Usage, read_usage
+from mitto_phone_hook.cli.usage_call import UsageUnknown, ask_usage
 
 TOLERANCE = 0.02
 """How far Mitto's count may be from ours: a few messages fall on the other side of midnight."""
@@ -21,10 +22,11 @@ _HELP = """\
 Compare what the messages in the log should have cost, by the price file, with
 what Mitto charged, and propose prices of a segment that fit.
 
-The usage is a file: the response of Mitto's API to POST /usage/bycountry
-(docs/operations.md, Costs), or CSV with the columns country, messages and cost.
-Countries are ISO 3166 codes of two or three letters. It must be about the same
-days as the log. A call whose outcome is unknown is not in the estimate.
+With --account it asks Mitto's API for the usage from the first to the last day
+of the log, with the function's MITTO_API_KEY. With --usage it reads a file about
+the same days: CSV with the columns country, messages and cost, or a response of
+Mitto's API (POST /usage/bycountry). Countries are ISO 3166 codes of two or three
+letters. A call whose outcome is unknown is not in the estimate.
 
 Exit status: 0 the counts agree, 1 they do not, 2 wrong usage.
 """
@@ -71,7 +73,9 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_log_argument(parser)
-    parser.add_argument("--usage", type=_usage, required=True, metavar="FILE", help="Mitto's usage by country")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--usage", type=_usage, metavar="FILE", help="Mitto's usage by country")
+    source.add_argument("--account", metavar="NAME", help="ask Mitto for the usage of the account with this name")
     add_prices_argument(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the proposed price file here")
     parser.set_defaults(run=run)
@@ -83,7 +87,12 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     for line in LogReader().read_all(pieces(options.log)):
         summary.add(line)
     prices = prices_of(options.prices, environment)
-    rows = compare(summary.segments(), options.usage, prices)
+    try:
+        usage = options.usage if options.account is None else _asked(options.account, summary, environment)
+    except UsageUnknown as unknown:
+        terminal.show(unknown.line)
+        return 1
+    rows = compare(summary.segments(), usage, prices)
     first, *others = table([*_cells(rows)], numbers=range(1, 9))
     terminal.write(f"{coloured(first, BOLD, terminal.style)}\n" + "".join(f"{other}\n" for other in others) + "\n")
     proposed = price_file(rows, prices)
@@ -92,6 +101,12 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     if not options.out:
         terminal.write(f"\n{proposed}")
     return int(any(line.mark is not Mark.OK for line in lines))
+
+
+def _asked(account: str, summary: Summary, environment: Mapping[str, str]) -> Mapping[str, Usage]:
+    if (days := summary.days()) is None:
+        raise UsageUnknown("not asked: no accepted message in the log has a time", "give a log with times, or the usage as a file: --usage")
+    return ask_usage(environment, account, *days)
 
 
 def compare(sent: Mapping[str, tuple[int, int]], usage: Mapping[str, Usage], prices: Mapping[str, int]) -> list[Row]:

@@ -4,6 +4,7 @@ import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from mitto_phone_hook.cli.columns import table
@@ -43,6 +44,7 @@ class Summary:
 
     def __init__(self) -> None:
         """Start with no line."""
+        self._days: set[date] = set()
         self._regions: defaultdict[str, _Region] = defaultdict(_Region)
         self._messages: dict[str, str] = {}
         self._reports: dict[str, _Report] = {}
@@ -58,6 +60,8 @@ class Summary:
                 self._reports.setdefault(ids[0], _Report(line.event, handset_seconds(line), ids))
         elif line.event == Outcome.ACCEPTED:
             if not line.has("duplicate"):
+                if line.at is not None:
+                    self._days.add(line.at.date())
                 self._regions[region].accepted += 1
                 self._regions[region].segments += int(line.number("segments") or 1)
                 if len(self._messages) < 2 * MAX_MESSAGES:
@@ -65,6 +69,10 @@ class Summary:
         elif line.event in OUTCOME_WORDS and line.event not in _NOT_REFUSED:
             self._regions[region].refused += 1
             self._refused[line.event, line.text("why"), region] += 1
+
+    def days(self) -> tuple[date, date] | None:
+        """Give the first and the last day on which Mitto accepted a message; ``None`` where the log has no times."""
+        return (min(self._days), max(self._days)) if self._days else None
 
     def segments(self) -> dict[str, tuple[int, int]]:
         """Give how many messages and how many segments Mitto accepted, by region."""

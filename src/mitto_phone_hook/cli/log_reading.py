@@ -161,6 +161,8 @@ def line_of(text: bytes, arrived: datetime | None = None) -> LogLine | None:
 def clean(text: str) -> str:
     """Give a text as it may be shown: without line breaks and control characters, and not too long."""
     cut = text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+    if cut.isprintable():
+        return cut
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cut)
 
 
