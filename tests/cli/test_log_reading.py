@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitto_phone_hook.cli.event_words import DELIVERED, OUTCOME_WORDS, duration, mark_of, platform_of, words_of
-from mitto_phone_hook.cli.log_reading import MAX_LINE_BYTES, LogLine, LogReader, line_of
+from mitto_phone_hook.cli.log_line import LogLine, line_of
+from mitto_phone_hook.cli.log_reading import MAX_LINE_BYTES, LogReader
 from mitto_phone_hook.cli.report import Mark
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES

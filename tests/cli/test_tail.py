@@ -92,6 +92,18 @@ def test_what_is_not_ours_is_counted_and_not_shown(tmp_path: Path) -> None:
     assert text == f"          ✓{' ' * 48}accepted by Mitto (�[2J)\n2 lines passed over: not the function's\n"
 
 
+def test_a_log_without_any_line_of_ours_says_what_may_be_wrong(tmp_path: Path) -> None:
+    text = tail(tmp_path, "---\ninsertId: a\njsonPayload:\n  event: accepted\n")
+    assert text == "4 lines passed over: none is the function's (gcloud needs --format json)\n"
+
+
+def test_long_and_wide_values_leave_the_columns_aligned(tmp_path: Path) -> None:
+    log = '{"event":"accepted","source":"日本語日本語日本","region":"CHE and more"}\n{"event":"accepted","source":"abcdefghijklmnop"}\n'
+    assert tail(tmp_path, log) == (
+        f"          ✓  日本語日本{' ' * 20}CHE{' ' * 13}accepted by Mitto\n          ✓  abcdefghij{' ' * 36}accepted by Mitto\n"
+    )
+
+
 def test_a_terminal_gets_colours_and_a_pipe_none(tmp_path: Path) -> None:
     file = tmp_path / "log.txt"
     file.write_text(with_timestamps(morning()), encoding="utf-8")
@@ -117,7 +129,7 @@ def test_the_summary_joins_messages_and_their_reports_by_region(tmp_path: Path) 
     (tmp_path / "prices.csv").write_text(PRICES, encoding="utf-8")
     text = tail(tmp_path, with_timestamps(morning()), "--summary", PRICES_FILE=str(tmp_path / "prices.csv"))
     rows = [line.split() for line in text.splitlines()]
-    assert rows[0] == ["region", "accepted", "delivered", "rate", "failed", "no", "report", "median", "p95", "cost", "refused"]
+    assert rows[0] == ["region", "accepted", "delivered", "rate", "failed", "no", "report", "median", "p95", "cost", "not", "accepted"]
     assert rows[1] == ["CH", "2", "1", "50.0%", "1", "0", "1.7", "s", "1.7", "s", "0.10", "1"]
     assert rows[2] == ["DE", "1", "1", "100.0%", "0", "0", "22.8", "s", "22.8", "s", "0.14", "1"]
     assert rows[3] == ["US", "1", "0", "-", "0", "1", "-", "-", "0.10", "0"]

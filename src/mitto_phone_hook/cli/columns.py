@@ -16,6 +16,13 @@ def left(text: str, width: int) -> str:
     return text + " " * (width - cells(text))
 
 
+def fit(text: str, width: int) -> str:
+    """Fill a text up to ``width`` cells, or cut it down to them."""
+    while cells(text) > width:
+        text = text[:-1]
+    return left(text, width)
+
+
 def right(text: str, width: int) -> str:
     """Fill a text up to ``width`` cells, at its left."""
     return " " * (width - cells(text)) + text

@@ -1,4 +1,4 @@
-"""The summary of a log: by region what was accepted, what arrived and when, what it cost, and what was refused."""
+"""The summary of a log: by region what was accepted, what arrived and when, what it cost, and what was not accepted, and why."""
 
 import math
 from array import array
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mitto_phone_hook.cli.columns import table
 from mitto_phone_hook.cli.event_words import DELIVERED, FAILED_REPORTS, OUTCOME_WORDS, REPORT_WORDS, duration, handset_seconds
-from mitto_phone_hook.cli.log_reading import LogLine
+from mitto_phone_hook.cli.log_line import LogLine
 from mitto_phone_hook.cli.price_file import amount, price_of
 from mitto_phone_hook.cli.report import BOLD, DIM, Style, coloured, counted
 from mitto_phone_hook.domain.outcome import Outcome
@@ -87,7 +87,18 @@ class Summary:
         for _, region in regions:
             total.add(region)
         costs = [region.segments * price_of(name, prices) for name, region in regions]
-        head = ("region", "accepted", "delivered", "rate", "failed", "no report", "median", "p95", *(["cost"] if prices else []), "refused")
+        head = (
+            "region",
+            "accepted",
+            "delivered",
+            "rate",
+            "failed",
+            "no report",
+            "median",
+            "p95",
+            *(["cost"] if prices else []),
+            "not accepted",
+        )
         rows = [_row(name, region, cost, has_cost=bool(prices)) for (name, region), cost in zip(regions, costs, strict=True)]
         if len(rows) > 1:
             rows.append(_row("all", total, sum(costs), has_cost=bool(prices)))
@@ -126,7 +137,7 @@ class Summary:
             (f"{regions.total():,}", event, why, ", ".join(f"{region} {number:,}" for region, number in regions.most_common()))
             for (event, why), regions in reasons
         ]
-        first, *others = table([("refused", "event", "why", "regions"), *rows], numbers=[0])
+        first, *others = table([("not accepted", "event", "why", "regions"), *rows], numbers=[0])
         yield f"\n{coloured(first, BOLD, style)}\n"
         yield from (f"{other}\n" for other in others)
 

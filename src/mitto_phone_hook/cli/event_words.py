@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mitto_phone_hook.cli.log_reading import LogLine
+from mitto_phone_hook.cli.log_line import LogLine
 from mitto_phone_hook.cli.report import Mark, milliseconds
 from mitto_phone_hook.domain.outcome import Outcome
 

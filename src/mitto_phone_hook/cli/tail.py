@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mitto_phone_hook.cli.columns import left, right
+from mitto_phone_hook.cli.columns import fit, right
 from mitto_phone_hook.cli.delivery_summary import Summary
 from mitto_phone_hook.cli.event_words import duration, mark_of, platform_of, words_of
-from mitto_phone_hook.cli.log_reading import LogLine, LogReader
+from mitto_phone_hook.cli.log_line import LogLine
+from mitto_phone_hook.cli.log_reading import LogReader
 from mitto_phone_hook.cli.log_source import add_log_argument, growing_pieces, pieces
 from mitto_phone_hook.cli.price_file import add_prices_argument, prices_of
 from mitto_phone_hook.cli.report import COLOURS, DIM, Mark, Style, coloured, counted
@@ -50,7 +51,7 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
         "--summary",
         action="store_true",
         help="a table by region: accepted, delivered, seconds to the handset (half of the messages took at most `median`, "
-        "95 %% at most `p95`), cost, and what was refused",
+        "95 %% at most `p95`), cost, and what was not accepted",
     )
     add_prices_argument(parser)
     parser.set_defaults(run=run)
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     """Show the log."""
     prices = prices_of(options.prices, environment) if options.summary else {}
     reader = LogReader()
-    chosen = _Choice(datetime.now(UTC) - options.since if options.since else None, options.only == FAILURES)
+    chosen = _Choice(datetime.now(UTC) - options.since if options.since else None, options.only == FAILURES and not options.summary)
     lines = filter(chosen, _following(options.log, reader) if options.follow else reader.read_all(pieces(options.log)))
     if options.summary:
         summary = Summary()
@@ -71,7 +72,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
         page = Page(terminal.style)
         for line in lines:
             terminal.write(page.row(line))
-    for number, words in ((reader.passed_over, "passed over: not the function's"), (chosen.untimed, "left out: without a time")):
+    passed_over = "passed over: not the function's" if reader.found else "passed over: none is the function's (gcloud needs --format json)"
+    for number, words in ((reader.passed_over, passed_over), (chosen.untimed, "left out: without a time")):
         if number:
             terminal.write(coloured(f"{counted(number, 'line')} {words}\n", DIM, terminal.style))
     return 0
@@ -111,9 +113,9 @@ class Page:
         cells = (
             coloured(f"{line.at:%H:%M:%S}" if line.at else " " * 8, DIM, self._style),
             coloured(self._style.marks[mark], COLOURS[mark], self._style),
-            left(platform_of(line), 10),
-            left(line.text("recipient"), 16),
-            left(line.text("region"), 3),
+            fit(platform_of(line), 10),
+            fit(line.text("recipient"), 16),
+            fit(line.text("region"), 3),
             right(duration(took / 1000) if took is not None else "", 9),
             words_of(line) if mark is Mark.OK else coloured(words_of(line), COLOURS[mark], self._style),
         )

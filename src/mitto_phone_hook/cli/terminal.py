@@ -17,25 +17,30 @@ class Terminal:
         """Take the stream. Colours are used only on a terminal, and not with ``NO_COLOR`` set (no-color.org)."""
         self.is_terminal = stream.isatty()
         self._stream = stream
-        self.style = _style_for(stream, environment, is_terminal=self.is_terminal)
+        self._style = _style_for(stream, environment, is_terminal=self.is_terminal)
         self._can_erase = self.is_terminal and environment.get("TERM") != "dumb"
         self._marks: list[Mark] = []
         self._is_pending = False
 
+    @property
+    def style(self) -> Style:
+        """What the output may contain."""
+        return self._style
+
     def heading(self, text: str) -> None:
         """Start a section of the output."""
-        self.write(f"{heading(text, self.style)}\n" if not self._marks else f"\n{heading(text, self.style)}\n")
+        self.write(f"{heading(text, self._style)}\n" if not self._marks else f"\n{heading(text, self._style)}\n")
 
     def pending(self, topic: str) -> None:
         """Show what is being checked until the next line replaces it. Does nothing where a line cannot be erased."""
         if self._can_erase:
-            self.write(pending(topic, self.style))
+            self.write(pending(topic, self._style))
             self._is_pending = True
 
     def show(self, *lines: Line) -> None:
         """Print findings."""
         for line in lines:
-            self.write(f"{format_line(line, self.style)}\n")
+            self.write(f"{format_line(line, self._style)}\n")
             self._marks.append(line.mark)
 
     def show_all(self, lines: Iterable[Line]) -> None:
@@ -45,7 +50,7 @@ class Terminal:
 
     def finish(self) -> int:
         """Print the summary. Returns the exit status: 1 if there was an error, else 0."""
-        self.write(f"\n{summary(self._marks, self.style)}\n")
+        self.write(f"\n{summary(self._marks, self._style)}\n")
         return int(Mark.ERROR in self._marks)
 
     def write(self, text: str) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import IO, Any
 
 from mitto_phone_hook.cli.event_words import OUTCOME_WORDS, duration, mark_of, platform_of, words_of
-from mitto_phone_hook.cli.log_reading import LogLine, LogReader
+from mitto_phone_hook.cli.log_line import LogLine
+from mitto_phone_hook.cli.log_reading import LogReader
 from mitto_phone_hook.cli.log_source import add_log_argument, pieces
 from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.cli.terminal import Terminal
