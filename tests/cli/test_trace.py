@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -21,7 +22,9 @@ def trace(tmp_path: Path, log: str, wanted: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("wanted", [request_id(2), message_id(2)])
+@pytest.mark.parametrize(
+    "wanted", [request_id(2), message_id(2), str(UUID(message_id(2))).upper()], ids=["ours", "Mitto's", "with hyphens"]
+)
 def test_a_message_is_told_from_the_call_to_the_handset(form: object, wanted: str, tmp_path: Path) -> None:
     assert callable(form)
     status, text = trace(tmp_path, form(morning()), wanted)

@@ -54,10 +54,9 @@ class Summary:
         """Count one line. A repeated call counts as none, because it sent nothing."""
         region = line.text("region") or NOTHING
         if line.event in REPORT_WORDS:
-            ids = _ids(line)
-            if ids and (line.event == DELIVERED or line.event in FAILED_REPORTS) and len(self._reports) < MAX_MESSAGES:
+            if line.ids and (line.event == DELIVERED or line.event in FAILED_REPORTS) and len(self._reports) < MAX_MESSAGES:
                 # The first final report counts.
-                self._reports.setdefault(ids[0], _Report(line.event, handset_seconds(line), ids))
+                self._reports.setdefault(line.ids[0], _Report(line.event, handset_seconds(line), line.ids))
         elif line.event == Outcome.ACCEPTED:
             if not line.has("duplicate"):
                 if line.at is not None:
@@ -65,7 +64,7 @@ class Summary:
                 self._regions[region].accepted += 1
                 self._regions[region].segments += int(line.number("segments") or 1)
                 if len(self._messages) < 2 * MAX_MESSAGES:
-                    self._messages.update(dict.fromkeys(_ids(line), region))
+                    self._messages.update(dict.fromkeys(line.ids, region))
         elif line.event in OUTCOME_WORDS and line.event not in _NOT_REFUSED:
             self._regions[region].refused += 1
             self._refused[line.event, line.text("why"), region] += 1
@@ -155,11 +154,6 @@ def _row(name: str, region: _Region, cost: int, *, has_cost: bool) -> Sequence[s
         *([amount(cost)] if has_cost else []),
         f"{region.refused:,}",
     )
-
-
-def _ids(line: LogLine) -> Sequence[str]:
-    """Give the ids of a message: a report may have both, or either."""
-    return [text for name in ("request_id", "message_id") if (text := line.text(name))]
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -100,7 +100,9 @@ def handset_seconds(line: LogLine) -> float | None:
 def platform_of(line: LogLine) -> str:
     """Name the platform that called: by its own route, else by the format of its message."""
     route = line.text("route")
-    return route.removeprefix("/hooks/") if route.startswith("/hooks/") else line.text("source").partition("_")[0] or route
+    if route.startswith("/hooks/"):
+        return route.removeprefix("/hooks/")
+    return line.text("source").partition("_")[0] or (route if route == "/" else "")
 
 
 def duration(seconds: float) -> str:

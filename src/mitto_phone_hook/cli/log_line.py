@@ -37,6 +37,11 @@ class LogLine(NamedTuple):
         """The name of the event."""
         return self.text("event")
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The message's own ids, ours and Mitto's, as ``key_of_id`` gives them."""
+        return tuple(key_of_id(text) for name in ("request_id", "message_id") if (text := self.text(name)))
+
     def text(self, *names: str) -> str:
         """Give the first of these fields that is a text, else an empty one."""
         return next((value for name in names if isinstance(value := self.values.get(name), str)), "")
@@ -54,6 +59,11 @@ class LogLine(NamedTuple):
         """Give a field that is a list of texts."""
         value = self.values.get(name)
         return value if isinstance(value, tuple) else ()
+
+
+def key_of_id(text: str) -> str:
+    """Give an id as it can be compared: Mitto writes one id with hyphens and without."""
+    return text.replace("-", "").lower()
 
 
 def line_of(text: bytes, arrived: datetime | None = None) -> LogLine | None:

@@ -106,7 +106,7 @@ class Page:
     def row(self, line: LogLine) -> str:
         """Give the row of an event with its line break, and before it the day where that is a new one."""
         day = f"{line.at:%Y-%m-%d} UTC" if line.at else self._day
-        heading = coloured(f"{day}\n", DIM, self._style) if day != self._day else ""
+        heading = f"{coloured(day, DIM, self._style)}\n" if day != self._day else ""
         self._day = day
         mark = mark_of(line)
         took = line.number("duration_ms")
@@ -116,10 +116,10 @@ class Page:
             fit(platform_of(line), 10),
             fit(line.text("recipient"), 16),
             fit(line.text("region"), 3),
-            right(duration(took / 1000) if took is not None else "", 9),
+            f"{right(duration(took / 1000) if took is not None else '', 7)} ",
             words_of(line) if mark is Mark.OK else coloured(words_of(line), COLOURS[mark], self._style),
         )
-        return f"{heading}{'  '.join(cells)}\n"
+        return f"{heading}{' '.join(cells)}\n"
 
 
 def _following(log: str, reader: LogReader, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[LogLine]:

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import IO, Any
 
 from mitto_phone_hook.cli.event_words import OUTCOME_WORDS, duration, mark_of, platform_of, words_of
-from mitto_phone_hook.cli.log_line import LogLine
+from mitto_phone_hook.cli.log_line import LogLine, key_of_id
 from mitto_phone_hook.cli.log_reading import LogReader
 from mitto_phone_hook.cli.log_source import add_log_argument, pieces
 from mitto_phone_hook.cli.report import Line, Mark, counted
 from mitto_phone_hook.cli.terminal import Terminal
 
-_IDS = ("request_id", "message_id")
 _PIECE_BYTES = 64 * 1024
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
 
@@ -64,13 +63,13 @@ def run(options: argparse.Namespace, _: Mapping[str, str], terminal: Terminal) -
 
 def _lines_about(wanted: str, log: IO[bytes]) -> list[LogLine]:
     """Find the lines about a message by all its ids, oldest first."""
-    ids, known = {wanted}, 0
+    ids, known = {key_of_id(wanted)}, 0
     found: list[LogLine] = []
     while len(ids) > known:
         known = len(ids)
         log.seek(0)
-        found = [line for line in LogReader().read_all(_pieces(log)) if ids.intersection(map(line.text, _IDS))]
-        ids |= {text for line in found for name in _IDS if (text := line.text(name))}
+        found = [line for line in LogReader().read_all(_pieces(log)) if ids.intersection(line.ids)]
+        ids.update(*(line.ids for line in found))
     # Lines without a time keep the log's order.
     return sorted(found, key=lambda line: line.at.timestamp() if line.at else 0)
 
@@ -86,7 +85,7 @@ def _heading(lines: list[LogLine]) -> str:
     def first(*names: str) -> str:
         return next((text for line in lines if (text := line.text(*names))), "")
 
-    ids = "  ".join(f"{name} {text}" for name in _IDS if (text := first(name)))
+    ids = "  ".join(f"{name} {text}" for name in ("request_id", "message_id") if (text := first(name)))
     what = "  ".join(filter(None, (first("recipient"), first("region"), platform_of(lines[0]), first("purpose"))))
     return "\n".join(filter(None, (ids, what)))
 
