@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -240,6 +242,24 @@ def test_standard_input_is_shown_as_it_comes() -> None:
         assert next_row(popen).endswith("accepted by Mitto\n")
         output, errors = popen.communicate(timeout=20)
     assert (popen.returncode, output, errors) == (0, "", "")
+
+
+def test_follow_gives_the_lines_of_standard_input_the_time_at_which_they_came() -> None:
+    log = accepted(1, SWISS).encode()
+    ended = subprocess.run([*COMMAND, "--follow"], env=ENVIRONMENT, cwd=ROOT, input=log, capture_output=True, timeout=30, check=True)
+    day, row = ended.stdout.decode().splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d UTC", day)
+    assert re.match(r"\d\d:\d\d:\d\d ✓ auth0", row)
+
+
+def test_without_a_log_it_does_not_wait_for_a_person_to_type_one() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        ended = subprocess.run(COMMAND, env=ENVIRONMENT, cwd=ROOT, stdin=theirs, capture_output=True, timeout=30, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (ended.returncode, b"name a log file" in ended.stderr) == (2, True)
 
 
 def test_a_reader_that_leaves_ends_it_without_a_traceback(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,11 +72,15 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
         page = Page(terminal.style)
         for line in lines:
             terminal.write(page.row(line))
-    passed_over = "passed over: not the function's" if reader.found else "passed over: none is the function's (gcloud needs --format json)"
-    for number, words in ((reader.passed_over, passed_over), (chosen.untimed, "left out: without a time")):
-        if number:
-            terminal.write(coloured(f"{counted(number, 'line')} {words}\n", DIM, terminal.style))
+    terminal.write(coloured(_notes(reader, chosen.untimed), DIM, terminal.style))
     return 0
+
+
+def _notes(reader: LogReader, untimed: int) -> str:
+    """Say how many lines were not shown, and why."""
+    passed_over = "passed over: not the function's" if reader.found else "passed over: none is the function's (gcloud needs --format json)"
+    notes = ((reader.passed_over, passed_over), (untimed, "left out: without a time"))
+    return "".join(f"{counted(number, 'line')} {words}\n" for number, words in notes if number)
 
 
 class _Choice:
@@ -122,10 +126,10 @@ class Page:
         return f"{heading}{' '.join(cells)}\n"
 
 
-def _following(log: str, reader: LogReader, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[LogLine]:
+def _following(log: str, reader: LogReader) -> Iterator[LogLine]:
     for piece, is_new in growing_pieces(log):
-        yield from reader.read(piece, now() if is_new else None)
-    yield from reader.end(now())
+        yield from reader.read(piece, datetime.now(UTC) if is_new else None)
+    yield from reader.end(datetime.now(UTC))
 
 
 def _since(text: str) -> timedelta:
