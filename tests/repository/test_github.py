@@ -22,7 +22,7 @@ SCHEMAS = {
     "ISSUE_TEMPLATE/platform.yml": "vendor.github-issue-forms",
     "ISSUE_TEMPLATE/config.yml": "vendor.github-issue-config",
 }
-NOT_OURS = {".venv", "node_modules", ".git", "build"}
+NOT_OURS = {"node_modules", "build", "dist"}
 
 
 def run(program: str, *arguments: str | Path) -> str:
@@ -37,8 +37,12 @@ def content(name: str) -> Any:
 
 
 def folders_with(pattern: str) -> set[str]:
-    found = [path for path in ROOT.rglob(pattern) if NOT_OURS.isdisjoint(path.relative_to(ROOT).parts)]
-    return {f"/{path.parent.relative_to(ROOT)}".replace("/.", "/") for path in found}
+    ours = [folder for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
+    found = [path.relative_to(ROOT).parent for path in (*ROOT.glob(pattern), *(one for folder in ours for one in folder.rglob(pattern)))]
+    hidden = re.compile(r"(^|/)\.[^/]")
+    return {
+        f"/{folder}".removesuffix("/.") or "/" for folder in found if NOT_OURS.isdisjoint(folder.parts) and not hidden.search(str(folder))
+    }
 
 
 def test_each_file_has_its_schema() -> None:
