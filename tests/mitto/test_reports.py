@@ -104,7 +104,10 @@ def test_a_status_that_may_hold_a_number_a_code_or_a_secret_is_not_kept(status: 
     assert (report.state, report.status) == (State.UNKNOWN_STATUS, "other")
 
 
-@pytest.mark.parametrize(("written", "error"), [("0", None), ("000", None), ("", None), ("12", "12"), ("9999", "9999"), ("314159", "other"), ("E1", "other")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [("0", None), ("000", None), ("", None), ("12", "12"), ("9999", "9999"), ("314159", "other"), ("E1", "other")],
+)
 def test_an_error_code_is_kept_where_it_is_one(written: str, error: str | None) -> None:
     [report], _ = read_reports(f"msgid=1&status=FAILED&errorcode={written}".encode(), b"")
     assert report.error == error

@@ -9,7 +9,7 @@ LIMIT_SECONDS = 10
 async def until(is_so: Callable[[], bool]) -> None:
     """Let the event loop do its other work until something is so. Fails where it never is."""
     async with asyncio.timeout(LIMIT_SECONDS):
-        while not is_so():
+        while not is_so():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0)
 
 

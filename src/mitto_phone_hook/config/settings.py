@@ -187,7 +187,9 @@ class Settings(BaseModel):
         "off", "`on`: `POST /conversions` tells Mitto which codes were used; Mitto has to enable it for the account"
     )
     test_numbers: Annotated[Mapping[str, str], _read(rules.test_numbers)] = _setting(
-        "", "numbers that never get an SMS, each with its code: `+15005550006=123456`; their messages are answered as accepted", is_secret=True
+        "",
+        "numbers that never get an SMS, each with its code: `+15005550006=123456`; their messages are answered as accepted",
+        is_secret=True,
     )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 

@@ -61,7 +61,9 @@ class Conversions:
             record = await self._store.find(key) if key else None
             why = await self._why_not(key or "", record)
             severity = "INFO" if why in (None, NO_MESSAGE, ALREADY_CONVERTED) else "WARNING"
-            event = {"severity": severity, "event": "conversion_failed", "why": why} if why else {"severity": severity, "event": "converted"}
+            event = (
+                {"severity": severity, "event": "conversion_failed", "why": why} if why else {"severity": severity, "event": "converted"}
+            )
             self._emit({**event, "route": ROUTE, "request_id": request_id, **(_described(record, self._wall_clock()) if record else {})})
 
     async def _why_not(self, key: str, record: MessageRecord | None) -> str | None:

@@ -25,7 +25,7 @@ TYPES = {Encoding.GSM7: "GSM", Encoding.UCS2: "Unicode"}
 class Mitto:
     """A client of ``/sms.json``: one call of ``send`` is one attempt at one SMS."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what every request needs
         self,
         transport: httpx.AsyncBaseTransport,
         api_key: RotatingSecret[str],

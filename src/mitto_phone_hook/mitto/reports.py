@@ -54,7 +54,7 @@ _NOT_IN_A_NAME = re.compile("[^a-z]")
 _STATUS = re.compile("(?!(?:[^0-9]*[0-9]){4})[A-Za-z0-9 _-]{1,20}")
 _ERROR = re.compile("[0-9]{1,4}")
 _COUNTRY, _NETWORK = re.compile("[0-9]{3}"), re.compile("[0-9]{2,3}")
-_REFERENCE = re.compile("[g-p]{20}")
+_REFERENCE = re.compile("[a-p]{20}")
 _E164_DIGITS = re.compile(r"\+?([1-9][0-9]{6,14})")
 
 

@@ -67,6 +67,7 @@ class RedisRecordStore:
         self._client = client
         self._unwritten: deque[MessageRecord] = deque(maxlen=MAX_UNWRITTEN)
         self._writing: asyncio.Task[None] | None = None
+        self._has_answered = False
 
     def add(self, record: MessageRecord) -> None:
         """See ``RecordStore``."""
@@ -100,12 +101,15 @@ class RedisRecordStore:
 
     async def _write_all(self) -> None:
         while self._unwritten:
-            records = list(islice(self._unwritten, 1 if self._client.is_cluster else WRITES_AT_ONCE))
+            # Before its first answer Redis has not said whether it is a cluster.
+            is_alone = self._client.is_cluster or not self._has_answered
+            records = list(islice(self._unwritten, 1 if is_alone else WRITES_AT_ONCE))
             try:
                 await self._write(records)
             except Unavailable:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
+            self._has_answered = True
             for record in records:
                 # Where too many wait, some of them are lost already.
                 if self._unwritten and self._unwritten[0] is record:
