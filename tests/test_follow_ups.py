@@ -121,6 +121,7 @@ async def test_a_secret_is_rotated_without_a_restart(tmp_path: Path) -> None:
     file.write_text(OTHER_TOKEN)
     assert (await hook.respond(Call("GET", f"/reports/{OTHER_TOKEN}", {}, pieces(b"")))).status == 200
     assert (await hook.respond(Call("GET", f"/reports/{TOKEN}", {}, pieces(b"")))).status == 404
+    assert settings.callback
     assert settings.callback(0.0) == f"https://hook.example.com/reports/{OTHER_TOKEN}"
 
 
