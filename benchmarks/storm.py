@@ -45,7 +45,7 @@ async def exchange(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], s
 async def messages(port: int, first: int, *, count: int = 0, while_alive: multiprocessing.Process | None = None) -> list[float]:
     """Send messages one after the other, ``count`` of them or as long as a process runs. Return the milliseconds of each."""
     streams = await asyncio.open_connection("127.0.0.1", port)
-    taken = []
+    taken: list[float] = []
     while len(taken) < count or (while_alive and while_alive.is_alive()):
         number = first + len(taken)
         body = json.dumps({"recipient": f"+4179{number % 10_000_000:07d}", "text": f"Your code is {number:06d}"}).encode()
