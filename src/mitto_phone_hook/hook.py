@@ -118,9 +118,11 @@ class Hook:
 
     def _finish(self, record: CallRecord, result: Result, ended: float) -> None:
         """Write the log line, and keep the record of a message that was sent."""
-        self.emit(record.log_line(result, ended, self.cloud_project))
+        line = record.log_line(result, ended, self.cloud_project)
+        self.emit(line)
         if self._follow_ups and record.message:
-            self._follow_ups.keep(record.message, result, record.request_id)
+            # To mask a number takes as long as all the rest of a record.
+            self._follow_ups.keep(record.message, str(line["recipient"]), result, record.request_id)
 
     async def _convert(self, call: Call, platform: Platform, follow_ups: FollowUps, request_id: str) -> Response:
         """Take the word that a code was used. Raises ``Refused``."""
