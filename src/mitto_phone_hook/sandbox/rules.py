@@ -89,9 +89,19 @@ class Message:
     @property
     def units(self) -> int:
         """The length of the text in the units of its encoding: septets or UTF-16 units."""
-        if self.encoding is Encoding.GSM7:
-            return sum(map(SEPTETS.__getitem__, self.text))
-        return len(self.text.encode("utf-16-le", "surrogatepass")) // 2
+        return units_of(self.text, self.encoding)
+
+    @property
+    def parts(self) -> list[str]:
+        """The part of the text in each segment."""
+        return list(split(self.text, self.encoding))
+
+
+def units_of(text: str, encoding: Encoding) -> int:
+    """Count the length of a text in the units of an encoding: septets or UTF-16 units."""
+    if encoding is Encoding.GSM7:
+        return sum(map(SEPTETS.__getitem__, text))
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 @dataclass(frozen=True, slots=True)
