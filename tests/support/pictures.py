@@ -23,8 +23,8 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("inbox-light", 1440, 900, "light"),
-    Picture("inbox-dark", 1440, 900, "dark"),
+    Picture("inbox-light", 1320, 880, "light"),
+    Picture("inbox-dark", 1320, 880, "dark"),
     Picture("inbox-tablet-light", 1000, 1100, "light"),
     Picture("inbox-phone-light", 390, 844, "light"),
     Picture("inbox-phone-dark", 390, 844, "dark"),
@@ -33,7 +33,7 @@ PICTURES = (
 
 async def fill(page: Page, running: Running) -> None:
     """Make calls of several kinds, so that the page shows each kind of outcome."""
-    long = "Your Wayne Manor code is 730 461.\nIt is valid for 5 minutes.\n\nNever tell it to anybody: we will never ask you for it. 🦇"
+    long = "Twój kod to 730 461.\nJest ważny przez 5 minut.\n\nNie podawaj go nikomu. My też nigdy o niego nie zapytamy."
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.post(
             running.function,

@@ -181,8 +181,8 @@ class Inbox:
         return {"mood": self._mood, "report": self._report}
 
     async def _set(self, request: Request) -> Response:
-        wanted = await request.json()
-        mood, report = wanted.get("mood", self._mood), wanted.get("report", self._report)
+        wanted = await _values(request)
+        mood, report = str(wanted.get("mood", self._mood)), str(wanted.get("report", self._report))
         if mood not in MOODS or report not in REPORTS:
             return PlainTextResponse("unknown", 422)
         self._mood, self._report = mood, report
@@ -197,7 +197,7 @@ class Inbox:
         return Response(status_code=204)
 
     async def _call(self, request: Request) -> Response:
-        wanted = await request.json()
+        wanted = await _values(request)
         name, to, code, case = (str(wanted.get(field, "")) for field in ("platform", "to", "code", "case"))
         to = re.sub(r"[ ().-]", "", to)
         if name not in all_callers() or case not in list(CASES):
@@ -289,6 +289,14 @@ def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
         return Response(path.read_bytes(), media_type=_MEDIA[path.suffix])
 
     return serve
+
+
+async def _values(request: Request) -> dict[str, Any]:
+    try:
+        values = await request.json()
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _event(kind: str, values: Mapping[str, object]) -> bytes:

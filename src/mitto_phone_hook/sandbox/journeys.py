@@ -15,6 +15,9 @@ from mitto_phone_hook.sms.segments import UNITS_IN_EACH, UNITS_IN_ONE
 KEPT = 100
 """How many ways and how many messages are kept; the oldest are forgotten first."""
 
+ANOTHER = "Another caller"
+"""Who called, as long as nothing says it."""
+
 STEPS = ("received", "authenticated", "checked", "sent", "reported")
 """What happens to a message, in order."""
 
@@ -78,6 +81,8 @@ class Journey:
     request_id: str | None = None
     outcome: str | None = None
     """None while the call runs."""
+    why: str = ""
+    """The reason in the log, if it names one."""
     reading: str = ""
     """What the platform makes of the response; empty if the call came from elsewhere."""
     log: list[Mapping[str, object]] = dataclasses.field(default_factory=list)
@@ -148,14 +153,14 @@ class Journeys:
         bubble = Bubble(
             message.id,
             clean(message.sender),
-            clean(message.to),
+            f"+{message.to.removeprefix('+')}",
             message.received_at.timestamp(),
             highlight(clean(message.text.replace("\r\n", "\n"))),
             encoding.value,
             [(clean(part), units_of(part, encoding), room) for part in parts],
         )
         self._keep_bubble(bubble)
-        journey = self._of_message(message) or Journey(message.id, "Another caller", bubble.to, bubble.at)
+        journey = self._of_message(message) or Journey(message.id, ANOTHER, bubble.to, bubble.at)
         journey.request_id, journey.message_id = message.reference, message.id
         if journey.outcome is None:
             for name in STEPS[:3]:
@@ -173,12 +178,13 @@ class Journeys:
 
     def _ended(self, outcome: Outcome, line: Mapping[str, object]) -> None:
         duration_ms = _number(line.get("duration_ms"))
-        journey = self._of_line(line) or Journey(
-            str(line["request_id"]), str(line.get("source") or "Another caller"), "", self._clock() - duration_ms / 1000
-        )
+        journey = self._of_line(line) or Journey(str(line["request_id"]), ANOTHER, "", self._clock() - duration_ms / 1000)
         journey.request_id, journey.outcome = str(line["request_id"]), outcome.value
         journey.route = str(line.get("route") or "an unknown path")
         journey.to = journey.to or str(line.get("recipient") or "")
+        if journey.code is None and line.get("source"):
+            journey.title = str(line["source"])
+        journey.why = str(line.get("why") or "")
         journey.log.append(dict(line))
         journey.message_id = str(line.get("message_id") or "") or journey.message_id
         _fill(journey, outcome, line)
@@ -186,16 +192,14 @@ class Journeys:
 
     def _reported(self, event: str, line: Mapping[str, object]) -> None:
         bubble = self._bubbles[str(line["message_id"])]
-        seconds = self._clock() - bubble.at
         if bubble.status in FINAL:
             return
-        bubble.status, bubble.after_seconds = event, seconds
+        bubble.status, bubble.after_seconds = event, _number(line.get("after_seconds"))
         self._keep_bubble(bubble)
         for journey in self._journeys.values():
             if journey.message_id == bubble.id and journey.step("reported").state != "skipped":
                 state: State = "done" if event == "delivered" else "failed" if event in FINAL else "waiting"
-                after_ms = 1000 * (self._clock() - journey.started)
-                journey.steps[-1] = Step("reported", state, event, after_ms)
+                journey.steps[-1] = Step("reported", state, event, 1000 * bubble.after_seconds)
                 journey.log.append(dict(line))
                 self._keep(journey)
 
@@ -266,8 +270,7 @@ def _reason(outcome: Outcome, line: Mapping[str, object]) -> str:
     if outcome is Outcome.ACCEPTED:
         attempts = int(_number(line.get("attempts")))
         return f"at attempt {attempts}" if attempts > 1 else "Mitto accepted it"
-    words = RESPONSES[outcome].message
-    return f"{words} ({line['why']})" if line.get("why") else words
+    return RESPONSES[outcome].message
 
 
 def _journey_json(journey: Journey) -> dict[str, object]:

@@ -63,7 +63,7 @@ function newBubble(bubble) {
   const status = make("span", { className: "status" });
   const item = make("li", {},
     make("p", { className: "day", text: `${bubble.sender} · ${shortTime.format(bubble.at * 1000)}` }),
-    text, make("div", { className: "meta" }, status, make("span", { className: "for", text: number(`+${bubble.to.replace("+", "")}`) }), details));
+    text, make("div", { className: "meta" }, status, make("span", { text: number(bubble.to) }), details));
   bubbles.set(bubble.id, item);
   byId("bubbles").append(item);
   byId("sender").textContent = bubble.sender;
@@ -93,11 +93,12 @@ function showBubble(bubble, isNews = true) {
 function outcomeOf(journey) {
   const reported = journey.steps.at(-1);
   const ended = journey.steps.find((step) => ["failed", "unknown", "skipped"].includes(step.state) && step !== reported);
-  if (ended) return [ended.state, ended.detail];
-  if (!journey.outcome && reported.state !== "done") return ["waiting", "Running"];
-  if (reported.state === "done") return ["done", `On the handset after ${duration(reported.after_ms)}`];
-  if (reported.state === "failed") return ["failed", `Mitto accepted it, but the handset has nothing: ${reported.detail}`];
-  return ["waiting", "Mitto accepted it; no report yet"];
+  if (ended?.state === "skipped" && journey.outcome === "accepted") return ["skipped", "A repeated call", "Sent before: nothing is sent twice."];
+  if (ended) return [ended.state, [journey.outcome, journey.why].filter(Boolean).join(" · "), ended.detail];
+  if (!journey.outcome && reported.state !== "done") return ["waiting", "Running", ""];
+  if (reported.state === "done") return ["done", `On the handset after ${duration(reported.after_ms)}`, ""];
+  if (reported.state === "failed") return ["failed", reported.detail, "Mitto accepted the message, but the handset did not receive it."];
+  return ["waiting", "Accepted, no report yet", ""];
 }
 
 function newJourney(journey) {
@@ -115,26 +116,26 @@ function newJourney(journey) {
 
 function stepItem(step) {
   const label = make("span", { className: "name", text: LABELS[step.name] });
-  const when = make("span", { className: "when", text: step.after_ms === null ? "" : step.name === "received" ? "0 ms" : `+${duration(step.after_ms)}` });
+  const when = make("span", { className: "when", text: step.after_ms === null ? "" : duration(step.after_ms) });
   return make("li", { "data-state": step.state },
     make("span", { className: "dot" }, icon(step.state)), label, make("span", { className: "sr", text: `: ${STATES[step.state]} ` }), when);
 }
 
 function showJourney(journey, isNews = true) {
   const card = journeys.get(journey.id) ?? newJourney(journey);
-  const [state, words] = outcomeOf(journey);
+  const [state, words, sentence] = outcomeOf(journey);
   const had = card.dataset.state;
   card.dataset.state = state;
   card.querySelector("h3").textContent = journey.title;
   card.querySelector(".to").textContent = number(journey.to);
-  card.querySelector(".outcome").textContent = words;
+  card.querySelector(".outcome").replaceChildren(make("b", { text: words }), ...(sentence ? [make("span", { text: sentence })] : []));
   card.querySelector(".steps").replaceChildren(...journey.steps.map(stepItem));
-  card.querySelector(".reading").textContent = journey.reading ? `The platform sees ${journey.reading}` : "";
+  card.querySelector(".reading").textContent = journey.reading ? `${journey.title} sees ${journey.reading}` : "";
   card.querySelector("pre").textContent = journey.log.map((line) => JSON.stringify(line, null, 2)).join("\n");
   card.querySelector("details").hidden = journey.log.length === 0;
   byId("no-journeys").hidden = true;
   byId("count").textContent = String(journeys.size);
-  if (isNews && state !== had && ["done", "failed", "unknown"].includes(state)) say(`${journey.title}: ${words}`);
+  if (isNews && state !== had && ["done", "failed", "unknown"].includes(state)) say(`${journey.title}: ${words}. ${sentence}`);
 }
 
 // What the server tells.
