@@ -27,7 +27,7 @@ async def serving() -> AsyncIterator[tuple[Inbox, httpx.AsyncClient]]:
         async with httpx.AsyncClient(base_url=inbox.url, trust_env=False, timeout=10) as client:
             page = (await client.get("/")).text
             [token] = re.findall(r'<meta name="token" content="([^"]+)">', page)
-            client.headers |= {"X-Inbox-Token": token}
+            client.headers["X-Inbox-Token"] = token
             yield inbox, client
 
 
@@ -123,7 +123,7 @@ async def test_nonsense_is_refused(content: bytes) -> None:
         ({"to": "+1202555014x"}, "to"),
         ({"code": "12"}, "code"),
         ({"code": "\u0661\u0662\u0663\u0664"}, "code"),
-        ({"case": "resend"}, "platform"),
+        ({"case": "resend"}, "case"),
         ({"case": "voice"}, "case"),
     ],
     ids=str,

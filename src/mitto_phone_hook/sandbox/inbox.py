@@ -200,8 +200,9 @@ class Inbox:
         wanted = await _values(request)
         name, to, code, case = (str(wanted.get(field, "")) for field in ("platform", "to", "code", "case"))
         to = re.sub(r"[ ().-]", "", to)
-        if name not in all_callers() or case not in list(CASES):
-            return _wrong("platform", "Choose one of the list.")
+        for field, value, known in (("platform", name, all_callers()), ("case", case, CASES)):
+            if value not in known:
+                return _wrong(field, "Choose one of the list.")
         if not _NUMBER.fullmatch(to):
             return _wrong("to", "Write the number with + and country code, such as +1 202 555 0142.")
         if not _CODE.fullmatch(code):
