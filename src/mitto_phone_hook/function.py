@@ -65,6 +65,8 @@ if not _REGIONS:
     _EMIT({"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"})
 if _SETTINGS.mitto_test:
     _EMIT({"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"})
+if _SETTINGS.test_numbers:
+    _EMIT({"severity": "WARNING", "event": "test_numbers", "setting": "TEST_NUMBERS"})
 if _IN_MEMORY and os.environ.get("WORKERS", "1") not in ("", "1"):
     _EMIT({"severity": "WARNING", "event": "workers_share_nothing", "setting": "STORE_URL"})
 for _name, _successor in renamed(os.environ).items():
@@ -80,7 +82,8 @@ async def send_phone_message(request: Request) -> Response:
     fields = [(name.lower(), value.strip()) for name, value in request.scope["headers"]]
     # The path as it was sent: what decides on paths in front of us reads it so.
     path, headers = request.scope["raw_path"].decode("latin-1"), dict(fields)
-    call = Call(request.method, path, headers, _chunks(request), repeated(fields) if len(headers) < len(fields) else ())
+    names = repeated(fields) if len(headers) < len(fields) else ()
+    call = Call(request.method, path, headers, _chunks(request), names, query=request.scope["query_string"])
     response = await _hook().respond(call)
     return Response(response.body, response.status, response.headers)
 
@@ -114,6 +117,7 @@ def _mitto() -> Mitto:
         base_url=_SETTINGS.mitto_base_url,
         connect_timeout_seconds=_SETTINGS.connect_timeout_seconds,
         is_test=_SETTINGS.mitto_test,
+        callback=_SETTINGS.callback,
     )
 
 
@@ -122,11 +126,11 @@ def _stores() -> Stores:
     if _IN_MEMORY:
         return Stores(MemoryIdempotencyStore(messages), MemoryIdempotencyStore(calls), MemoryCounterStore(), random_key())
     # The package redis is optional.
-    from mitto_phone_hook.storage import redis_client, redis_counters, redis_idempotency  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage import redis_client, redis_counters, redis_idempotency, redis_records  # noqa: PLC0415 - as said
 
     problem = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
     client = redis_client.RedisClient(_SETTINGS.store_url, lambda: _EMIT(problem), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
     counters = redis_counters.RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     key = state_key(_SETTINGS.state_secret, _SETTINGS.mitto_api_key.current(time.monotonic()))
     store = redis_idempotency.RedisIdempotencyStore
-    return Stores(store(client, messages), store(client, calls), counters, key)
+    return Stores(store(client, messages), store(client, calls), counters, key, redis_records.RedisRecordStore(client))

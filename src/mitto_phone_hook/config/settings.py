@@ -89,6 +89,7 @@ _Platform = Annotated[str, BeforeValidator(rules.platform)]
 _Region = Annotated[str, BeforeValidator(lambda text: rules.region(text) or "")]
 _Secrets = Annotated[RotatingSecret[HookSecrets], _rotating(rules.hook_secrets)]
 _Money = Annotated[int, _read(limit_rules.money)]
+_ReportSecrets = Annotated[RotatingSecret[tuple[bytes, ...]], _rotating(rules.report_secrets)]
 
 
 class Settings(BaseModel):
@@ -173,9 +174,26 @@ class Settings(BaseModel):
     prices_file: Annotated[dict[str, int], PlainValidator(_prices)] = _setting(
         "", "CSV file with the price of a segment, in any currency: lines `region,price`, and `*,price` for all other regions"
     )
+    report_secrets: _ReportSecrets | None = _setting(
+        None,
+        "secrets in the path of delivery reports, `/reports/<secret>`: 24 or more letters, digits, hyphens and underscores; several are "
+        "separated by white space or a vertical bar, and the first one is given to Mitto",
+        is_secret=True,
+    )
+    public_url: Annotated[str, _read(rules.public_url)] = _setting(
+        "", "address of this function as Mitto reaches it; each message then says where its delivery reports go (needs REPORT_SECRETS)"
+    )
+    conversions: Annotated[bool, _read(rules.boolean)] = _setting(
+        "off", "`on`: `POST /conversions` tells Mitto which codes were used; Mitto has to enable it for the account"
+    )
+    test_numbers: Annotated[Mapping[str, str], _read(rules.test_numbers)] = _setting(
+        "",
+        "numbers that never get an SMS, each with its code: `+15005550006=123456`; their messages are answered as accepted",
+        is_secret=True,
+    )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
-    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file")
+    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file", "public_url")
     @classmethod
     def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
         """Compare with the fields above. One that is wrong itself is missing there."""
@@ -186,6 +204,8 @@ class Settings(BaseModel):
             raise ValueError("national needs DEFAULT_REGION")
         if info.field_name == "prices_file" and not value and (info.data.get("budget_per_hour") or info.data.get("budget_per_day")):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
+        if info.field_name == "public_url" and value and not info.data.get("report_secrets", True):
+            raise ValueError("needs REPORT_SECRETS")
         return value
 
     @property
@@ -202,6 +222,12 @@ class Settings(BaseModel):
                 budgets[region] = (*budgets.get(region, ()), Window(limit, seconds))
         exempt = frozenset(self.exempt_numbers)
         return Limits(self.limits, budgets, self.prices_file, home_regions=self.allowed_regions, exempt_numbers=exempt)
+
+    def callback(self, now: float) -> str | None:
+        """Give the URL for the delivery reports of a message that is sent ``now``, in seconds of a monotonic clock."""
+        if not self.public_url or self.report_secrets is None:
+            return None
+        return f"{self.public_url}/reports/{self.report_secrets.current(now)[0].decode()}"
 
     def secrets_of(self, platform: str) -> RotatingSecret[HookSecrets]:
         """Give the secrets of a platform's route: its own, else those for all."""
