@@ -153,6 +153,11 @@ def function_environment(mitto: str, api_key: str, secret: str, **settings: str)
     return inherited | own
 
 
+def _reporting(port: int) -> dict[str, str]:
+    """Give the settings with which Mitto sends its delivery reports to the function on this port."""
+    return {"REPORT_SECRETS": secrets.token_urlsafe(24), "PUBLIC_URL": f"http://{HOST}:{port}"}
+
+
 def _curl(base: str, secret: str) -> str:
     payload = {"recipient": "+12025550110", "text": "Your code is 314159", "context": {"code": "314159"}}
     return f"""curl {base}/ -H 'Authorization: Bearer {secret}' \\
@@ -201,8 +206,8 @@ async def running_inbox(
 ) -> AsyncIterator[Running]:
     """Run the function, the fake Mitto behind it and the page until the block ends. ``show`` gets each log line and each SMS."""
     api_key, secret, key = secrets.token_urlsafe(18), secrets.token_urlsafe(24), secrets.token_bytes(32)
-    settings = {"HOOK_SECRETS": f"{secret} whsec_{base64.b64encode(key).decode()}", "LIMITS": _LIMITS}
     function_port = choose_port(port)
+    settings = {"HOOK_SECRETS": f"{secret} whsec_{base64.b64encode(key).decode()}", "LIMITS": _LIMITS, **_reporting(function_port)}
     function = Function(f"http://{HOST}:{function_port}", HookSecrets((secret.encode(),), (key,)))
 
     def on_message(message: Message) -> None:

@@ -71,8 +71,7 @@ function newBubble(bubble) {
   const code = bubble.words.find(([, isCode]) => isCode);
   if (code) {
     latestCode = code[0];
-    byId("copy").replaceChildren(make("small", { text: "From Messages" }), make("b", { text: latestCode }));
-    byId("copy").setAttribute("aria-label", `Copy the code ${latestCode}`);
+    byId("copy").replaceChildren(make("small", { text: "Copy code" }), make("b", { text: latestCode }));
     byId("copy").hidden = false;
   }
   return item;
