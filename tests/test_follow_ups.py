@@ -266,7 +266,7 @@ async def test_a_mitto_that_hangs_delays_nobody() -> None:
         raise AssertionError
 
     settings = load(ENVIRONMENT | CONVERSIONS)
-    stage, lines = Stage(), []
+    stage, lines = Stage(), list[Any]()
     hook = Hook(settings, mitto_over(httpx.MockTransport(hang), settings), stage.stores, lines.append)
     async with asyncio.timeout(5):
         reply = await hook.respond(Call("POST", "/conversions", AUTHORIZED, pieces(b'{"message_id":"m1"}')))

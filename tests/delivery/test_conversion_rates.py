@@ -15,7 +15,7 @@ class Desk:
     """Rates over a store in memory."""
 
     def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[Any] = []
         self.store = MemoryRecordStore()
         self.rates = ConversionRates(self.store, self.lines.append)
         self._number = 0

@@ -30,7 +30,7 @@ class Desk:
     """Delivery reports over a store in memory, with a clock that stands still."""
 
     def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[Any] = []
         self.store = MemoryRecordStore()
         self.now = 1003.25
         self.reports = DeliveryReports(self.store, self.lines.append, early_seconds=EARLY_SECONDS, wall_clock=lambda: self.now)
