@@ -23,12 +23,15 @@ CALL = {"platform": "supabase", "to": "+1 202 555 0142", "code": "482913", "case
 @contextlib.asynccontextmanager
 async def serving() -> AsyncIterator[tuple[Inbox, httpx.AsyncClient]]:
     """Serve the page of a function that does not respond; the client has the page's token."""
-    async with FakeMitto(api_key="key") as mitto, Inbox(mitto, Function(NOBODY, HookSecrets((BEARER,), (b"k" * 32,)))) as inbox:
-        async with httpx.AsyncClient(base_url=inbox.url, trust_env=False, timeout=10) as client:
-            page = (await client.get("/")).text
-            [token] = re.findall(r'<meta name="token" content="([^"]+)">', page)
-            client.headers["X-Inbox-Token"] = token
-            yield inbox, client
+    async with (
+        FakeMitto(api_key="key") as mitto,
+        Inbox(mitto, Function(NOBODY, HookSecrets((BEARER,), (b"k" * 32,)))) as inbox,
+        httpx.AsyncClient(base_url=inbox.url, trust_env=False, timeout=10) as client,
+    ):
+        page = (await client.get("/")).text
+        [token] = re.findall(r'<meta name="token" content="([^"]+)">', page)
+        client.headers["X-Inbox-Token"] = token
+        yield inbox, client
 
 
 async def events(client: httpx.AsyncClient) -> AsyncIterator[tuple[str, dict[str, Any]]]:
@@ -109,7 +112,8 @@ async def test_large_body_is_refused_before_it_is_read() -> None:
 async def test_nonsense_is_refused(content: bytes) -> None:
     async with serving() as (_, client):
         calls, mitto = [
-            (await client.post(path, content=content, headers={"Content-Type": "application/json"})).status_code for path in ("/calls", "/mitto")
+            (await client.post(path, content=content, headers={"Content-Type": "application/json"})).status_code
+            for path in ("/calls", "/mitto")
         ]
         assert calls == 422
         assert mitto == (422 if b"mood" in content or b"report" in content else 204)

@@ -38,7 +38,7 @@ class Page:
 
 
 def message(text: str = "482913 is your code", **changes: Any) -> Message:
-    values = {
+    values: dict[str, Any] = {
         "id": "m-1",
         "sender": "Mitto SMS",
         "to": "12025550100",
@@ -154,7 +154,9 @@ def test_report_before_the_end_of_the_call_is_kept() -> None:
     assert page.states() == ["done"] * 5
 
 
-@pytest.mark.parametrize("other", [{}, {"event": "started"}, {"event": "delivered", "message_id": "other"}, {"event": "limits", "duration_ms": 3}])
+@pytest.mark.parametrize(
+    "other", [{}, {"event": "started"}, {"event": "delivered", "message_id": "other"}, {"event": "limits", "duration_ms": 3}]
+)
 def test_other_lines_change_nothing(other: dict[str, Any]) -> None:
     page = Page()
     page.model.logged(other)

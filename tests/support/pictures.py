@@ -63,7 +63,6 @@ async def call(page: Page, platform: str, code: str, *, case: str = "ok", mood: 
 
 async def take(folder: Path) -> None:
     """Take all pictures."""
-    folder.mkdir(parents=True, exist_ok=True)
     async with running_inbox() as running, browser() as chromium:
         page = await chromium.new_page(viewport={"width": 1440, "height": 900})
         await page.goto(running.inbox.url)
@@ -80,4 +79,6 @@ async def take(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(take(Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs/pictures"))
+    target = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs/pictures"
+    target.mkdir(parents=True, exist_ok=True)
+    asyncio.run(take(target))

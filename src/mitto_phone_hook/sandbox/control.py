@@ -95,7 +95,11 @@ def _parse_script(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     is_script = isinstance(script, dict) and script.keys() <= {*_KEYS, "recipient"} and script.keys() & _KEYS
-    if not is_script or any(not isinstance(script.get(key, []), list) for key in _LISTS) or script.get("report_form", FORMS[0]) not in FORMS:
+    if (
+        not is_script
+        or any(not isinstance(script.get(key, []), list) for key in _LISTS)
+        or script.get("report_form", FORMS[0]) not in FORMS
+    ):
         return None
     recipient = script.get("recipient")
     is_recipient_valid = recipient is None or (isinstance(recipient, str) and _MSISDN.fullmatch(recipient))

@@ -34,6 +34,7 @@ HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 ENTRY_FILE = Path(mitto_phone_hook.__file__).parent.parent / "main.py"
 START_SECONDS = 20
+REPORT_SECONDS = 10
 LINE_BYTES = 1024 * 1024
 """The longest line of the function's output that is read."""
 
@@ -62,8 +63,8 @@ class DemoError(Exception):
     """Something failed. The text says what to do."""
 
 
-async def run_once(base: str, secret: str, messages: list[Message]) -> None:
-    """Post the payload, then again, then with a wrong secret. Shows each response and the SMS on the handset."""
+async def run_once(base: str, secret: str, messages: list[Message], report: asyncio.Future[dict[str, object]]) -> None:
+    """Post the payload, then again, then with a wrong secret. Shows each response, the SMS on the handset, and its delivery ``report``."""
     async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
         _say("A phone message arrives, in the form of Auth0's Send Phone Message Hook:")
         await _post(client, secret, expect=200)
@@ -77,6 +78,14 @@ async def run_once(base: str, secret: str, messages: list[Message]) -> None:
         await _post(client, "not-the-secret-of-this-hook", expect=401)
     if len(messages) != 1:
         raise DemoError("A second SMS was sent. This is a bug: please report it.")
+    _say("Mitto sends a delivery report, and the function logs it:")
+    try:
+        async with asyncio.timeout(REPORT_SECONDS):
+            line = await report
+    except TimeoutError:
+        raise DemoError("No delivery report was logged; run `make run` and read the function's log.") from None
+    _show(json.dumps(line))
+    _say(f"On the handset after {line['after_seconds']} s.")
 
 
 async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[str, object]:
@@ -181,11 +190,20 @@ def _show(text: str) -> None:
 async def _demo() -> None:
     api_key, secret = secrets.token_urlsafe(18), secrets.token_urlsafe(24)
     messages: list[Message] = []
+    port = choose_port(None)
+    report: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+
+    def on_line(text: str) -> None:
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            if line["event"] == "delivered" and not report.done():
+                report.set_result(line)
+
     async with FakeMitto(api_key=api_key, on_message=messages.append) as mitto:
         _say(f"The fake Mitto listens on {mitto.url}")
-        async with running_function(choose_port(None), function_environment(mitto.url, api_key, secret)) as base:
+        async with running_function(port, function_environment(mitto.url, api_key, secret, **_reporting(port)), on_line) as base:
             _say(f"The function listens on   {base}  (functions-framework)")
-            await run_once(base, secret, messages)
+            await run_once(base, secret, messages, report)
     _say("Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
 
 
@@ -202,12 +220,16 @@ class Running(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def running_inbox(
-    *, port: str | None = None, inbox_port: int = 0, show: Callable[[str], object] = lambda _: None
+    *, port: str | None = None, show: Callable[[str], object] = lambda _: None, **settings: str
 ) -> AsyncIterator[Running]:
-    """Run the function, the fake Mitto behind it and the page until the block ends. ``show`` gets each log line and each SMS."""
+    """Run the function, the fake Mitto behind it and the page until the block ends. ``show`` gets each log line and each SMS.
+
+    ``port`` is the function's; None: any free one. ``settings`` are more of the function's own. Raises ``DemoError``.
+    """
     api_key, secret, key = secrets.token_urlsafe(18), secrets.token_urlsafe(24), secrets.token_bytes(32)
     function_port = choose_port(port)
-    settings = {"HOOK_SECRETS": f"{secret} whsec_{base64.b64encode(key).decode()}", "LIMITS": _LIMITS, **_reporting(function_port)}
+    both = f"{secret} whsec_{base64.b64encode(key).decode()}"
+    settings = {"HOOK_SECRETS": both, "LIMITS": _LIMITS, **_reporting(function_port), **settings}
     function = Function(f"http://{HOST}:{function_port}", HookSecrets((secret.encode(),), (key,)))
 
     def on_message(message: Message) -> None:
@@ -219,7 +241,7 @@ async def running_inbox(
         inbox.log_line(line)
 
     async with FakeMitto(api_key=api_key, on_message=on_message) as mitto:
-        inbox = Inbox(mitto, function, port=inbox_port)
+        inbox = Inbox(mitto, function)
         environment = function_environment(mitto.url, api_key, secret, **settings)
         async with running_function(function_port, environment, on_line) as base, inbox:
             yield Running(inbox, mitto, base, secret)

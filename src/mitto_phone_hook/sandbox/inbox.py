@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import httpx
 import uvicorn
@@ -93,15 +93,15 @@ class Function(NamedTuple):
 class Inbox:
     """The page's server, as an asynchronous context manager. ``journeys`` is what it shows."""
 
-    def __init__(self, mitto: FakeMitto, function: Function, *, port: int = 0) -> None:
-        """Show what the fake Mitto gets, and call the function. Port 0: any free port."""
+    def __init__(self, mitto: FakeMitto, function: Function) -> None:
+        """Show what the fake Mitto gets, and call the function."""
         self.journeys = Journeys(self._publish)
         self._mitto, self._function = mitto, function
         self._mood, self._report = "fine", "delivered"
         self._token = secrets.token_urlsafe(24)
         self._readers: set[asyncio.Queue[bytes]] = set()
         self._calls: set[asyncio.Task[None]] = set()
-        self._socket = socket.create_server((HOST, port))
+        self._socket = socket.create_server((HOST, 0))
         self.port: int = self._socket.getsockname()[1]
         routes = [
             Route("/", self._page),
@@ -112,7 +112,9 @@ class Inbox:
             *(Route(f"/{file.name}", _file(file)) for file in sorted(FILES.iterdir()) if file.suffix != ".html"),
         ]
         guarded = Guard(Starlette(routes=routes), self._token, self.port)
-        config = uvicorn.Config(guarded, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            guarded, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+        )
         self._server = _Server(config)
 
     @property
@@ -120,7 +122,7 @@ class Inbox:
         """Where the page is."""
         return f"http://{HOST}:{self.port}/"
 
-    async def __aenter__(self) -> "Inbox":
+    async def __aenter__(self) -> Self:
         """Serve."""
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         return self
@@ -286,8 +288,10 @@ class _Server(uvicorn.Server):
 
 
 def _file(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    content = path.read_bytes()
+
     async def serve(_request: Request) -> Response:
-        return Response(path.read_bytes(), media_type=_MEDIA[path.suffix])
+        return Response(content, media_type=_MEDIA[path.suffix])
 
     return serve
 

@@ -183,7 +183,7 @@ class Journeys:
         journey.route = str(line.get("route") or "an unknown path")
         journey.to = journey.to or str(line.get("recipient") or "")
         if journey.code is None and line.get("source"):
-            journey.title = str(line["source"])
+            journey.title = str(line["source"]).replace("_", " ")
         journey.why = str(line.get("why") or "")
         journey.log.append(dict(line))
         journey.message_id = str(line.get("message_id") or "") or journey.message_id
@@ -216,7 +216,9 @@ class Journeys:
             if journey.request_id == line["request_id"] or journey.id == trace:
                 return journey
         # A caller whose credentials are wrong gets no trace into the log: the oldest call of ours that has no result yet.
-        running = (one for one in self._journeys.values() if one.outcome is None and one.request_id is None and one.route == line.get("route"))
+        running = (
+            one for one in self._journeys.values() if one.outcome is None and one.request_id is None and one.route == line.get("route")
+        )
         return None if trace else next(running, None)
 
     def _keep(self, journey: Journey) -> None:

@@ -44,7 +44,16 @@ FIELDS: Mapping[str, type] = {
 }
 """The fields of a request and their JSON types; any other field is ignored."""
 
-DEFAULTS: Mapping[str, Any] = {"to": "", "from": "", "text": "", "type": "GSM", "validity": 2880, "reference": None, "test": False, "callback": None}
+DEFAULTS: Mapping[str, Any] = {
+    "to": "",
+    "from": "",
+    "text": "",
+    "type": "GSM",
+    "validity": 2880,
+    "reference": None,
+    "test": False,
+    "callback": None,
+}
 """What an absent field means. ``validity`` is in minutes."""
 
 # Mitto does not document how it counts "Binary". Here it counts as text.
