@@ -25,9 +25,8 @@ class Picture(NamedTuple):
 PICTURES = (
     Picture("inbox-light", 1320, 880, "light"),
     Picture("inbox-dark", 1320, 880, "dark"),
-    Picture("inbox-tablet-light", 1000, 1100, "light"),
-    Picture("inbox-phone-light", 390, 844, "light"),
-    Picture("inbox-phone-dark", 390, 844, "dark"),
+    Picture("inbox-phone-light", 390, 1288, "light"),
+    Picture("inbox-phone-dark", 390, 1288, "dark"),
 )
 
 
@@ -44,6 +43,7 @@ async def fill(page: Page, running: Running) -> None:
     await call(page, "okta", "264917", case="forged")
     await call(page, "clerk", "593026", mood="down")
     await call(page, "auth0", "482913")
+    await expect(page.locator(".journey").first.locator(".outcome")).to_contain_text("On the handset")
     await call(page, "supabase", "808124")
 
 
@@ -74,7 +74,7 @@ async def take(folder: Path) -> None:
             shown = await context.new_page()
             await shown.goto(running.inbox.url)
             await expect(shown.locator(".journey")).to_have_count(5)
-            await shown.screenshot(path=folder / f"{picture.name}.png", full_page="phone" in picture.name)
+            await shown.screenshot(path=folder / f"{picture.name}.png")
             await context.close()
 
 
