@@ -143,6 +143,14 @@ async def test_no_report_leaves_this_machine(url: str) -> None:
         assert (mitto.reports.sent, mitto.reports.failed) == (0, 1)
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://127.0.0.1:9/", "http://127.0.0.1:9/\n"])
+async def test_callback_that_leads_nowhere_changes_no_response(url: str) -> None:
+    async with FakeMitto(api_key=KEY) as mitto:
+        mitto.reports.script_forever("early")
+        assert (await send(mitto, callback=url))["responseCode"] == 0
+        assert (mitto.reports.sent, mitto.reports.failed) == (0, 1)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/r", "https://localhost/r", "http://[::1]:9/r"])
 def test_this_machine_has_several_names(url: str) -> None:
     assert is_loopback(url)

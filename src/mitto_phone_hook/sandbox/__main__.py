@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from mitto_phone_hook.sandbox.handset import draw
 from mitto_phone_hook.sandbox.page import tables
+from mitto_phone_hook.sandbox.reports import is_loopback
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
 
@@ -40,6 +41,8 @@ async def _run(options: argparse.Namespace) -> None:
     with suppress(NotImplementedError):
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    if options.reports_to and not is_loopback(options.reports_to):
+        raise ValueError("delivery reports stay on this machine: --reports-to http://127.0.0.1:8080/reports/...")
     mitto = FakeMitto(
         api_key=options.api_key,
         host=options.host,

@@ -178,8 +178,8 @@ class Journeys:
 
     def _ended(self, outcome: Outcome, line: Mapping[str, object]) -> None:
         duration_ms = _number(line.get("duration_ms"))
-        journey = self._of_line(line) or Journey(str(line["request_id"]), ANOTHER, "", self._clock() - duration_ms / 1000)
-        journey.request_id, journey.outcome = str(line["request_id"]), outcome.value
+        journey = self._of_line(line) or Journey(str(line.get("request_id")), ANOTHER, "", self._clock() - duration_ms / 1000)
+        journey.request_id, journey.outcome = str(line.get("request_id")), outcome.value
         journey.route = str(line.get("route") or "an unknown path")
         journey.to = journey.to or str(line.get("recipient") or "")
         if journey.code is None and line.get("source"):
@@ -213,7 +213,7 @@ class Journeys:
     def _of_line(self, line: Mapping[str, object]) -> Journey | None:
         trace = line.get("logging.googleapis.com/trace")
         for journey in self._journeys.values():
-            if journey.request_id == line["request_id"] or journey.id == trace:
+            if journey.request_id == line.get("request_id", "") or journey.id == trace:
                 return journey
         # A caller whose credentials are wrong gets no trace into the log: the oldest call of ours that has no result yet.
         running = (

@@ -186,11 +186,11 @@ class Reporter:
             await self._send(url, message, status)
 
     async def _send(self, url: str, message: Message, status: str) -> None:
-        request = request_of(url, self.form, fields_of(message, status, time.time()))
         try:
+            request = request_of(url, self.form, fields_of(message, status, time.time()))
             async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
                 is_taken = (await client.send(request)).is_success
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL):
             is_taken = False
         self.sent += is_taken
         self.failed += not is_taken

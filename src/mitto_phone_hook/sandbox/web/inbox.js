@@ -8,6 +8,8 @@ const NOT_DELIVERED = ["undelivered", "failed", "rejected", "expired"];
 const timeOfDay = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const shortTime = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 
+const KEPT = 100;
+
 const bubbles = new Map();
 const journeys = new Map();
 let latestCode = "";
@@ -34,6 +36,13 @@ function icon(state) {
 const seconds = (value) => `${value.toFixed(1)} s`;
 const duration = (milliseconds) => (milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : seconds(milliseconds / 1000));
 const number = (text) => text.replace(/^\+1(\d{3})(\d{3})(\d{4})$/, "+1 $1 $2 $3");
+
+function forgetOldest(map) {
+  if (map.size <= KEPT) return;
+  const [oldest, element] = map.entries().next().value;
+  map.delete(oldest);
+  element.remove();
+}
 
 function say(text) {
   byId("news").textContent = text;
@@ -66,6 +75,7 @@ function newBubble(bubble) {
     text, make("div", { className: "meta" }, status, make("span", { text: number(bubble.to) }), details));
   bubbles.set(bubble.id, item);
   byId("bubbles").append(item);
+  forgetOldest(bubbles);
   byId("sender").textContent = bubble.sender;
   byId("avatar").textContent = bubble.sender.slice(0, 1);
   const code = bubble.words.find(([, isCode]) => isCode);
@@ -110,6 +120,7 @@ function newJourney(journey) {
       make("details", { className: "log" }, make("summary", { text: "Log" }), make("pre", { tabindex: "0" }))));
   journeys.set(journey.id, card);
   byId("journeys").prepend(card);
+  forgetOldest(journeys);
   return card;
 }
 
