@@ -60,7 +60,10 @@ _STATES: Mapping[Outcome, State] = {Outcome.ACCEPTED: "done", Outcome.IGNORED: "
 
 @dataclasses.dataclass(slots=True)
 class Step:
-    """One step. ``after_ms``: milliseconds since the call came; None: not known."""
+    """One step. ``detail``: a word or two, or a sentence if it ended here. ``after_ms``: milliseconds since the call came; None: not known.
+
+    Of ``reported`` they are the milliseconds since Mitto accepted the message.
+    """
 
     name: str
     state: State = "ahead"
@@ -256,7 +259,7 @@ def _fill(journey: Journey, outcome: Outcome, line: Mapping[str, object]) -> Non
         step.state = "ahead" if step.state == "waiting" else step.state
     end = journey.steps[last]
     end.state = "skipped" if is_duplicate else _STATES.get(outcome, "failed")
-    end.detail = "sent before: nothing is sent twice" if is_duplicate else _reason(outcome, line)
+    end.detail = "Sent before: nothing is sent twice." if is_duplicate else _reason(outcome, line)
     end.after_ms = duration_ms
     checked = journey.step("checked")
     if checked.state == "done":
@@ -271,7 +274,7 @@ def _fill(journey: Journey, outcome: Outcome, line: Mapping[str, object]) -> Non
 def _reason(outcome: Outcome, line: Mapping[str, object]) -> str:
     if outcome is Outcome.ACCEPTED:
         attempts = int(_number(line.get("attempts")))
-        return f"at attempt {attempts}" if attempts > 1 else "Mitto accepted it"
+        return f"attempt {attempts}" if attempts > 1 else ""
     return RESPONSES[outcome].message
 
 

@@ -102,7 +102,7 @@ function showBubble(bubble, isNews = true) {
 function outcomeOf(journey) {
   const reported = journey.steps.at(-1);
   const ended = journey.steps.find((step) => ["failed", "unknown", "skipped"].includes(step.state) && step !== reported);
-  if (ended?.state === "skipped" && journey.outcome === "accepted") return ["skipped", "A repeated call", "Sent before: nothing is sent twice."];
+  if (ended?.state === "skipped" && journey.outcome === "accepted") return ["skipped", "A repeated call", ended.detail];
   if (ended) return [ended.state, [journey.outcome, journey.why].filter(Boolean).join(" · "), ended.detail];
   if (!journey.outcome && reported.state !== "done") return ["waiting", "Running", ""];
   if (reported.state === "done") return ["done", `On the handset after ${duration(reported.after_ms)}`, ""];
@@ -126,7 +126,8 @@ function newJourney(journey) {
 
 function stepItem(step) {
   const label = make("span", { className: "name", text: LABELS[step.name] });
-  const when = make("span", { className: "when", text: step.after_ms === null ? "" : duration(step.after_ms) });
+  const words = step.state === "done" || step.name === "reported" ? step.detail : "";
+  const when = make("span", { className: "when", text: [step.after_ms === null ? "" : duration(step.after_ms), words].filter(Boolean).join(" · ") });
   return make("li", { "data-state": step.state },
     make("span", { className: "dot" }, icon(step.state)), label, make("span", { className: "sr", text: `: ${STATES[step.state]} ` }), when);
 }
