@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mitto_phone_hook.hook import Hook
 from mitto_phone_hook.request import Call
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
 from support.messages import mitto_over
+from support.report_forms import READABLE, UNREADABLE, filled
 from support.stage import AUTHORIZED, CODE, ENVIRONMENT, SECRET, Stage, body, pieces
 from support.turns import some_turns, until
 
@@ -121,6 +123,7 @@ async def test_a_secret_is_rotated_without_a_restart(tmp_path: Path) -> None:
     file.write_text(OTHER_TOKEN)
     assert (await hook.respond(Call("GET", f"/reports/{OTHER_TOKEN}", {}, pieces(b"")))).status == 200
     assert (await hook.respond(Call("GET", f"/reports/{TOKEN}", {}, pieces(b"")))).status == 404
+    assert settings.callback
     assert settings.callback(0.0) == f"https://hook.example.com/reports/{OTHER_TOKEN}"
 
 
@@ -141,6 +144,21 @@ async def test_the_outcome_of_an_unknown_message_comes_with_its_report() -> None
     await stage.acall(b"", {}, "GET", f"/reports/{TOKEN}", f"msgid=m9&status=DELIVERED&reference={request_id}".encode())
     await until(lambda: "delivered" in reported(stage))
     assert stage.lines[1]["request_id"] == request_id
+
+
+@pytest.mark.parametrize("form", [*READABLE, *UNREADABLE])
+async def test_every_form_is_answered_with_200_at_once(form: str) -> None:
+    query, content = (filled(part) for part in (READABLE | UNREADABLE)[form][:2])
+    stage = Stage(**REPORTS)
+    seconds = []
+    for _ in range(3):
+        started = time.process_time()
+        reply = await stage.acall(content, {}, "POST" if content else "GET", f"/reports/{TOKEN}", query)
+        seconds.append(time.process_time() - started)
+        assert reply.status == 200
+    assert min(seconds) < 0.005
+    printed = "".join(map(as_line, stage.lines))
+    assert not [secret for secret in (TOKEN, SECRET, NUMBER[1:]) if secret in printed]
 
 
 async def test_no_line_of_a_report_holds_a_secret_a_code_or_a_number() -> None:

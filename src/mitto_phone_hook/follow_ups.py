@@ -46,30 +46,31 @@ class FollowUps:
         self._store = store
         self._key = key
         self._wall_clock = wall_clock
+        self._sender_id, self._is_converting = settings.mitto_sender_id, settings.conversions
         early_seconds = settings.deadline_seconds + GRACE_SECONDS
         self._reports = DeliveryReports(store, emit, early_seconds=early_seconds, wall_clock=wall_clock)
         self._conversions = Conversions(store, mitto, emit, wall_clock)
         self._rates = ConversionRates(store, emit)
 
-    def keep(self, message: PhoneMessage, result: Result, request_id: str) -> None:
-        """Keep the record of a message that was sent, or possibly sent, by this very call."""
-        if result.outcome not in POSSIBLY_SENT or result.is_duplicate or result.is_test:
+    def keep(self, message: PhoneMessage, masked: str, result: Result, request_id: str) -> None:
+        """Keep the record of a message that was sent, or possibly sent, by this very call; ``masked`` is its masked number."""
+        if result.is_duplicate or result.is_test or result.outcome not in POSSIBLY_SENT:
             return
-        number, is_converting = message.recipient.get_secret_value(), self._settings.conversions
-        record = MessageRecord(
-            request_id=request_id,
-            accepted_at=round(self._wall_clock(), 3),
-            platform=message.source,
-            recipient=str(message.recipient),
-            region=message.region,
-            sender_id=self._settings.mitto_sender_id,
-            segments=result.segments or 0,
-            message_id=result.message_id,
-            client_id=message.client_id[:_MAX_CLIENT_ID] if message.client_id else None,
-            recipient_hash=hash_of_recipient(number, self._key) if is_converting else None,
+        number = message.recipient.get_secret_value()
+        record = MessageRecord(  # by position: names would take three times as long, and every message pays for them
+            request_id,
+            self._wall_clock(),
+            message.source,
+            masked,
+            message.region,
+            self._sender_id,
+            result.segments or 0,
+            result.message_id,
+            message.client_id and message.client_id[:_MAX_CLIENT_ID],
+            hash_of_recipient(number, self._key) if self._is_converting else None,
         )
         self._store.add(record)
-        if is_converting and result.outcome is Outcome.ACCEPTED:
+        if self._is_converting and result.outcome is Outcome.ACCEPTED:
             self._rates.add(record.key, number, message.region)
 
     async def take_reports(self, call: Call, request_id: str) -> Response:

@@ -67,6 +67,7 @@ class Hook:
         """Prepare what all calls share."""
         settings, stores = self.settings, self.stores
         self._routes = routes_for((*NAMES, *self.platforms))
+        self._test_numbers = settings.test_numbers
         # A test number need not exist.
         allowed_numbers = (*settings.allowed_numbers, *settings.test_numbers)
         self._defaults = Defaults(settings.default_region, settings.bare_digits, allowed_numbers, settings.app_name)
@@ -117,9 +118,11 @@ class Hook:
 
     def _finish(self, record: CallRecord, result: Result, ended: float) -> None:
         """Write the log line, and keep the record of a message that was sent."""
-        self.emit(record.log_line(result, ended, self.cloud_project))
+        line = record.log_line(result, ended, self.cloud_project)
+        self.emit(line)
         if self._follow_ups and record.message:
-            self._follow_ups.keep(record.message, result, record.request_id)
+            # To mask a number takes as long as all the rest of a record.
+            self._follow_ups.keep(record.message, str(line["recipient"]), result, record.request_id)
 
     async def _convert(self, call: Call, platform: Platform, follow_ups: FollowUps, request_id: str) -> Response:
         """Take the word that a code was used. Raises ``Refused``."""
@@ -137,7 +140,7 @@ class Hook:
         signed_at = await self._authenticate(call, body, route, platform, until)
         record.headers = call.headers
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
-        if (code := self.settings.test_numbers.get(message.recipient.get_secret_value())) is not None:
+        if self._test_numbers and (code := self._test_numbers.get(message.recipient.get_secret_value())):
             return _test_result(message, code)
         self._policy.check_destination(message, record.would_refuse)
         sms = compose(message, self._sms_rules, signed_at=signed_at, now=self.wall_clock(), deadline_seconds=deadline_seconds)

@@ -223,11 +223,13 @@ class Settings(BaseModel):
         exempt = frozenset(self.exempt_numbers)
         return Limits(self.limits, budgets, self.prices_file, home_regions=self.allowed_regions, exempt_numbers=exempt)
 
-    def callback(self, now: float) -> str | None:
-        """Give the URL for the delivery reports of a message that is sent ``now``, in seconds of a monotonic clock."""
-        if not self.public_url or self.report_secrets is None:
+    @property
+    def callback(self) -> Callable[[float], str] | None:
+        """What gives the URL for a message's reports at a time in seconds of a monotonic clock; ``None`` without PUBLIC_URL."""
+        url, secrets = self.public_url, self.report_secrets
+        if not url or secrets is None:
             return None
-        return f"{self.public_url}/reports/{self.report_secrets.current(now)[0].decode()}"
+        return lambda now: f"{url}/reports/{secrets.current(now)[0].decode()}"
 
     def secrets_of(self, platform: str) -> RotatingSecret[HookSecrets]:
         """Give the secrets of a platform's route: its own, else those for all."""

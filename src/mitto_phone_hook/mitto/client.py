@@ -33,11 +33,11 @@ class Mitto:
         base_url: str,
         connect_timeout_seconds: float,
         is_test: bool,
-        callback: Callable[[float], str | None] = lambda _: None,
+        callback: Callable[[float], str] | None = None,
     ) -> None:
         """Take the transport that carries the requests; nothing is opened before the first one.
 
-        ``callback`` gives the URL for delivery reports at a time in seconds of a monotonic clock; ``None``: the account's own.
+        ``callback`` gives the URL for delivery reports at a time in seconds of a monotonic clock. Without it Mitto uses the account's.
         """
         self._transport = transport
         self._api_key = api_key
@@ -63,7 +63,7 @@ class Mitto:
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         key = self._api_key.current(now)
         attempt = _Attempt(sms, key)
-        request = self._request(sms, reference, attempt, key, self._callback(now))
+        request = self._request(sms, reference, attempt, key, self._callback and self._callback(now))
         try:
             async with asyncio.timeout_at(until):
                 await attempt.read(await self._transport.handle_async_request(request))

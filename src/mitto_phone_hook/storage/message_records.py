@@ -87,18 +87,20 @@ class MemoryRecordStore:
 
     def add(self, record: MessageRecord) -> None:
         """See ``RecordStore``."""
-        now, key = self._clock(), record.key
-        self._records[key] = (now, record, False)
-        self._records.move_to_end(key)
+        key = record.key
+        self._records[key] = (self._clock(), record, False)
         if record.recipient_hash:
             self._last[record.recipient_hash] = key
-        while len(self._records) > self._max_records or now - next(iter(self._records.values()))[0] >= KEPT_SECONDS:
+        if len(self._records) > self._max_records:
             self._forget_oldest()
 
     async def find(self, key: str) -> MessageRecord | None:
         """See ``RecordStore``."""
+        now = self._clock()
+        while self._records and now - next(iter(self._records.values()))[0] >= KEPT_SECONDS:
+            self._forget_oldest()
         kept = self._records.get(key)
-        return kept[1] if kept and self._clock() - kept[0] < KEPT_SECONDS else None
+        return kept[1] if kept else None
 
     async def find_last(self, recipient_hash: str) -> str | None:
         """See ``RecordStore``."""
