@@ -116,7 +116,7 @@ def is_loopback(url: str) -> bool:
     """Whether reports may go there: only to this machine, so that no test reaches anybody else's."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host, _ = parts.hostname or "", parts.port  # a port that is none raises ValueError
         return parts.scheme in ("http", "https") and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
     except ValueError:
         return False
