@@ -58,4 +58,4 @@ def test_run_serves_the_inbox_until_a_signal_also_while_somebody_reads(number: s
             output, errors = process.communicate(timeout=LIMIT_SECONDS)
     assert (process.returncode, errors) == (0, "")
     assert time.monotonic() - began < 10
-    assert output.rstrip().endswith("Everything is stopped.")
+    assert output.rstrip().endswith("Both are stopped.")

@@ -26,7 +26,6 @@ PICTURES = (
     Picture("inbox-light", 1320, 880, "light"),
     Picture("inbox-dark", 1320, 880, "dark"),
     Picture("inbox-phone-light", 390, 1288, "light"),
-    Picture("inbox-phone-dark", 390, 1288, "dark"),
 )
 
 

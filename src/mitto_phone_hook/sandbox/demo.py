@@ -264,7 +264,7 @@ async def _stay() -> None:
         )
         _say("The function's log lines and the messages on the handset, as they come:")
         await ended.wait()
-    _say("Everything is stopped.")
+    _say("Both are stopped.")
 
 
 def main() -> int:
