@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from mitto_phone_hook.platforms import NAMES
 from mitto_phone_hook.platforms._signatures import CREDENTIAL_HEADERS
-from mitto_phone_hook.routes import ROUTES
+from mitto_phone_hook.routes import CONVERSIONS, REPORTS, ROUTES
 from support import openapi
 from support.processes import BEARER, ROOT, fake_mitto, function_by, own_command
 
@@ -45,7 +45,11 @@ def test_it_is_openapi() -> None:
 
 def test_it_has_every_route_and_method() -> None:
     methods = {path: tuple(method.upper() for method in operations) for path, operations in DOCUMENT["paths"].items()}
-    assert methods == {path: route.methods for path, route in ROUTES.items()}
+    reports = REPORTS.path.replace("*", "{token}")
+    assert methods == {path: route.methods for path, route in ROUTES.items()} | {
+        CONVERSIONS.path: CONVERSIONS.methods,
+        reports: REPORTS.methods,
+    }
 
 
 def test_it_has_every_header_that_can_authenticate() -> None:
@@ -81,9 +85,10 @@ def test_what_is_no_message_does_not_fit(path: str, wrong: object) -> None:
 )
 def test_the_running_function_keeps_to_it(phase: str, bound: list[str], tmp_path: Path) -> None:
     unlimited = "; ".join(f"{rule}=1000000/hour" for rule in ("recipient", "prefix", "ip", "region", "total"))
+    settings = {"LIMITS": unlimited, "CONVERSIONS": "on", "REPORT_SECRETS": BEARER}
     with (
         fake_mitto(tmp_path / "mitto.txt") as mitto,
-        function_by(own_command, tmp_path / "function.txt", MITTO_BASE_URL=f"http://127.0.0.1:{mitto.port}", LIMITS=unlimited) as process,
+        function_by(own_command, tmp_path / "function.txt", MITTO_BASE_URL=f"http://127.0.0.1:{mitto.port}", **settings) as process,
     ):
         how = ["--checks", ",".join(CHECKS), "--phases", phase, "--seed", "1", "--generation-database", "none", *bound]
         where = ["--url", f"http://127.0.0.1:{process.port}", "--header", f"Authorization: Bearer {BEARER}"]

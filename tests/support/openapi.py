@@ -19,11 +19,11 @@ from mitto_phone_hook.domain.message import Purpose
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms._contract import UNKNOWN_AS, Response
-from mitto_phone_hook.platforms._native_response import HEALTHY, REASONS, RESPONSES, respond
+from mitto_phone_hook.platforms._native_response import HEADERS, HEALTHY, REASONS, RESPONSES, respond
 from mitto_phone_hook.platforms._payload import FORM, Payload
 from mitto_phone_hook.platforms.clerk import SmsCreated
 from mitto_phone_hook.platforms.okta import TelephonyRequest
-from mitto_phone_hook.routes import HEALTH_PATH, ROUTES, Route
+from mitto_phone_hook.routes import CONVERSIONS, HEALTH_PATH, REPORTS, REPORTS_PREFIX, ROUTES, Route
 from support.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "openapi.json"
@@ -52,6 +52,41 @@ OWN_ROUTES: Mapping[str, tuple[Operation, ...]] = {
     HEALTH_PATH: (
         Operation("get", "Tell whether the function is up", {200: ("It is.", HEALTHY)}),
         Operation("head", "Tell whether the function is up, without a body", {200: ("It is.", HEALTHY._replace(body=b""))}),
+    ),
+    CONVERSIONS.path: (
+        Operation(
+            "post",
+            "Say that a user has entered the code (with CONVERSIONS=on)",
+            {202: ("Mitto will be told.", Response(202, b'{"status":"taken","request_id":"request"}', HEADERS))},
+            {
+                "type": "object",
+                "properties": {
+                    "recipient": {"description": "The number: its last message of the last 30 minutes counts.", "type": "string"},
+                    "message_id": {"description": "The id in the response to the message.", "type": "string"},
+                },
+                "anyOf": [{"required": ["recipient"]}, {"required": ["message_id"]}],
+            },
+            frozenset(
+                {
+                    Outcome.BODY_TOO_LARGE,
+                    Outcome.UNSUPPORTED_ENCODING,
+                    Outcome.UNAUTHORIZED,
+                    Outcome.INVALID_JSON,
+                    Outcome.INVALID_REQUEST,
+                    Outcome.INVALID_RECIPIENT,
+                    Outcome.INTERNAL_ERROR,
+                }
+            ),
+        ),
+    ),
+    f"{REPORTS_PREFIX}{{token}}": tuple(
+        Operation(
+            method.lower(),
+            f"Take Mitto's delivery reports, as {form}; the token is a secret of REPORT_SECRETS",
+            {200: ("Taken, whatever it says.", Response(200, b'{"status":"ok"}', HEADERS))},
+            refusals=frozenset({Outcome.NOT_FOUND, Outcome.INTERNAL_ERROR}),
+        )
+        for method, form in zip(REPORTS.methods, ("a query", "JSON or a form"), strict=True)
     ),
 }
 """One row for each path without a platform."""
@@ -327,6 +362,7 @@ def _results(outcome: Outcome) -> Iterable[Result]:
     yield Result(outcome)
     yield Result(outcome, message_id="id", segments=1, is_duplicate=True, retry_after_seconds=60)
     yield Result(outcome, "why", ("field",), position=1)
+    yield Result(outcome, is_test=True)
     yield from (Result(outcome, why, ("field",)) for why in REASONS)
 
 
