@@ -31,7 +31,7 @@ def mitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeMittoProcess
 @pytest.fixture(scope="module")
 def hook(mitto: FakeMittoProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     output = tmp_path_factory.mktemp("function") / "function.txt"
-    settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "LIMITS": "recipient=1000/hour"}
+    settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "LIMITS": "recipient=1000/hour", "CONVERSIONS": "on"}
     with function_by(own_command, output, **settings) as process:
         yield process
 
@@ -57,7 +57,7 @@ def python(code: str, hook: Process, folder: Path) -> Any:
 
 def test_the_routes_are_what_the_tables_say() -> None:
     assert api_page.page() == PAGE, "run: make docs"
-    assert len(CURLS) == len(CALLS) == len(ROUTES)
+    assert len(CURLS) == len(CALLS) == len(ROUTES) + 1
 
 
 @pytest.mark.parametrize("command", CURLS, ids=lambda command: command.split('"')[1])
@@ -68,6 +68,8 @@ def test_each_curl_command_is_understood(command: str, hook: Process, mitto: Fak
     assert "error" not in response.text
     if "/health" in command:
         assert response.json() == {"status": "ok"}
+    elif "/conversions" in command:
+        assert response.json()["status"] == "taken"
     else:
         assert {message["to"] for message in mitto.inbox()} >= {openapi.NUMBER.removeprefix("+")}
 
@@ -76,7 +78,7 @@ def test_each_snippet_is_understood(hook: Process, tmp_path: Path) -> None:
     said = python(
         "\n".join(["replies = []", *(f"{code}replies.append(reply)" for code in CALLS), "print(json.dumps(replies))"]), hook, tmp_path
     )
-    assert [status for status, *_ in said] == [204 if "sms.created" in code else 200 for code in CALLS]
+    assert [status for status, *_ in said] == [204 if "sms.created" in code else 202 if "/conversions" in code else 200 for code in CALLS]
     assert not any("FAILED" in body or "error" in body for _, body, _ in said)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mitto_phone_hook.callers import all_callers, platform_of
-from mitto_phone_hook.routes import HEALTH_PATH, ROUTES
+from mitto_phone_hook.routes import CONVERSIONS, HEALTH_PATH, ROUTES
 from support import openapi
 from support.processes import ROOT
 
@@ -20,7 +20,7 @@ _BETWEEN_MARKS = re.compile(r"(<!-- routes -->\n).*(<!-- /routes -->)", re.DOTAL
 
 def page() -> str:
     """Give the page with its routes as they should be."""
-    sections = [_health(), *starmap(_section, _examples())]
+    sections = [_health(), _conversions(), *starmap(_section, _examples())]
     text = "\n".join(sections)
     return _BETWEEN_MARKS.sub(lambda found: f"{found[1]}\n{text}\n{found[2]}", PAGE.read_text(encoding="utf-8"))
 
@@ -56,3 +56,9 @@ def _health() -> str:
         f"### `GET {HEALTH_PATH}`\n\nFor load balancers; it needs no secret and writes no log line.\n\n"
         f'```sh\ncurl -i "$HOOK_URL{HEALTH_PATH}"\n```\n\n```python\nreply = call("{HEALTH_PATH}")\n```\n'
     )
+
+
+def _conversions() -> str:
+    path, payload = CONVERSIONS.path, {"recipient": openapi.NUMBER}
+    about = "A user has entered the code; see [conversions](conversions.md). With the secrets of `/hooks/native`."
+    return f"### `POST {path}`\n\n{about}\n\n{_curl(path, payload)}\n{_python(path, payload)}"
