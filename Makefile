@@ -54,7 +54,7 @@ soak: ready ## Run a steady load with faults for 10 minutes; anything that grows
 platforms: ready ## Call the function as every platform does, and write docs/conformance.md (15 s)
 	@$(BIN)/python -m mitto_phone_hook.sandbox.conformance docs/conformance.md
 
-docs: ready ## Write .env.example, the README's table of settings and the documents' picture again
+docs: ready ## Write .env.example, the table of settings and the pictures of the documents again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
 bundle: ready ## Make the bundle for a deployment in build/bundle

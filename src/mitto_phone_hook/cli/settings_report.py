@@ -27,7 +27,7 @@ RULE_DESCRIPTIONS = {
 ACTION_TIMEOUT_SECONDS = 9.0
 """How long the Actions of ``deploy/auth0`` wait."""
 
-DOES_NOT_START = "the function does not start with these settings; README.md explains each of them"
+DOES_NOT_START = "the function does not start with these settings; docs/configuration.md explains each of them"
 
 _RULE_COLUMNS = max(map(len, RULE_DESCRIPTIONS.values())) + 2
 _FEW_CHARACTERS = 8

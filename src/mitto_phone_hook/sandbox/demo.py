@@ -184,7 +184,7 @@ async def _demo(*, is_staying: bool) -> None:
                 await _stay(base, mitto.url, secret)
             else:
                 await run_once(base, secret, messages)
-    _say("Both are stopped." if is_staying else "Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
+    _say("Both are stopped." if is_staying else "Everything works; both are stopped. Next: `make run`, or the README's five steps.")
 
 
 def main() -> int:
