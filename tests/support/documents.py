@@ -21,6 +21,16 @@ _TEXT = (
 _BETWEEN_MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 
+def pages() -> list[Path]:
+    """Give every page of the documentation."""
+    return sorted(path for pattern in ("*.md", "docs/**/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in ROOT.glob(pattern))
+
+
+def name_of(path: Path) -> str:
+    """Give a page's path from the root of the repository: the id of a test."""
+    return str(path.relative_to(ROOT))
+
+
 def env_example() -> str:
     """Give the whole of ``.env.example``."""
     head = (
