@@ -46,7 +46,8 @@ RUN_ELSEWHERE = {
     r"cp custom_sms_sender\.py build/code/": "deploy/test_aws.py::test_the_package_of_the_readme_has_all_that_the_handler_needs",
     r"jq .*--from-file trigger\.jq .*": "deploy/test_aws.py::test_the_trigger_is_added_and_every_other_setting_of_the_pool_is_kept",
     r"deploy/auth0/cli/setup\.sh( --dry-run)?": "platforms/test_auth0_actions.py::test_the_actions_pass_their_own_tests",
-    r"node (--test deploy/auth0/test/\*\.test\.mjs|deploy/auth0/build\.mjs)": "platforms/test_auth0_actions.py::test_the_actions_pass_their_own_tests",
+    r"node --test deploy/auth0/test/\*\.test\.mjs": "platforms/test_auth0_actions.py::test_the_actions_pass_their_own_tests",
+    r"node deploy/auth0/build\.mjs": "platforms/test_auth0_actions.py::test_the_actions_pass_their_own_tests",
 }
 """What other tests run, with other addresses, numbers and secrets. A test of a script uses a fake ``gcloud``."""
 

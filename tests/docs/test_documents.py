@@ -210,3 +210,11 @@ def test_the_signature_of_the_native_page_is_accepted() -> None:
     headers = names["signed"](f"whsec_{base64.b64encode(key).decode()}", b"{}")
     raw = {name.encode(): value.encode() for name, value in headers.items()}
     assert PLATFORM.authenticate(raw, b"{}", HookSecrets(signing_keys=(key,)), time.time()) is not None
+
+
+def test_the_page_on_the_design_lists_every_room() -> None:
+    page = (documents.ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("| Room |")[2]
+    listed = {name for cell in re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", cell)}
+    house = documents.ROOT / "src" / "mitto_phone_hook"
+    modules = {path.name for path in house.glob("*.py")} - {"__init__.py"}
+    assert listed == modules | {f"{path.parent.name}/" for path in house.glob("*/__init__.py")}
