@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +25,7 @@ TYPES = {Encoding.GSM7: "GSM", Encoding.UCS2: "Unicode"}
 class Mitto:
     """A client of ``/sms.json``: one call of ``send`` is one attempt at one SMS."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what every request needs
         self,
         transport: httpx.AsyncBaseTransport,
         api_key: RotatingSecret[str],
@@ -32,14 +33,20 @@ class Mitto:
         base_url: str,
         connect_timeout_seconds: float,
         is_test: bool,
+        callback: Callable[[float], str] | None = None,
     ) -> None:
-        """Take the transport that carries the requests; nothing is opened before the first one."""
+        """Take the transport that carries the requests; nothing is opened before the first one.
+
+        ``callback`` gives the URL for delivery reports at a time in seconds of a monotonic clock. Without it Mitto uses the account's.
+        """
         self._transport = transport
         self._api_key = api_key
         self._url = httpx.URL(f"{base_url}/sms.json")
         self._host = self._url.netloc.decode("ascii")
         self._timeout = {"connect": connect_timeout_seconds}
         self._is_test = is_test
+        self._callback = callback
+        self._converted_url = httpx.URL(f"{base_url}/sms/converted")
 
     def key(self, now: float) -> str:
         """Give the API key that a request at ``now`` carries."""
@@ -56,7 +63,7 @@ class Mitto:
             return MittoResult(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
         key = self._api_key.current(now)
         attempt = _Attempt(sms, key)
-        request = self._request(sms, reference, attempt, key)
+        request = self._request(sms, reference, attempt, key, self._callback and self._callback(now))
         try:
             async with asyncio.timeout_at(until):
                 await attempt.read(await self._transport.handle_async_request(request))
@@ -65,7 +72,25 @@ class Mitto:
                 return attempt.result_of(fault)
         return attempt.result or read_result(attempt.status, None, attempt.retry_after)
 
-    def _request(self, sms: Sms, reference: str, attempt: "_Attempt", key: str) -> httpx.Request:
+    async def convert(self, message_id: str, *, until: float) -> str | None:
+        """Tell Mitto once that the code of a message was used. Gives why that failed, ``None`` where it did not. Raises nothing.
+
+        Ends when the event loop's clock shows ``until``.
+        """
+        key = self._api_key.current(asyncio.get_running_loop().time())
+        request = self._post(self._converted_url, {"messageId": message_id}, key, {"timeout": self._timeout})
+        try:
+            async with asyncio.timeout_at(until):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    await _body(response)
+                finally:
+                    await response.aclose()
+        except (TimeoutError, httpx.TransportError):
+            return "no_response"
+        return None if response.is_success else f"http_{response.status_code}"
+
+    def _request(self, sms: Sms, reference: str, attempt: "_Attempt", key: str, callback: str | None) -> httpx.Request:
         fields: dict[str, Any] = {
             "to": sms.recipient.msisdn,
             "from": sms.sender_id,
@@ -76,12 +101,16 @@ class Mitto:
         }
         if self._is_test:
             fields["test"] = True
+        if callback:
+            fields["callback"] = callback
+        return self._post(self._url, fields, key, {"timeout": self._timeout, "trace": attempt.trace})
+
+    def _post(self, url: httpx.URL, fields: dict[str, Any], key: str, extensions: dict[str, Any]) -> httpx.Request:
         content = to_json(fields)
         headers = _headers(self._host, key).copy()
         headers["Content-Length"] = str(len(content))
-        extensions = {"timeout": self._timeout, "trace": attempt.trace}
         # ``content`` instead of ``stream`` would make httpx build all headers again, which takes as long as all the rest here.
-        return httpx.Request("POST", self._url, headers=headers, stream=httpx.ByteStream(content), extensions=extensions)
+        return httpx.Request("POST", url, headers=headers, stream=httpx.ByteStream(content), extensions=extensions)
 
 
 @lru_cache(maxsize=1)
