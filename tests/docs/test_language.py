@@ -23,6 +23,7 @@ NAMES = {
         "Actions",
         "Amazon",
         "Authgear",
+        "Auth",
         "Auth0",
         "Auth0's",
         "AWS",
