@@ -27,6 +27,7 @@ NAMES = {
         "Auth0",
         "Auth0's",
         "AWS",
+        "Better",
         "CLI",
         "Cloud",
         "Cognito",
