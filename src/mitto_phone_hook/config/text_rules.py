@@ -29,12 +29,13 @@ def smart_encoding(text: str) -> Mapping[str, bool]:
     for position, (region, switch) in enumerate(_parts(text), 1):
         if region and region.upper() not in SUPPORTED_REGIONS:
             raise ValueError(f"must name regions by ISO 3166, as in on; IN=off (entry {position} does not)")
-        if region.upper() in values:
-            raise ValueError(f"must name each region once, as in on; IN=off (entry {position} does not)")
         try:
-            values[region.upper()] = rules.boolean(switch)
+            is_on = rules.boolean(switch)
         except ValueError:
             raise ValueError(f"must be on or off, with regions where it differs: on; IN=off (entry {position} is not)") from None
+        if region.upper() in values:
+            raise ValueError(f"must name each region once, as in on; IN=off (entry {position} does not)")
+        values[region.upper()] = is_on
     return {"": True} | values
 
 
