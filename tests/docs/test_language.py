@@ -19,7 +19,7 @@ FOREIGN_WORDS = "ist,sie,connexion"
 
 NAMES = re.compile(
     "Actions|Amazon|API|Auth|Auth0|Auth0's|Authgear|AWS|Better|CLI|Cloud|Cognito|Deploy|Figures|"
-    "Fraud|Goals|IDs|IP|JSON|Lambda|Logging|Loki|Mitto|Mitto's|Redis|Run|SMS|Terraform"
+    "Fraud|Goals|HTTP|IDs|IP|JSON|Lambda|Logging|Loki|Mitto|Mitto's|OpenAPI|Python|Redis|Run|SMS|Terraform"
 )
 """Words of headings that begin with a capital letter wherever they stand."""
 
