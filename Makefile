@@ -57,7 +57,7 @@ platforms: ready ## Call the function as every platform does, and write docs/con
 pictures: ready ## Take the pictures of the inbox in docs/pictures again (15 s)
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.pictures
 
-docs: ready ## Write again what docs are made of the code: settings, the picture, openapi.json
+docs: ready ## Write again what docs are made of the code: settings, pictures, openapi.json
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
 bundle: ready ## Make the bundle for a deployment in build/bundle
