@@ -220,7 +220,7 @@ async def test_a_lost_master_takes_only_its_own_keys_along_where_the_others_go_o
 
 async def test_a_replica_takes_the_place_of_a_lost_master_and_knows_what_was_sent(tmp_path: Path) -> None:
     with redis_cluster(tmp_path, replicas=1) as cluster:
-        before, between = islice(keys_of(cluster.nodes[0], cluster), 2)
+        before, idles, between = islice(keys_of(cluster.nodes[0], cluster), 3)
         times, idle_reports, busy_reports = list[int](), Reports(), Reports()
         async with client_of(cluster.nodes[0], idle_reports) as idle, client_of(cluster.nodes[1], busy_reports) as busy:
             guards = [IdempotencyGuard(RedisIdempotencyStore(client, 600), deadline_seconds=4) for client in (busy, idle)]
