@@ -352,13 +352,15 @@ def _typed(error: redis.ResponseError) -> redis.ResponseError:
 
 
 def _packed(commands: Sequence[Command]) -> bytes:
-    """Give the bytes of commands in Redis' protocol (RESP). redis-py's own way takes a tenth of a message's time."""
-    texts = [[str(word) for word in command] for command in commands]
-    lines = [
-        f"*{len(words)}\r\n" + "".join([f"${len(word) if word.isascii() else len(word.encode())}\r\n{word}\r\n" for word in words])
-        for words in texts
-    ]
-    return "".join(lines).encode()
+    """Give the bytes of commands in Redis' protocol (RESP), as redis-py's ``pack_commands`` does, in less time."""
+    words = [[str(word) for word in command] for command in commands]
+    return "".join(
+        [f"*{len(command)}\r\n" + "".join([f"${_length(word)}\r\n{word}\r\n" for word in command]) for command in words]
+    ).encode()
+
+
+def _length(word: str) -> int:
+    return len(word) if word.isascii() else len(word.encode())
 
 
 @cache
