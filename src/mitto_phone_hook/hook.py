@@ -188,7 +188,13 @@ class Hook:
         return check()
 
     async def _send(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, latest: float) -> Result:
-        """Hand the message to Mitto, and release its count when nothing was sent."""
+        """Hand the message to Mitto, count it again where it gets more segments, and release the count when nothing was sent."""
+
+        async def count(segments: int) -> None:
+            started = time.perf_counter()
+            await reservation.count(segments)
+            record.count_seconds = time.perf_counter() - started
+
         sent = await send(
             self.mitto,
             sms,
@@ -196,7 +202,7 @@ class Hook:
             until=until,
             max_attempts=self.settings.max_attempts,
             max_segments=self.settings.max_segments,
-            count=reservation.count,
+            count=count,
             reserve_seconds=until - latest,
         )
         record.attempts, record.upstream_seconds = sent.attempts, sent.seconds
