@@ -82,7 +82,10 @@ class RedisClient:
         queue = self._nodes.owner(*keys).queue
         # Waiting in line is not Redis' fault, so it stands outside the time-out.
         try:
-            async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._queue_seconds)):
+            if queue.locked():
+                async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._queue_seconds)):
+                    await queue.acquire()
+            else:
                 await queue.acquire()
         except TimeoutError:
             raise PoolTimeout from None
