@@ -37,14 +37,19 @@ if first == 1 then
 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local worst, longest, windows, reply = 0, -1, {}, {string.format('counted %.0f', now)}
+local digits = string.format('%.0f', now)
+local worst, longest, windows, reply = 0, -1, {}, {'counted ' .. digits}
 for i = first + 1, #KEYS do
   local key, place = KEYS[i], 4 * (i - first) + 2
   local length, limit, amount, step = tonumber(ARGV[place+1]), tonumber(ARGV[place+2]), tonumber(ARGV[place+3]), tonumber(ARGV[place+4])
-  local stamp = step > 0 and math.ceil(now / step) * step or now
-  local field = string.format('%.0f', stamp)
+  local stamp, field = now, digits
+  if step > 0 then
+    stamp = math.ceil(now / step) * step
+    field = string.format('%.0f', stamp)
+  end
   local found = redis.call('HMGET', key, '-1', '-2', field)
-  local sum, oldest, over = tonumber(found[1]), tonumber(found[2]), now - length
+  local sum, oldest, here, over = tonumber(found[1]), tonumber(found[2]), found[3], now - length
+  local known_oldest = oldest
   local is_over = oldest and oldest <= over
   if not (sum and oldest) or (is_over and (step > 0 or oldest <= over - length / 100 or sum + amount > limit)) then
     local flat = redis.call('HGETALL', key)
@@ -77,18 +82,26 @@ for i = first + 1, #KEYS do
     end
     if wait > longest then worst, longest = i - first, wait end
   end
-  windows[i] = {sum + amount, math.min(oldest, stamp), field, tonumber(found[3]), amount, length + step}
-  reply[#reply+1] = string.format('%.0f', sum + amount)
+  local used = string.format('%.0f', sum + amount)
+  oldest = math.min(oldest, stamp)
+  windows[i] = {
+    used, field, here and string.format('%.0f', here + amount) or ARGV[place+3], not here and length + step,
+    oldest ~= known_oldest and string.format('%.0f', oldest)
+  }
+  reply[#reply+1] = used
 end
 local is_full = worst > 0
 if first == 1 and (not is_full or ARGV[6] == '1') then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 if is_full then return string.format('full %.0f %.0f', worst, longest) end
 for i = first + 1, #KEYS do
-  local window = windows[i]
-  redis.call('HSET', KEYS[i], '-1', string.format('%.0f', window[1]), '-2', string.format('%.0f', window[2]),
-    window[3], string.format('%.0f', (window[4] or 0) + window[5]))
+  local used, field, amount, kept_ms, oldest = windows[i][1], windows[i][2], windows[i][3], windows[i][4], windows[i][5]
+  if oldest then
+    redis.call('HSET', KEYS[i], '-1', used, field, amount, '-2', oldest)
+  else
+    redis.call('HSET', KEYS[i], '-1', used, field, amount)
+  end
   -- What comes later in the same step is over at the same time.
-  if not window[4] then redis.call('PEXPIRE', KEYS[i], window[6]) end
+  if kept_ms then redis.call('PEXPIRE', KEYS[i], kept_ms) end
 end
 return table.concat(reply, ' ')
 """
