@@ -14,8 +14,8 @@ CPU_MS_PER_MESSAGE = 0.41
 REDIS_CALLS_PER_MESSAGE = 2
 """Claim the message and count it before it is sent, store its result afterwards (``redis_admission.py``, ``redis_idempotency.py``)."""
 
-REDIS_MS_PER_MESSAGE = 0.25
-"""CPU time of Redis for these calls, as measured by ``python -m benchmarks.costs``. Redis uses one core."""
+REDIS_MS_PER_MESSAGE = 0.23
+"""CPU time of Redis for these calls, as measured by ``python -m benchmarks.costs``, one message at a time. Redis uses one core."""
 
 _MAX = 1_000_000
 

@@ -59,19 +59,24 @@ class DeferredWrites(Generic[K, V]):
 
     async def _make_new(self) -> None:
         try:
-            await self._make_each_new()
+            while self._new:
+                if not await self._make_some_new():
+                    self.retry_later()
         except asyncio.CancelledError:
             # The process ends, and what is told now nobody has to guess later.
-            await self._make_each_new()
+            while self._new:
+                await self._make_some_new()
             raise
 
-    async def _make_each_new(self) -> None:
-        while self._new:
-            keys = list(islice(self._new, WRITES_AT_ONCE))
-            for key in keys:
-                del self._new[key]
-            if not await self.make(*keys):
-                self.retry_later()
+    async def _make_some_new(self) -> bool:
+        keys = list(islice(self._new, WRITES_AT_ONCE))
+        for key in keys:
+            del self._new[key]
+        try:
+            return await self.make(*keys)
+        except asyncio.CancelledError:
+            self._new |= dict.fromkeys(keys)
+            raise
 
     def retry_later(self) -> None:
         """Make all of them in the background, again and again until none is left."""

@@ -12,9 +12,6 @@ from typing import NamedTuple
 from mitto_phone_hook.storage.protocols import Acquired, Charge, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, RedisClient, Unavailable
 
-PENDING = '{"state": "pending"'
-"""With this the JSON of a pending entry begins."""
-
 # KEYS: the entry, if there is one, then windows.
 # ARGV: owner, or nothing without an entry; entry; how long it is kept, in ms; for how many ms a settled and a pending entry count; 1 if it
 # is claimed also where a window is full. Then four a window: length in ms, limit, amount, step in ms.

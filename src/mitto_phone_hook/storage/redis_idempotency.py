@@ -165,5 +165,5 @@ async def _release(quota: Quota | None, counted: Acquired | Refusal | Refused | 
 
 
 def _written(entry: Entry) -> str:
-    # What is not there is left out: Lua would read a null as something.
+    # The scripts, and earlier versions, read state and owner at its beginning. What is not there is left out.
     return json.dumps({name: value for name, value in entry._asdict().items() if name != "age_seconds" and value is not None})
