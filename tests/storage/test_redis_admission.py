@@ -20,7 +20,7 @@ from support.clusters import redis_cluster
 from support.numbers import fictional_numbers
 from support.processes import Process, ask_redis, free_port, redis_server
 from support.stage import Stage
-from support.stores import KEYS, charge, fail, told, with_patience
+from support.stores import KEYS, charge, told, with_patience
 
 PENDING = Entry("pending", "mine")
 
@@ -176,16 +176,18 @@ async def test_a_process_that_dies_before_redis_has_the_result_leaves_the_claim(
         assert held.state == "pending"
 
 
-def test_a_process_that_ends_tells_redis_first(redis: Process) -> None:
-    key, client = next(KEYS), RedisClient(f"redis://127.0.0.1:{redis.port}", fail, timeout_seconds=5)
-
-    async def last_message() -> None:
-        store = RedisIdempotencyStore(client, 600)
+async def test_a_process_that_ends_tells_redis_first(redis: Process) -> None:
+    """When a loop ends, all of its tasks are cancelled."""
+    async with with_patience(redis) as client:
+        key, store = next(KEYS), RedisIdempotencyStore(client, 600)
         await store.claim(key, PENDING)
+        before = asyncio.all_tasks()
         await store.settle(key, "mine", Entry("accepted", "mine", "m-1", 1))
-
-    asyncio.run(last_message())
-    assert '"accepted"' in ask_redis(redis.port, "GET", KEY_PREFIX + key)
+        await asyncio.sleep(0)
+        ending = asyncio.all_tasks() - before
+        assert [task.cancel() for task in ending] == [True]
+        await asyncio.gather(*ending, return_exceptions=True)
+        assert '"accepted"' in ask_redis(redis.port, "GET", KEY_PREFIX + key)
 
 
 async def test_old_and_new_instances_share_windows_and_entries(redis: Process) -> None:
