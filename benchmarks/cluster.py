@@ -23,7 +23,7 @@ from benchmarks.tables import table
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard, key_of
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.storage.protocols import Acquired
+from mitto_phone_hook.storage.protocols import Acquired, Entry, IdempotencyStore, Quota, Validity
 from mitto_phone_hook.storage.redis_client import RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
@@ -71,18 +71,25 @@ async def _send_all(port: int, messages: int, limits_text: str) -> float:
         RedisCounterStore(client, is_closed_on_failure=True),
     )
 
+    async def send() -> Result:
+        return Result(Outcome.ACCEPTED, message_id="m", segments=1)
+
     async def work(owner: str) -> None:
         for message in numbers:
+            quota = Quota(counters, limits.charges(message, 1, b"key"), is_binding=True)
 
-            async def send() -> Result:
-                if not isinstance(await counters.acquire(limits.charges(message, 1, b"key")), Acquired):  # noqa: B023 - called before the next
+            async def claim(store: IdempotencyStore, key: str, entry: Entry, validity: Validity, latest: float) -> Entry | None:
+                kept, counted = await store.claim_and_acquire(key, entry, quota, validity, latest)  # noqa: B023 - called before the next
+                if not isinstance(counted, Acquired):
                     sys.exit("a limit is in the way")
-                return Result(Outcome.ACCEPTED, message_id="m", segments=1)
+                return kept
 
-            await guard.once(key_of(message, b"key"), owner, float("inf"), send)
+            await guard.once(key_of(message, b"key"), owner, float("inf"), send, claim=claim)
 
     started = time.perf_counter()
     await asyncio.gather(*(work(f"r{number}") for number in range(AT_ONCE)))
+    # What is told Redis afterwards belongs to it.
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     seconds = time.perf_counter() - started
     await client.aclose()
     return seconds

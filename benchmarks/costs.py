@@ -36,6 +36,7 @@ from support.processes import fake_mitto, function, redis_server
 RUNS, MESSAGES, REDIS_MESSAGES = 7, 2000, 1000
 SECRET = "bearer-secret-of-the-benchmark"  # noqa: S105 - no secret
 CHECKS_GOAL_US, IDEMPOTENCY_GOAL = 150, 0.05
+SCRIPTS_GOAL, REDIS_GOAL_US = 2.1, 300
 SETTINGS = {"ALLOWED_REGIONS": "CH", "LIMITS": "ip=9999999/hour; total=9999999/hour,9999999/day"}
 
 
@@ -154,11 +155,11 @@ def main() -> int:
         ("a whole message, without server and network", f"{message:.0f} us", ""),
         ("all checks: number, destination, limits", f"{check:.0f} us", "met" if check < CHECKS_GOAL_US else "MISSED"),
         ("idempotency: key, claim, settle", f"{guarded:.0f} us, {share:.1%}", "met" if share < IDEMPOTENCY_GOAL else "MISSED"),
-        ("round trips to Redis: claim, count, settle", f"{redis.scripts:.2f}", "met" if redis.scripts == 3 else "MISSED"),  # noqa: PLR2004 - named beside it
-        ("CPU time of Redis", f"{redis.microseconds:.0f} us", ""),
+        ("scripts in Redis: one before the send, one after", f"{redis.scripts:.2f}", "met" if redis.scripts < SCRIPTS_GOAL else "MISSED"),
+        ("CPU time of Redis", f"{redis.microseconds:.0f} us", "met" if redis.microseconds < REDIS_GOAL_US else "MISSED"),
     ]
     for name, figure, verdict in rows:
-        sys.stdout.write(f"{name:<46}{figure:>16}  {verdict}\n")
+        sys.stdout.write(f"{name:<50}{figure:>16}  {verdict}\n")
     return int(any(verdict == "MISSED" for _, _, verdict in rows))
 
 

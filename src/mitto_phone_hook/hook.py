@@ -15,7 +15,7 @@ from mitto_phone_hook.credentials.hook_secrets import UNKNOWN_KEY, TokenRefusal
 from mitto_phone_hook.credentials.rotation import RotatingSecret
 from mitto_phone_hook.delivery.attempts import send
 from mitto_phone_hook.delivery.finalizer import Finalizer
-from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, IdempotencyGuard, fingerprint_of, key_of, key_of_call
+from mitto_phone_hook.delivery.idempotency import CALL_SECONDS, Claim, IdempotencyGuard, fingerprint_of, key_of, key_of_call
 from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
@@ -168,7 +168,7 @@ class Hook:
         secrets = route.secrets if route.secrets in self.settings.hook_secrets else ""
         call_key, fingerprint = key_of_call(call_id, self.stores.key), fingerprint_of(body, secrets, self.stores.key)
         # A retry gets the first result, even if its code has expired meanwhile.
-        return await self._once(self._calls, call_key, record, until, send_message, fingerprint)
+        return await self._once(self._calls, call_key, record, until, send_message, fingerprint=fingerprint)
 
     async def _send_message(
         self, message: PhoneMessage, compose_sms: Callable[..., Sms], record: CallRecord, until: float, latest: float
@@ -178,19 +178,22 @@ class Hook:
         _refuse_if_late(latest)
         reservation = self._policy.reserve(message, self.stores.key, record.would_refuse, latest)
         send_sms = partial(self._send, sms, reservation, record, until, latest)
-        return await self._once(self._messages, key_of(message, self.stores.key), record, until, send_sms)
+        claim = partial(reservation.claim, sms.encoded.segments)
+        return await self._once(self._messages, key_of(message, self.stores.key), record, until, send_sms, claim=claim)
 
-    async def _once(  # noqa: PLR0913, PLR0917 - what the guard needs, and the record
+    async def _once(  # noqa: PLR0913 - what the guard needs, and the record
         self,
         guard: IdempotencyGuard,
         key: str,
         record: CallRecord,
         until: float,
         send: Callable[[], Awaitable[Result]],
+        *,
         fingerprint: str | None = None,
+        claim: Claim | None = None,
     ) -> Result:
         """Send unless the same was sent before, and note how long the store took."""
-        done = await guard.once(key, record.request_id, until, send, fingerprint)
+        done = await guard.once(key, record.request_id, until, send, fingerprint=fingerprint, claim=claim)
         record.claim_seconds = (record.claim_seconds or 0) + done.claim_seconds
         record.wait_seconds = (record.wait_seconds or 0) + done.wait_seconds
         if done.settle_seconds is not None:
@@ -219,11 +222,13 @@ class Hook:
         return check()
 
     async def _send(self, sms: Sms, reservation: QuotaReservation, record: CallRecord, until: float, latest: float) -> Result:
-        """Count the message, hand it to Mitto, and release the count when nothing was sent."""
-        _refuse_if_late(latest)
-        started = time.perf_counter()
-        await reservation.count(sms.encoded.segments)
-        record.count_seconds = time.perf_counter() - started
+        """Hand the message to Mitto, count it again where it gets more segments, and release the count when nothing was sent."""
+
+        async def count(segments: int) -> None:
+            started = time.perf_counter()
+            await reservation.count(segments)
+            record.count_seconds = time.perf_counter() - started
+
         sent = await send(
             self.mitto,
             sms,
@@ -231,7 +236,7 @@ class Hook:
             until=until,
             max_attempts=self.settings.max_attempts,
             max_segments=self.settings.max_segments,
-            count=reservation.count,
+            count=count,
             reserve_seconds=until - latest,
         )
         record.attempts, record.upstream_seconds = sent.attempts, sent.seconds

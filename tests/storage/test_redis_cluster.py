@@ -21,7 +21,7 @@ from support.clusters import Cluster, Move, redis_cluster, wait_until_copied
 from support.messages import parse
 from support.numbers import fictional_numbers
 from support.processes import API_KEY, BEARER, Process, ask_redis
-from support.stores import ACCEPTED, KEYS, Reports, charge, crowd, fail, once, sends, with_patience, without_patience
+from support.stores import ACCEPTED, KEYS, Reports, charge, crowd, fail, once, sends, told, with_patience, without_patience
 
 
 @pytest.fixture(scope="module")
@@ -220,13 +220,15 @@ async def test_a_lost_master_takes_only_its_own_keys_along_where_the_others_go_o
 
 async def test_a_replica_takes_the_place_of_a_lost_master_and_knows_what_was_sent(tmp_path: Path) -> None:
     with redis_cluster(tmp_path, replicas=1) as cluster:
-        before, between = islice(keys_of(cluster.nodes[0], cluster), 2)
+        before, idles, between = islice(keys_of(cluster.nodes[0], cluster), 3)
         times, idle_reports, busy_reports = list[int](), Reports(), Reports()
         async with client_of(cluster.nodes[0], idle_reports) as idle, client_of(cluster.nodes[1], busy_reports) as busy:
             guards = [IdempotencyGuard(RedisIdempotencyStore(client, 600), deadline_seconds=4) for client in (busy, idle)]
             assert await once(guards[0], before, "r1", sends(ACCEPTED, times)) == ACCEPTED
             # The idle one has its connections from now.
-            assert await once(guards[1], next(keys_of(cluster.nodes[0], cluster)), "r2", sends(ACCEPTED, list[int]())) == ACCEPTED
+            assert await once(guards[1], idles, "r2", sends(ACCEPTED, list[int]())) == ACCEPTED
+            await told(busy, before)
+            await told(busy, idles)
             wait_until_copied(cluster.nodes[0], cluster.nodes[3])
             cluster.kill(0)
             assert (await once(guards[0], between, "r3", sends(ACCEPTED, times))).outcome is Outcome.ACCEPTED

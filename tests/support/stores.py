@@ -9,8 +9,9 @@ from typing import Any, Self
 
 from mitto_phone_hook.delivery.idempotency import IdempotencyGuard
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.storage.protocols import Charge, IdempotencyStore, Window
+from mitto_phone_hook.storage.protocols import Charge, Entry, IdempotencyStore, Window
 from mitto_phone_hook.storage.redis_client import RedisClient, Unavailable
+from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
 from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
 from support.processes import Process
 
@@ -59,6 +60,16 @@ async def asked_again(client: RedisClient) -> None:
             await client.eval("return 1", [], [])
             return
         await asyncio.sleep(0.01)
+
+
+async def told(client: RedisClient, key: str) -> Entry:
+    """Wait until Redis knows the result of a message, and give what a new instance is shown."""
+    kept = None
+    async with asyncio.timeout(10):
+        while kept is None or kept.state == "pending":
+            kept = await RedisIdempotencyStore(client, 600).claim(key, Entry("pending", "asking"))
+            await asyncio.sleep(0.01)
+    return kept
 
 
 class LossyWay:

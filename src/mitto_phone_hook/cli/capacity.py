@@ -11,11 +11,11 @@ from mitto_phone_hook.cli.terminal import Terminal
 CPU_MS_PER_MESSAGE = 0.41
 """CPU time of one message with every feature on, as measured by ``make bench`` (benchmarks/results/results.md)."""
 
-REDIS_CALLS_PER_MESSAGE = 3
-"""Claim the message, count it, store its result: one round trip each (``redis_idempotency.py``, ``redis_counters.py``)."""
+REDIS_CALLS_PER_MESSAGE = 2
+"""Claim the message and count it before it is sent, store its result afterwards (``redis_admission.py``, ``redis_idempotency.py``)."""
 
-REDIS_MS_PER_MESSAGE = 0.9
-"""CPU time of Redis for these calls, as measured by ``python -m benchmarks.costs``. Redis uses one core."""
+REDIS_MS_PER_MESSAGE = 0.23
+"""CPU time of Redis for these calls, as measured by ``python -m benchmarks.costs``, one message at a time. Redis uses one core."""
 
 _MAX = 1_000_000
 

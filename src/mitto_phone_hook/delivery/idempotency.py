@@ -8,6 +8,7 @@ replay for ``CALL_SECONDS``. A message is known by its content, since some calle
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -37,6 +38,10 @@ _CALL_PURPOSE = b"mitto-phone-hook call 1"
 _BODY_PURPOSE = b"mitto-phone-hook body 1"
 
 
+Claim = Callable[[IdempotencyStore, str, Entry, Validity, float], Awaitable[Entry | None]]
+"""Claims a key in a store as ``IdempotencyStore.claim`` does, and may do more in the same step."""
+
+
 class IdempotentResult(NamedTuple):
     """The result of one call for a message, and the seconds that it took."""
 
@@ -63,19 +68,29 @@ class IdempotencyGuard:
         self._reserve_seconds = reserve_seconds(deadline_seconds)
         self._dead_after = deadline_seconds + GRACE_SECONDS
 
-    async def once(
-        self, key: str, owner: str, until: float, send: Callable[[], Awaitable[Result]], fingerprint: str | None = None
+    async def once(  # noqa: PLR0913 - what tells one call from another, and what it does
+        self,
+        key: str,
+        owner: str,
+        until: float,
+        send: Callable[[], Awaitable[Result]],
+        *,
+        fingerprint: str | None = None,
+        claim: Claim | None = None,
     ) -> IdempotentResult:
         """Send if nobody has, or give the result of whoever has; wait for it while it is in flight.
 
         Accepted and unknown results stay; after all others the message may be tried anew. ``until`` is the
-        caller's deadline on the event loop's clock; too near it, a message in flight is ``in_progress``.
+        caller's deadline on the event loop's clock; too near it, a message in flight is ``in_progress``. ``claim`` claims in place
+        of the store's own operation, and may raise ``Refused`` when it has kept nothing.
         Raises ``Refused`` if the same key comes with another ``fingerprint`` of the same scope. With one of another scope it sends.
         """
         clock = asyncio.get_running_loop().time
         pending = Entry("pending", owner, fingerprint=fingerprint)
+        claim_once = self._store.claim if claim is None else partial(claim, self._store)
+        latest = until - self._reserve_seconds
         asking = started = perf_counter()
-        while (entry := await self._store.claim(key, pending, self._validity(asking - started), until - self._reserve_seconds)) is not None:
+        while (entry := await claim_once(key, pending, self._validity(asking - started), latest)) is not None:
             claimed = perf_counter()
             if _is_other_body(entry.fingerprint, fingerprint):
                 if _scope(entry.fingerprint) == _scope(fingerprint):

@@ -10,7 +10,7 @@ from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.policy.destination import DestinationPolicy
 from mitto_phone_hook.policy.limits import WARN_AT, Limits, is_budget
-from mitto_phone_hook.storage.protocols import Acquired, CounterStore
+from mitto_phone_hook.storage.protocols import Acquired, CounterStore, Entry, IdempotencyStore, Quota, Refusal, Validity
 from mitto_phone_hook.telemetry.log_lines import Emit
 
 BUDGET_EXHAUSTED = "budget_exhausted"
@@ -95,25 +95,42 @@ class QuotaReservation:
     latest: float
     _acquired: Acquired | None = field(default=None, init=False)
 
+    async def claim(  # noqa: PLR0913, PLR0917 - what the store needs, and the segments
+        self, segments: int, store: IdempotencyStore, key: str, entry: Entry, validity: Validity, latest: float
+    ) -> Entry | None:
+        """Claim the message in ``store`` and count so many segments in the same step; give the entry of another call if there is one.
+
+        Raises ``Refused`` when a window is full, and then keeps and counts nothing.
+        """
+        kept, counted = await store.claim_and_acquire(key, entry, self._quota(segments), validity, latest)
+        if counted is not None:
+            self._take(counted)
+        return kept
+
     async def count(self, segments: int) -> None:
         """Count so many segments, instead of those counted before. Raises ``Refused`` when a window is full, and then counts nothing."""
-        policy = self.policy
         if self._acquired is not None:
             await self.settle(possibly_sent=False, latest=self.latest)
+        self._take(await self._quota(segments).acquire(self.latest))
+
+    def _quota(self, segments: int) -> Quota:
+        policy = self.policy
+        return Quota(policy.counters, policy.limits.charges(self.message, segments, self.key), not policy.is_observing)
+
+    def _take(self, counted: Acquired | Refusal | Refused) -> None:
+        policy = self.policy
         policy.warn_of_address(self.message.client_ip)
-        try:
-            acquired = await policy.counters.acquire(policy.limits.charges(self.message, segments, self.key), self.latest)
-        except Refused as refusal:
-            policy.refuse(refusal, refusal.result.why or refusal.result.outcome, self.would_refuse)
+        if isinstance(counted, Acquired):
+            self._acquired = counted
             return
-        if isinstance(acquired, Acquired):
-            self._acquired = acquired
+        if isinstance(counted, Refused):
+            policy.refuse(counted, counted.result.why or counted.result.outcome, self.would_refuse)
             return
-        why = f"limit_{acquired.name}"
-        if is_budget(acquired.name):
+        why = f"limit_{counted.name}"
+        if is_budget(counted.name):
             why = BUDGET_EXHAUSTED
-            policy.alert(BUDGET_EXHAUSTED, "ERROR", acquired.name, acquired.window_seconds)
-        policy.refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=acquired.retry_after_seconds), why, self.would_refuse)
+            policy.alert(BUDGET_EXHAUSTED, "ERROR", counted.name, counted.window_seconds)
+        policy.refuse(Refused(Outcome.RATE_LIMITED, why, retry_after_seconds=counted.retry_after_seconds), why, self.would_refuse)
 
     async def settle(self, *, possibly_sent: bool, latest: float = math.inf) -> None:
         """Keep the count and warn when a budget is nearly used up; release the count when nothing was sent."""

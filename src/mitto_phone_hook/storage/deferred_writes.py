@@ -1,8 +1,9 @@
-"""Writes that Redis could not be asked for: they are made as soon as it answers again."""
+"""Writes for which nobody waits, many in one round trip. Those that Redis could not be asked for are made when it answers again."""
 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
+from itertools import islice
 from typing import Generic, TypeVar
 
 from mitto_phone_hook.storage.redis_client import PAUSE_SECONDS
@@ -14,7 +15,7 @@ MAX_DEFERRED = 10_000
 """Then the oldest are given up."""
 
 WRITES_AT_ONCE = 100
-"""Writes of one round trip when Redis is back."""
+"""Writes of one round trip."""
 
 
 class DeferredWrites(Generic[K, V]):
@@ -27,6 +28,8 @@ class DeferredWrites(Generic[K, V]):
         """
         self._write = write
         self._waiting: dict[K, V] = {}
+        self._new: dict[K, None] = {}
+        self._writing: asyncio.Task[None] | None = None
         self._retry: asyncio.Task[None] | None = None
 
     def get(self, key: K) -> V | None:
@@ -47,6 +50,33 @@ class DeferredWrites(Generic[K, V]):
             if key not in undone and self._waiting.get(key) == value:
                 del self._waiting[key]
         return not undone
+
+    def make_soon(self, key: K) -> None:
+        """Make this write in the loop's next turn, or together with all that come until an earlier one is made."""
+        self._new[key] = None
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._make_new())
+
+    async def _make_new(self) -> None:
+        try:
+            while self._new:
+                if not await self._make_some_new():
+                    self.retry_later()
+        except asyncio.CancelledError:
+            # The process ends, and what is told now nobody has to guess later.
+            while self._new:
+                await self._make_some_new()
+            raise
+
+    async def _make_some_new(self) -> bool:
+        keys = list(islice(self._new, WRITES_AT_ONCE))
+        for key in keys:
+            del self._new[key]
+        try:
+            return await self.make(*keys)
+        except asyncio.CancelledError:
+            self._new |= dict.fromkeys(keys)
+            raise
 
     def retry_later(self) -> None:
         """Make all of them in the background, again and again until none is left."""

@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
+from mitto_phone_hook.storage.protocols import ALWAYS, Acquired, Claimed, Entry, Quota, Validity
 
 MAX_ENTRIES = 100_000
 
@@ -40,6 +40,18 @@ class MemoryIdempotencyStore:
                 return known
         self._put(key, entry, now)
         return None
+
+    async def claim_and_acquire(
+        self, key: str, entry: Entry, quota: Quota, validity: Validity = ALWAYS, latest: float = math.inf
+    ) -> Claimed:
+        """See ``IdempotencyStore``."""
+        kept = await self.claim(key, entry, validity, latest)
+        if kept is not None:
+            return Claimed(kept)
+        counted = await quota.acquire(latest)
+        if quota.is_binding and not isinstance(counted, Acquired):
+            await self.settle(key, entry.owner, None)
+        return Claimed(None, counted)
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """See ``IdempotencyStore``."""

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from mitto_phone_hook.domain.outcome import Refused
+
 _TAG_LENGTH = 8
 
 
@@ -51,8 +53,18 @@ class IdempotencyStore(Protocol):
         Raises ``Refused``, and keeps nothing, where nobody knows which and sending might be sending twice.
         """
 
+    async def claim_and_acquire(
+        self, key: str, entry: Entry, quota: "Quota", validity: Validity = ALWAYS, latest: float = math.inf
+    ) -> "Claimed":
+        """Claim as ``claim`` does and, where it is claimed, acquire ``quota``: in one step, where both are kept in the same place.
+
+        Where the quota refuses and is binding, nothing is kept. Raises ``Refused`` as ``claim`` does.
+        """
+
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
         """Replace the owner's entry, ``None`` to remove it. Raises nothing. An entry with an age was settled so long ago.
+
+        A shared store is told in the background: until then it shows the claim, and this process knows the result.
 
         An entry of somebody else stays, but for a pending one where this message has left, or may have.
         """
@@ -112,3 +124,26 @@ class CounterStore(Protocol):
 
     async def release(self, acquired: Acquired, latest: float = math.inf) -> None:
         """Undo ``acquire``: nothing was sent after all. Waits for its turn until the event loop's clock shows ``latest``."""
+
+
+class Quota(NamedTuple):
+    """What one message is counted for, and where."""
+
+    counters: CounterStore
+    charges: Sequence[Charge]
+    is_binding: bool
+    """Whether a full window refuses the message; if not, it is only reported."""
+
+    async def acquire(self, latest: float) -> Acquired | Refusal | Refused:
+        """Count; a ``Refused`` is given and not raised."""
+        try:
+            return await self.counters.acquire(self.charges, latest)
+        except Refused as refusal:
+            return refusal
+
+
+class Claimed(NamedTuple):
+    """The entry of another call, or ``None`` where the message is claimed, and then what has become of its quota."""
+
+    entry: Entry | None
+    counted: Acquired | Refusal | Refused | None = None

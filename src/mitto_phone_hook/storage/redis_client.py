@@ -61,6 +61,7 @@ class RedisClient:
         self._on_unavailable = on_unavailable
         self._queue_seconds = queue_seconds
         self._quiet_until = 0.0
+        self._is_closed = False
 
     async def by_slot(self, items: Sequence[T], key: Callable[[T], str], work: Callable[[Sequence[T]], Awaitable[R]]) -> list[R]:
         """Do ``work``, which runs one script, for all items; in a cluster for those of each slot of ``key``, at the same time."""
@@ -82,7 +83,10 @@ class RedisClient:
         queue = self._nodes.owner(*keys).queue
         # Waiting in line is not Redis' fault, so it stands outside the time-out.
         try:
-            async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._queue_seconds)):
+            if queue.locked():
+                async with asyncio.timeout_at(min(latest, asyncio.get_running_loop().time() + self._queue_seconds)):
+                    await queue.acquire()
+            else:
                 await queue.acquire()
         except TimeoutError:
             raise PoolTimeout from None
@@ -93,7 +97,7 @@ class RedisClient:
 
     async def _eval(self, script: str, keys: Keys, arguments: Arguments, *, may_repeat: bool) -> Any:  # noqa: ANN401 - the same
         node, now = self._nodes.owner(*keys), time.monotonic()
-        if now < node.left_alone_until:
+        if self._is_closed or now < node.left_alone_until:
             raise NotAsked
         try:
             return await self._nodes.eval(script, keys, arguments, may_repeat=may_repeat)
@@ -108,5 +112,6 @@ class RedisClient:
             raise Unavailable from None
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections. Nothing more is asked."""
+        self._is_closed = True
         await self._nodes.aclose()

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
-from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
+from mitto_phone_hook.storage.protocols import ALWAYS, Acquired, Claimed, Entry, Quota, Refusal, Validity
+from mitto_phone_hook.storage.redis_admission import Admitted, EntryClaim, Held, admit
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PoolTimeout, RedisClient, Unavailable
+from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 
 MAX_OWNERS = 20
 """The most calls of one message that wait for Redis to learn their end. Beyond it the first are forgotten."""
@@ -18,28 +20,15 @@ MAX_OWNERS = 20
 MARGIN_SECONDS = 1.0
 """An entry of another instance counts for so much less than its time, because the clock of Redis is not ours."""
 
-# KEYS: entry. ARGV: owner, entry, window in ms, for how many ms a settled and a pending entry count. Another owner's entry is given
-# with its age in ms, and so is a result of the same owner's: a claim that was long on its way must not make an SMS that has left one
-# that is on its way.
-_CLAIM = """
-local kept = redis.call('GET', KEYS[1])
-local held = kept and cjson.decode(kept)
-if held and (held.owner ~= ARGV[1] or held.state ~= 'pending') then
-  local age = tonumber(ARGV[3]) - redis.call('PTTL', KEYS[1])
-  if age <= tonumber(held.state == 'pending' and ARGV[5] or ARGV[4]) then return {kept, age} end
-end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return false
-"""
-
 # KEYS: entries. ARGV, for each: its owners, separated by spaces, the entry or nothing, and the ms for which it is kept. What somebody
 # else holds stays, but for a claim where the message has left, or may have.
 _SETTLE = """
 for i, key in ipairs(KEYS) do
   local owners, entry = ARGV[3*i-2], ARGV[3*i-1]
   local kept = redis.call('GET', key)
-  local held = kept and cjson.decode(kept)
-  if not held or string.find(' ' .. owners .. ' ', ' ' .. held.owner .. ' ', 1, true) or (entry ~= '' and held.state == 'pending') then
+  local owner = kept and string.match(kept, '"owner": "([^"]*)"')
+  if not owner or string.find(' ' .. owners .. ' ', ' ' .. owner .. ' ', 1, true)
+    or (entry ~= '' and string.sub(kept, 1, 19) == '{"state": "pending"') then
     if entry == '' then redis.call('DEL', key) else redis.call('SET', key, entry, 'PX', ARGV[3*i]) end
   end
 end
@@ -74,28 +63,58 @@ class RedisIdempotencyStore:
 
     async def claim(self, key: str, entry: Entry, validity: Validity = ALWAYS, latest: float = math.inf) -> Entry | None:
         """See ``IdempotencyStore``. Raises ``Refused`` when Redis could not be asked in time although it may well answer others."""
+        return (await self._claim(key, entry, None, validity, latest)).entry
+
+    async def claim_and_acquire(
+        self, key: str, entry: Entry, quota: Quota, validity: Validity = ALWAYS, latest: float = math.inf
+    ) -> Claimed:
+        """See ``IdempotencyStore``, and ``claim``. In a cluster, what many recipients share is counted elsewhere at the same time."""
+        return await self._claim(key, entry, quota, validity, latest)
+
+    async def _claim(self, key: str, entry: Entry, quota: Quota | None, validity: Validity, latest: float) -> Claimed:
         known = await self._local.claim(key, entry, validity)
         if known is not None:
-            return known
+            return Claimed(known)
         # Else Redis would still say that the message is on its way, in the name of a call that has ended.
         await self._unsettled.make(key, latest=latest)
-        limits = [int(min(seconds, self._window_ms / 1000) * 1000) for seconds in validity]
+        settled_ms, pending_ms = (int(min(seconds, self._window_ms / 1000) * 1000) for seconds in validity)
+        is_binding = quota is not None and quota.is_binding
+        asked = EntryClaim(key, entry.owner, _written(entry), self._window_ms, settled_ms, pending_ms, is_binding)
+        counters, counted = quota and quota.counters, None
+        if quota and isinstance(counters, RedisCounterStore) and counters.shares(self._client):
+            said, counted = await counters.acquire_with(asked, quota.charges, latest)
+        else:
+            said = await admit(self._client, asked, (), latest)
         try:
-            kept = await self._client.eval(_CLAIM, [_name(key)], [entry.owner, _written(entry), self._window_ms, *limits], latest=latest)
-        except PoolTimeout:
-            await self._local.settle(key, entry.owner, None)
-            if (seen := await self._seen_at_other_instance(key, validity)) is not None:
-                return seen
-            raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy") from None
-        except Unavailable:
+            found = await self._found(key, entry, validity, said)
+        except Refused:
+            await _release(quota, counted, latest)
+            raise
+        if found is not None:
+            await _release(quota, counted, latest)
+            return Claimed(found)
+        if quota is None:
+            return Claimed(None)
+        counted = counted or await quota.acquire(latest)
+        if is_binding and not isinstance(counted, Acquired):
+            # Where Redis itself refused, it has kept no claim.
+            settle = self._local.settle if isinstance(said, Refusal) else self.settle
+            await settle(key, entry.owner, None)
+        return Claimed(None, counted)
+
+    async def _found(self, key: str, entry: Entry, validity: Validity, said: Admitted) -> Entry | None:
+        """Give the entry that counts, after what Redis has said, or has not."""
+        if isinstance(said, Unavailable):
             seen = await self._seen_at_other_instance(key, validity)
-            if seen is not None:
+            if seen is not None or isinstance(said, PoolTimeout):
                 await self._local.settle(key, entry.owner, None)
+            if seen is None and isinstance(said, PoolTimeout):
+                raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "store_busy")
             return seen
-        if not kept:
+        if not isinstance(said, Held):
             return await self._remembered(key, entry, validity)
         await self._local.settle(key, entry.owner, None)
-        other = Entry(**json.loads(kept[0]), age_seconds=kept[1] / 1000)
+        other = Entry(**json.loads(said.written), age_seconds=said.age_ms / 1000)
         await self._other_instances.forget(key)
         await self._other_instances.claim(key, other)
         return other
@@ -115,14 +134,13 @@ class RedisIdempotencyStore:
         return seen if seen and seen.age_seconds < self._window_ms / 1000 - MARGIN_SECONDS and validity.holds(seen) else None
 
     async def settle(self, key: str, owner: str, entry: Entry | None) -> None:
-        """See ``IdempotencyStore``. If Redis does not respond, the result is written as soon as it responds again."""
+        """See ``IdempotencyStore``. Redis is told in the loop's next turn, or as soon as it responds again."""
         await self._local.settle(key, owner, entry)
         # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
         earlier = self._unsettled.get(key)
         owners = (*earlier.owners, owner)[-MAX_OWNERS:] if earlier and earlier.entry is None else (owner,)
         self._unsettled.put(key, _Settled(owners, entry, time.monotonic() - (entry.age_seconds if entry else 0)))
-        if not await self._unsettled.make(key):
-            self._unsettled.retry_later()
+        self._unsettled.make_soon(key)
 
     async def _write(self, results: Mapping[str, _Settled], latest: float) -> Collection[str]:
         async def write(keys: Sequence[str]) -> Sequence[str]:
@@ -140,6 +158,12 @@ def _name(key: str) -> str:
     return KEY_PREFIX + key
 
 
+async def _release(quota: Quota | None, counted: Acquired | Refusal | Refused | None, latest: float) -> None:
+    """Take back what was counted for a message that another call has, or that nobody may send."""
+    if quota is not None and isinstance(counted, Acquired):
+        await quota.counters.release(counted, latest)
+
+
 def _written(entry: Entry) -> str:
-    # What is not there is left out: Lua would read a null as something.
+    # The scripts, and earlier versions, read state and owner at its beginning. What is not there is left out.
     return json.dumps({name: value for name, value in entry._asdict().items() if name != "age_seconds" and value is not None})

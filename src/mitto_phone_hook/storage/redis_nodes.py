@@ -84,7 +84,7 @@ class Node:
         is_sound = False
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await connection.send_packed_command(connection.pack_commands(commands))
+                await connection.send_packed_command(_packed(commands))
                 for _ in commands[:-1]:
                     await connection.read_response()
                 try:
@@ -349,6 +349,18 @@ def _typed(error: redis.ResponseError) -> redis.ResponseError:
     """Give the error its own type, which redis-py 5 knows in its cluster client only."""
     kind, _, rest = str(error).partition(" ")
     return _CLUSTER_ERRORS[kind](rest) if kind in _CLUSTER_ERRORS else error
+
+
+def _packed(commands: Sequence[Command]) -> bytes:
+    """Give the bytes of commands in Redis' protocol (RESP), as redis-py's ``pack_commands`` does, in less time."""
+    words = [[str(word) for word in command] for command in commands]
+    return "".join(
+        [f"*{len(command)}\r\n" + "".join([f"${_length(word)}\r\n{word}\r\n" for word in command]) for command in words]
+    ).encode()
+
+
+def _length(word: str) -> int:
+    return len(word) if word.isascii() else len(word.encode())
 
 
 @cache
