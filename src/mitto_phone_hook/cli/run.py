@@ -38,6 +38,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     # Both together took a ninth of the start: see `main.py`. The variable holds for the worker processes, too.
     gc.disable()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    os.environ.update(environment)  # the settings of --env, which the function and its worker processes read
     from mitto_phone_hook import http_server  # noqa: PLC0415 - after these
 
     if workers > 1 and (problems := _problems(environment)):

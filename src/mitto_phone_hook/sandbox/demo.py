@@ -1,13 +1,10 @@
-"""Runs the real function under functions-framework, with the fake Mitto behind it, on this machine.
+"""Runs the real function, with the fake Mitto behind it, on this machine.
 
-``python -m mitto_phone_hook.sandbox.demo`` sends one message and checks the result.
-``--stay`` leaves both running for your own calls.
+``mitto-phone-hook demo`` sends one message and checks the result. ``--stay`` leaves both running for your own calls.
 """
 
-import argparse
 import asyncio
 import contextlib
-import io
 import json
 import os
 import random
@@ -21,14 +18,12 @@ from pathlib import Path
 
 import httpx
 
-import mitto_phone_hook
 from mitto_phone_hook.sandbox.handset import draw
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
-ENTRY_FILE = Path(mitto_phone_hook.__file__).parent.parent / "main.py"
 START_SECONDS = 20
 
 PAYLOAD = {
@@ -58,11 +53,11 @@ async def run_once(base: str, secret: str, messages: list[Message]) -> None:
         _say("A phone message arrives, in the form of Auth0's Send Phone Message Hook:")
         await _post(client, secret, expect=200)
         if len(messages) != 1:
-            raise DemoError("No SMS was sent; run `make run` and read the function's log.")
+            raise DemoError("No SMS was sent; run it with --stay and read the function's log.")
         _show(draw(messages[0]))
         _say("The same call again, because platforms repeat calls:")
         if not (await _post(client, secret, expect=200)).get("duplicate"):
-            raise DemoError("The repeated call was not recognised as a duplicate; run `make run` and read the function's log.")
+            raise DemoError("The repeated call was not recognised as a duplicate; run it with --stay and read the function's log.")
         _say("The same call with a wrong secret:")
         await _post(client, "not-the-secret-of-this-hook", expect=401)
     if len(messages) != 1:
@@ -75,20 +70,19 @@ async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[
     _show(f"POST /  ->  {response.status_code} in {1000 * (time.perf_counter() - started):.0f} ms")
     _show(json.dumps(response.json(), indent=2))
     if response.status_code != expect:
-        raise DemoError(f"The function should respond with {expect}; run `make run` and read the function's log.")
+        raise DemoError(f"The function should respond with {expect}; run it with --stay and read the function's log.")
     fields: dict[str, object] = response.json()
     return fields
 
 
 @contextlib.asynccontextmanager
 async def running_function(port: int, environment: dict[str, str], *, is_quiet: bool) -> AsyncIterator[str]:
-    """Run the function under functions-framework until the block ends. Yields its URL."""
-    arguments = ["--source", str(ENTRY_FILE), "--target", "send_phone_message", "--host", HOST, "--port", str(port)]
+    """Run the function until the block ends. Yields its URL."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "functions_framework",
-        *arguments,
+        "mitto_phone_hook.cli",
+        *("run", "--host", HOST, "--port", str(port)),
         env=environment,
         stdout=asyncio.subprocess.DEVNULL if is_quiet else None,
         process_group=0,  # so that Ctrl-C reaches only us; we end it ourselves
@@ -111,7 +105,7 @@ async def _until_healthy(base: str, process: asyncio.subprocess.Process) -> None
                 if (await client.get("/health")).is_success:
                     return
             await asyncio.sleep(0.05)
-    raise DemoError("The function did not start; see its output above. If .venv is broken, run `make clean` and try again.")
+    raise DemoError("The function did not start; see its output above. Is the installation complete?")
 
 
 def choose_port(wanted: str | None) -> int:
@@ -179,22 +173,22 @@ async def _demo(*, is_staying: bool) -> None:
     async with FakeMitto(api_key=api_key, on_message=on_message) as mitto:
         _say(f"The fake Mitto listens on {mitto.url}")
         async with running_function(port, function_environment(mitto.url, api_key, secret), is_quiet=not is_staying) as base:
-            _say(f"The function listens on   {base}  (functions-framework)")
+            _say(f"The function listens on   {base}")
             if is_staying:
                 await _stay(base, mitto.url, secret)
             else:
                 await run_once(base, secret, messages)
-    _say("Both are stopped." if is_staying else "Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
+    _say(
+        "Both are stopped."
+        if is_staying
+        else "Everything works; both are stopped. Next: --stay leaves them running; `mitto-phone-hook init` prepares your own."
+    )
 
 
-def main() -> int:
+def run(*, is_staying: bool) -> int:
     """Run the demo. Returns the exit status: 0 if everything works, else 1."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
-    parser = argparse.ArgumentParser(prog="python -m mitto_phone_hook.sandbox.demo", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--stay", action="store_true", help="leave both running (PORT sets the function's port)")
     try:
-        asyncio.run(_demo(is_staying=parser.parse_args().stay))
+        asyncio.run(_demo(is_staying=is_staying))
     except DemoError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -202,7 +196,3 @@ def main() -> int:
         print("\nStopped.", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
