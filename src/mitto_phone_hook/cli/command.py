@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TextIO
 
 from mitto_phone_hook.cli.env_file import env_file
@@ -16,6 +17,9 @@ COMMANDS = ("demo", "init", "run", "check", "simulate", "text", "secret", "key",
 
 _READ_SETTINGS = ("run", "check", "simulate", "text", "key")
 """The commands that read settings of the function, from the environment or from the file of ``--env``."""
+
+_NEED_THE_SANDBOX = ("demo", "init", "sandbox")
+"""The commands that a deployment does not have: ``deploy/bundle.py`` leaves the sandbox out."""
 
 INTERRUPTED = 130
 _FAILED = 1
@@ -54,7 +58,9 @@ def parser_of(command: str = "") -> argparse.ArgumentParser:
         prog="mitto-phone-hook", description="Commands for operators of the hook that sends phone messages through Mitto."
     )
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in [command] if command in COMMANDS else COMMANDS:
+    has_sandbox = find_spec("mitto_phone_hook.sandbox") is not None
+    names = [name for name in COMMANDS if has_sandbox or name not in _NEED_THE_SANDBOX]
+    for name in [command] if command in names else names:
         import_module(f"mitto_phone_hook.cli.{name}").add_to(parsers)
         if name in _READ_SETTINGS:
             said = "file with lines NAME=value; a variable of the environment comes first"
