@@ -106,6 +106,7 @@ class Hook:
         # In the loop's next turn, after the response is sent: nobody has to wait for the log.
         asyncio.get_running_loop().call_soon(lambda: self.emit(record.log_line(result, ended, self.cloud_project)))
         response = platform.respond(platform.as_told(result, self.settings.unknown_as_of(name)), record.request_id)
+        record.status = response.status
         if result.outcome in _BODY_UNREAD:
             # Otherwise the server would read, and throw away, everything that the caller still sends.
             response.headers["connection"] = "close"
