@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.config.settings import Variable, variables
+from support import mistakes
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -63,3 +64,4 @@ if __name__ == "__main__":
     ENV_EXAMPLE.write_text(env_example(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
     PICTURE.write_text(picture(), encoding="utf-8")
+    mistakes.PAGE.write_text(mistakes.page(list(mistakes.seen())), encoding="utf-8")

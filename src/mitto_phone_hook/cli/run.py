@@ -61,10 +61,10 @@ def _default_workers(environment: Mapping[str, str]) -> int:
 
 
 def _problems(environment: Mapping[str, str]) -> tuple[str, ...]:
-    from mitto_phone_hook.config.settings import SettingsError, load  # noqa: PLC0415 - not before the collector is off
+    from mitto_phone_hook.config.packages import missing_packages  # noqa: PLC0415 - not before the collector is off
+    from mitto_phone_hook.config.settings import SettingsError, load  # noqa: PLC0415 - likewise
 
     try:
-        load(environment)
+        return tuple(missing_packages(load(environment)))
     except SettingsError as error:
         return tuple(error.problems)
-    return ()

@@ -23,7 +23,7 @@ RESPONSES = {
     Outcome.ACCEPTED: Row(200, "Mitto accepted the message."),
     Outcome.IGNORED: Row(200, "The platform called for something that needs no SMS."),
     Outcome.NOT_FOUND: Row(404, "This path does not exist; POST phone messages to /hooks/native, to the route of your platform, or to /."),
-    Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not support this method; see the Allow header."),
+    Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not support this method, see the Allow header; phone messages come by POST."),
     Outcome.BODY_TOO_LARGE: Row(413, "The body is larger than MAX_BODY_BYTES allows."),
     Outcome.UNSUPPORTED_ENCODING: Row(415, "Send the body uncompressed, as JSON or as a URL-encoded form."),
     Outcome.UNAUTHORIZED: Row(
@@ -31,7 +31,9 @@ RESPONSES = {
         "Send a secret of this path (bearer, Basic's password or X-API-Key), or a Standard Webhooks signature made with its whsec_ key.",
     ),
     Outcome.INVALID_JSON: Row(400, "The body is not valid JSON or not a valid form, or it is incomplete."),
-    Outcome.INVALID_REQUEST: Row(422, "A field is missing, has the wrong type, or has characters that an SMS must not have."),
+    Outcome.INVALID_REQUEST: Row(
+        422, "A field is missing, has the wrong type, or has characters that an SMS must not have: correct it in the caller."
+    ),
     Outcome.INVALID_RECIPIENT: Row(
         422,
         "The recipient is no valid phone number: write it with + and country code; if all are in one country, set DEFAULT_REGION.",
@@ -54,6 +56,8 @@ RESPONSES = {
 
 REASONS = {
     AMBIGUOUS: "Without + this can be a number at home or one abroad: write it with + and country code, or set BARE_DIGITS.",
+    "not_json": "The body is declared as JSON and is none: escape quotation marks and line breaks, and declare a form as a form.",
+    "not_a_form": "The body is declared as a form and is none: send Content-Type: application/json with JSON.",
     OLD_PLAN: "The numbering plan of this country has changed, and this number is of the old one: ask for its form of today.",
 }
 """Sentences for causes that need another step than the rest of their outcome, by the word in ``why``."""
