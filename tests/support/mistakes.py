@@ -97,7 +97,7 @@ def _usage(*arguments: str, file: str = "") -> Make:
             path = Path(folder) / "settings.env"
             path.write_text(file, encoding="utf-8")
             said = _process([word.replace("FILE", str(path)) for word in arguments]).splitlines()[-1]
-        option, _, rule = said.partition("argument ")[2].partition(": ")
+        option, rule = said.partition("argument ")[2].split(": ", 1)
         return [Seen("the command", f"`{option}`", rule)]
 
     return make
@@ -134,13 +134,13 @@ def _late(_: int) -> list[Seen]:
 def _port_in_use(_: int) -> list[Seen]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        what, _, step = _process(["run", "--port", port]).strip().replace(port, "8080").partition("; ")
+        what, step = _process(["run", "--port", port]).strip().replace(port, "8080").split("; ", 1)
     return [Seen("the start", what, step)]
 
 
 def _no_package(_: int) -> list[Seen]:
     code = "import sys; sys.modules['redis'] = None"
-    what, _, step = _process(["run"], code, STORE_URL="redis://127.0.0.1").strip().splitlines()[-1].strip().partition(": ")
+    what, step = _process(["run"], code, STORE_URL="redis://127.0.0.1").strip().splitlines()[-1].strip().split(": ", 1)
     return [Seen("the start", what, step)]
 
 
@@ -180,7 +180,7 @@ MISTAKES = (
     Mistake("A country that is not allowed", _called(ALLOWED_REGIONS="CH"), "ALLOWED_REGIONS"),
     Mistake("No secret", _called(headers=_JSON), "no_credentials"),
     Mistake("A wrong secret", _called(headers={b"authorization": b"Bearer another-secret-of-the-tests", **_JSON}), "wrong_secret"),
-    Mistake("A secret of another route", _called(path="/hooks/logto", HOOK_SECRETS_LOGTO=f"{SECRET}-2"), "HOOK_SECRETS_<PLATFORM>"),
+    Mistake("A secret of another route", _called(HOOK_SECRETS_NATIVE=f"{SECRET}-2"), "HOOK_SECRETS_<PLATFORM>"),
     Mistake("A signing key, sent as a bearer secret", _called(headers={b"authorization": f"Bearer {_KEY}".encode(), **_JSON}), "--bearer"),
     Mistake("A clock that is off by ten minutes", _late, "clock_or_replay"),
     Mistake("Mitto refuses the API key", _called(mitto=_mitto_says(401)), "MITTO_API_KEY"),

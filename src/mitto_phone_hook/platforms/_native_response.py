@@ -39,7 +39,7 @@ RESPONSES = {
         "The recipient is no valid phone number: write it with + and country code; if all are in one country, set DEFAULT_REGION.",
     ),
     Outcome.VOICE_UNSUPPORTED: Row(422, "The caller asked for a phone call, but Mitto's SMS API cannot call. Offer text messages only."),
-    Outcome.BLOCKED_COUNTRY: Row(422, "The recipient's country is not in ALLOWED_REGIONS."),
+    Outcome.BLOCKED_COUNTRY: Row(422, "The recipient's country is not in ALLOWED_REGIONS: add it there, if you serve it."),
     Outcome.BLOCKED_NUMBER_TYPE: Row(422, "The recipient is not a mobile number, but a landline, premium-rate or similar number."),
     Outcome.BLOCKED_RECIPIENT: Row(422, "The recipient is in BLOCKED_NUMBERS."),
     Outcome.CODE_EXPIRED: Row(422, "The code would expire before the SMS arrives; request a new one."),
@@ -48,7 +48,9 @@ RESPONSES = {
     Outcome.RATE_LIMITED: Row(429, "A limit of this function is reached; try again after the time in Retry-After."),
     Outcome.UPSTREAM_REJECTED: Row(502, "Mitto refused the message; the log line of this request says why."),
     Outcome.UPSTREAM_AUTH: Row(502, "Mitto refuses this function; check its API key, IP allow-list, sender ID and certificate."),
-    Outcome.UPSTREAM_UNAVAILABLE: Row(503, "Nothing was sent: Mitto, or this function's store, is down, busy or too slow."),
+    Outcome.UPSTREAM_UNAVAILABLE: Row(
+        503, "Nothing was sent: Mitto, or this function's store, is down, busy or too slow; try again after the time in Retry-After."
+    ),
     Outcome.OUTCOME_UNKNOWN: Row(504, "The message was possibly sent; do not repeat it."),
     Outcome.INTERNAL_ERROR: Row(500, "This function has a bug; the log line of this request says where."),
 }
