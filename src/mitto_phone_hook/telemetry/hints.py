@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from mitto_phone_hook.domain.outcome import Outcome
 
 _COMPARE = "compare the secret at the platform with HOOK_SECRETS_<PLATFORM> of this route, or with HOOK_SECRETS where that is not set"
+_CLOCKS = "set the clocks of the caller and of this machine by NTP"
 _SENDER = "ask Mitto to register this sender ID for the region, or name another one in SENDER_IDS"
 _CALLER = "correct the template or mapping at the platform"
 
@@ -13,14 +14,24 @@ HINTS: Mapping[str, str] = {
     "no_credentials": "enter one of the function's secrets at the platform; some such calls are scanners",
     "wrong_secret": _COMPARE,
     "wrong_signature": f"{_COMPARE}; does a proxy change the body?",
-    "clock_or_replay": "set the clocks of the caller and of this machine by NTP: they differ by more than 5 minutes",
+    "clock_or_replay": f"{_CLOCKS}: they differ by more than 5 minutes",
     "signing_key_sent_as_bearer": "a whsec_ key signs and is never sent: give the platform a secret of mitto-phone-hook secret --bearer",
     "not_a_bearer": "send Authorization: Bearer and the secret, or Basic with the secret as password",
     "repeated_header": "send each header that authenticates once; does a proxy add one?",
+    "replayed_id": "give each message a webhook-id of its own, and repeat a call with the same body",
+    "unknown_key": "does OKTA_ISSUER name the server that issues the tokens, and can this machine reach its keys? See check",
+    "token_expired": _CLOCKS,
+    "token_not_yet_valid": _CLOCKS,
+    "wrong_issuer": "compare OKTA_ISSUER with the authorization server of the hook",
+    "wrong_audience": "compare OKTA_AUDIENCE with the authorization server of the hook",
+    "wrong_scope": "compare OKTA_SCOPE with the scope that the hook asks for",
+    "wrong_token": "let the authorization server sign with RS256, with an expiry; otherwise the token is forged",
+    "token_of_a_user": "let the hook get its token by client credentials, not in a user's name",
     # The call cannot be read.
     "not_json": "escape quotation marks and line breaks in the template; a form needs Content-Type: application/x-www-form-urlencoded",
     "not_a_form": "send Content-Type: application/json with JSON",
     "incomplete_body": "the caller ended the call, or was too slow",
+    "length_mismatch": "does a proxy change the body without its Content-Length?",
     "not_an_object": "send a JSON object, with the fields at its top",
     "wrong_fields": _CALLER,
     "hidden_character": f"{_CALLER}: a character was pasted that nobody sees",
