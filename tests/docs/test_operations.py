@@ -97,6 +97,13 @@ def test_every_field_that_the_page_names_exists() -> None:
     assert named <= set(FIELDS)
 
 
+def test_every_field_that_the_queries_for_loki_name_exists() -> None:
+    queries = PAGE.partition("Grafana Loki")[2].partition("```text\n")[2].partition("```")[0]
+    named = set(re.findall(r"\| (\w+) ?(?:=|!=|=~|>)", queries) + re.findall(r"(?:by \(|unwrap )(\w+)", queries))
+    assert len(named) >= 7
+    assert named <= {field.replace(".", "_") for field in FIELDS}
+
+
 def test_every_link_within_the_page_has_a_target() -> None:
     anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)}
     assert set(re.findall(r"\(#([^)]+)\)", PAGE)) <= anchors
