@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Outcome, Result
-from mitto_phone_hook.telemetry.hints import hint_of
+from mitto_phone_hook.telemetry.hints import HINTS
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES, stack_of
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -56,7 +56,6 @@ class CallRecord:
             "duplicate": result.is_duplicate or None,
             "why": result.why,
             "fields": result.fields or None,
-            "hint": hint_of(result.outcome, result.why),
             "would_refuse": self.would_refuse or None,
             "attempts": self.attempts,
             "segments": self.segments,
@@ -71,6 +70,7 @@ class CallRecord:
             "http.response.status_code": self.status,
         }
         if result.outcome not in _FINE:
+            values["hint"] = HINTS.get(result.why or result.outcome)
             values["error.type"] = type(self.bug).__name__ if self.bug else result.why or result.outcome.value
         if one := self.message:
             values |= {"source": one.source, "purpose": one.purpose.value, "recipient": str(one.recipient), "region": one.region}

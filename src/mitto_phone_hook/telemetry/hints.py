@@ -53,8 +53,3 @@ HINTS: Mapping[str, str] = {
     "connect_timeout": "check egress rules and NAT ports; Mitto may also ignore IP addresses that it does not know",
 }
 """By ``why``, or by outcome where that says it all. docs/operations.md explains those that need more than a sentence."""
-
-
-def hint_of(outcome: Outcome, why: str | None) -> str | None:
-    """Give the sentence, if there is one."""
-    return HINTS.get(why or outcome)
