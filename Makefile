@@ -16,10 +16,10 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: runtime ## Run one message through the whole system on this machine: hook call in, SMS out
-	@$(BIN)/python -m mitto_phone_hook.sandbox.demo
+	@$(BIN)/mitto-phone-hook demo
 
 run: runtime ## Keep the function and the fake Mitto running, for your own calls
-	@$(BIN)/python -m mitto_phone_hook.sandbox.demo --stay
+	@$(BIN)/mitto-phone-hook demo --stay
 
 test: ready ## Run all tests except those that build deployments
 	@$(BIN)/python -m pytest -m "not deployment"

@@ -251,8 +251,10 @@ async def test_the_log_says_once_in_a_while_how_many_requests_were_refused_and_w
     async with serving(limits) as application:
         await refuse(long, bad, long, long)
         await asyncio.sleep(5 * limits.sweep_seconds)
-    lines = [{"severity": "WARNING", "event": "requests_refused", "why": why} for why in ("1_http_414", "1_http_400")]
-    assert application.events == lines
+    hints = {"1_http_414": "shorten the address", "1_http_400": "no HTTP"}
+    lines = [{"severity": "WARNING", "event": "requests_refused", "why": why} for why in hints]
+    assert [str(line["hint"]).partition(":")[0] for line in application.events] == list(hints.values())
+    assert [{name: value for name, value in line.items() if name != "hint"} for line in application.events] == lines
     async with serving(limits._replace(report_seconds=3)) as application:
         await refuse(*[bad] * 12)
         # A flood is told when the time has come, although nobody is refused any more.

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cache
-from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import httpx
 
+from mitto_phone_hook.config.packages import missing_packages
 from mitto_phone_hook.config.rules import CLOSED, MEMORY
 from mitto_phone_hook.config.settings import SettingsError, load, renamed
 from mitto_phone_hook.config.unknown_variables import unknown
@@ -54,10 +54,8 @@ try:
 except SettingsError as error:
     _refuse_to_start(*error.problems, *(f"{name} is no setting: {step}" for name, step in unknown(os.environ).items()))
 _IN_MEMORY = _SETTINGS.store_url == MEMORY
-if not _IN_MEMORY and find_spec("redis") is None:
-    _refuse_to_start("STORE_URL needs the package redis: stage with deploy/bundle.py --redis, or pip install redis")
-if _SETTINGS.okta_issuer and (find_spec("jwt") is None or find_spec("cryptography") is None):
-    _refuse_to_start("OKTA_ISSUER needs the package PyJWT: stage with deploy/bundle.py --okta, or pip install 'PyJWT[crypto]'")
+if _MISSING := tuple(missing_packages(_SETTINGS)):
+    _refuse_to_start(*_MISSING)
 _MITTO = httpx.URL(_SETTINGS.mitto_base_url)
 try:
     _TLS = httpx.create_ssl_context() if _MITTO.scheme == "https" else None

@@ -123,6 +123,7 @@ class Hook:
         # In the loop's next turn, after the response is sent: nobody has to wait for the log.
         asyncio.get_running_loop().call_soon(self._finish, record, result, ended)
         response = platform.respond(platform.as_told(result, self.settings.unknown_as_of(name)), record.request_id)
+        record.status = response.status
         if result.outcome in _BODY_UNREAD:
             # Otherwise the server would read, and throw away, everything that the caller still sends.
             response.headers["connection"] = "close"

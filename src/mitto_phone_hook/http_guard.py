@@ -47,6 +47,13 @@ _CONNECTIONS = "connections"
 _FLOOD = 10
 _UPGRADE_FIELDS = (b"upgrade", b"http2-settings")
 
+_HINTS = {
+    "http_400": "no HTTP: does the caller use https:// towards a port without TLS?",
+    "http_414": "shorten the address: the request line may have 8 KiB",
+    "http_431": "send fewer or shorter headers: 100 and 32 KiB at most",
+}
+"""By what is counted: what to do where it is a caller of one's own."""
+
 Fields = list[tuple[bytes, bytes]]
 
 RespondToRefused = Callable[[bytes], Response | None]
@@ -119,7 +126,7 @@ class Connections:
     def _report(self, what: str, now: float) -> None:
         if now < self._report_at.get(what, 0):
             return
-        event = {"event": "connections_shed"} if what == _CONNECTIONS else {"event": "requests_refused"}
+        event = {"event": "connections_shed"} if what == _CONNECTIONS else {"event": "requests_refused", "hint": _HINTS[what]}
         self._emit({"severity": "WARNING"} | event | {"why": f"{self._unreported.pop(what)}_{what}"})
         self._report_at[what] = now + self.limits.report_seconds
 

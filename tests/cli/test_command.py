@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mitto_phone_hook.cli.command import main, run
+from mitto_phone_hook.cli.command import COMMANDS, main, run
 from mitto_phone_hook.cli.report import ASCII, UNICODE, Line, Mark, format_line, milliseconds, summary
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.rules import hook_secrets
@@ -281,3 +282,17 @@ def test_a_deployed_function_needs_only_the_hook_secrets() -> None:
     assert (status, re.findall(r"✗ ([A-Z_]+)", text)) == (1, ["HOOK_SECRETS"])
     status, text = in_process("check", "--url", "http://127.0.0.1:9", environment={"HOOK_SECRETS": BEARER, "MITTO_BASE_URL": "nonsense"})
     assert (status, "✗ health           cannot connect" in text) == (1, True)
+
+
+def test_a_deployment_has_the_commands_that_need_no_sandbox(tmp_path: Path) -> None:
+    def without_sandbox(_: str, names: list[str]) -> set[str]:
+        return {"sandbox", "__pycache__"} & set(names)
+
+    shutil.copytree(ROOT / "src" / "mitto_phone_hook", tmp_path / "mitto_phone_hook", ignore=without_sandbox)
+    environment = function_environment(PYTHONPATH=str(tmp_path))
+    done = subprocess.run(
+        [*COMMAND, "--help"], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=30, check=True
+    )
+    named = set(re.findall(r"^    ([a-z]+)\s", done.stdout, re.MULTILINE))
+    assert set(COMMANDS) - named == {"demo", "init", "sandbox"}
+    assert named <= set(COMMANDS)

@@ -80,3 +80,11 @@ def test_any_asgi_server_can_serve_the_application(tmp_path: Path, mitto: contex
         status, response = process.post(MESSAGE)
         assert (status, response["status"]) == (200, "accepted")
         assert len(fake.inbox()) == 1
+
+
+def test_a_package_that_is_missing_ends_several_workers_once_and_not_again_and_again() -> None:
+    code = "import sys; sys.modules['redis'] = None; from mitto_phone_hook.cli import main; sys.exit(main())"
+    environment = function_environment(STORE_URL="redis://127.0.0.1", WORKERS="2")
+    done = subprocess.run([sys.executable, "-c", code, "run"], env=environment, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count("STORE_URL needs the package redis") == 1

@@ -113,8 +113,8 @@ def test_variables_of_others_are_none_of_our_business() -> None:
 @pytest.mark.parametrize("environment", [{}, {"MITTO_API_KEY": "", "HOOK_SECRETS": ""}])
 def test_without_key_and_secrets_the_function_does_not_start(environment: dict[str, str]) -> None:
     assert problems(environment) == [
-        "MITTO_API_KEY is required (or MITTO_API_KEY_FILE)",
-        "HOOK_SECRETS is required (or HOOK_SECRETS_FILE)",
+        "MITTO_API_KEY is required (or MITTO_API_KEY_FILE): mitto-phone-hook init writes a file with it",
+        "HOOK_SECRETS is required (or HOOK_SECRETS_FILE): mitto-phone-hook init writes a file with it",
     ]
 
 

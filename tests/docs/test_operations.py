@@ -13,6 +13,7 @@ from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms.auth0 import MfaEvent, ProviderEvent
 from mitto_phone_hook.policy.limits import NAMES, is_budget
 from mitto_phone_hook.telemetry.call_record import TEST_EVENT
+from mitto_phone_hook.telemetry.hints import HINTS
 from mitto_phone_hook.telemetry.log_lines import FIELDS, SEVERITIES
 from support.processes import ROOT
 
@@ -60,6 +61,20 @@ def test_every_why_of_the_code_is_explained() -> None:
     assert len(constant) >= 15
     assert explained >= constant | {f"limit_{name}" for name in NAMES if not is_budget(name)}
     assert explained >= {"budget_exhausted", "mitto_code_other", "mitto_code_…", "http_…"}
+
+
+def test_each_cause_that_is_the_callers_has_a_hint_and_each_hint_a_cause() -> None:
+    whys = rows("The values of `why`")
+    to_correct = {
+        value
+        for name, cells in whys.items()
+        if re.search("`(unauthorized|invalid_json|invalid_request)`", cells)
+        for value in values_of(name)
+    }
+    assert len(to_correct) > 20
+    assert to_correct <= set(HINTS)
+    explained = {value for name in whys for value in values_of(name)} | {"http_401", "http_403", "mitto_code_5", "mitto_code_6", *Outcome}
+    assert set(HINTS) <= explained
 
 
 def test_every_field_of_the_log_has_its_row() -> None:

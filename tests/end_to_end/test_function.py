@@ -92,7 +92,7 @@ def test_a_start_that_fails_for_a_misspelt_setting_names_the_one_that_was_meant(
     assert stopped.returncode == 1
     assert stopped.stderr.splitlines()[:3] == [
         "mitto-phone-hook does not start:",
-        "  HOOK_SECRETS is required (or HOOK_SECRETS_FILE)",
+        "  HOOK_SECRETS is required (or HOOK_SECRETS_FILE): mitto-phone-hook init writes a file with it",
         "  HOOK_SECRET is no setting: was HOOK_SECRETS meant?",
     ]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.config.settings import Variable, variables
-from support import api_page, flow_picture, openapi
+from support import api_page, flow_picture, mistakes, openapi
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -78,3 +78,4 @@ if __name__ == "__main__":
     openapi.DOCUMENT.write_text(openapi.document(), encoding="utf-8")
     api_page.PAGE.write_text(api_page.page(), encoding="utf-8")
     flow_picture.PICTURE.write_text(flow_picture.draw(), encoding="utf-8")
+    mistakes.PAGE.write_text(mistakes.page(list(mistakes.seen())), encoding="utf-8")

@@ -20,7 +20,7 @@ from mitto_phone_hook.telemetry.call_record import CallRecord, trace_fields
 from mitto_phone_hook.telemetry.library_logs import LibraryFormatter
 from mitto_phone_hook.telemetry.log_lines import FIELDS, LEVELS, SEVERITIES, as_line, emitter, stack_of, standard_output
 from support.messages import parse
-from support.stage import Stage
+from support.stage import AUTHORIZED, Stage
 
 LAW = settings(max_examples=150, deadline=None)
 
@@ -117,6 +117,9 @@ def test_a_calls_line_tells_what_became_of_it() -> None:
         "duration_ms": 12.5,
         "why": "wrong_fields",
         "fields": ["text"],
+        "hint": "correct the template or mapping at the platform",
+        "http.route": "/hooks/auth0",
+        "error.type": "wrong_fields",
     }
 
 
@@ -171,6 +174,7 @@ def test_what_became_of_the_sms_is_logged_in_figures_and_not_in_words() -> None:
         "encoding": "GSM-7",
         "duration_ms": 500.0,
         "upstream_ms": 250.0,
+        "http.route": "/",
     }
 
 
@@ -221,8 +225,49 @@ def test_a_stack_keeps_the_values_of_its_causes_out() -> None:
     ],
 )
 def test_the_callers_trace_is_taken_over(headers: dict[bytes, bytes], project: str | None, expected: tuple[str, str]) -> None:
-    assert tuple(trace_fields(headers, project).values()) == expected
-    assert set(trace_fields(headers, project)) <= set(FIELDS)
+    fields = trace_fields(headers, project)
+    assert (fields["logging.googleapis.com/trace"], fields["logging.googleapis.com/spanId"]) == expected
+    assert (fields["trace_id"], fields["span_id"]) == (expected[0].rpartition("/")[2], expected[1])
+    assert set(fields) <= set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_sampled"),
+    [
+        ({b"traceparent": f"00-{TRACE}-{SPAN}-01".encode()}, True),
+        ({b"traceparent": f"00-{TRACE}-{SPAN}-03".encode()}, True),
+        ({b"traceparent": f"00-{TRACE}-{SPAN}-02".encode()}, False),
+        ({b"x-cloud-trace-context": f"{TRACE}/1;o=1".encode()}, True),
+        ({b"x-cloud-trace-context": f"{TRACE}/1;o=0".encode()}, False),
+        ({b"x-cloud-trace-context": f"{TRACE}/1".encode()}, False),
+    ],
+)
+def test_the_callers_choice_to_keep_the_trace_is_taken_over(headers: dict[bytes, bytes], is_sampled: bool) -> None:  # noqa: FBT001 - a case
+    assert trace_fields(headers, None)["logging.googleapis.com/trace_sampled"] is is_sampled
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        (b'{"recipient":"+12025550110","text":"Your code is 314159"}', AUTHORIZED, 200, None),
+        (b'{"recipient":"+12025550110"}', AUTHORIZED, 422, "wrong_fields"),
+        (b"{}", {}, 401, "no_credentials"),
+        (b'{"recipient":"+12025550110","text":"Your code","message_type":"voice"}', AUTHORIZED, 422, "voice_unsupported"),
+    ],
+)
+def test_the_line_has_the_status_and_the_error_as_opentelemetry_names_them(
+    body: bytes, headers: dict[bytes, bytes], status: int, error: str | None
+) -> None:
+    stage = Stage()
+    stage.call(body, {**headers, b"content-type": b"application/json"}, path="/hooks/native")
+    [line] = stage.lines
+    assert (line["http.response.status_code"], line.get("error.type"), line["http.route"]) == (status, error, "/hooks/native")
+
+
+def test_the_error_of_a_bug_is_its_type() -> None:
+    call = record()
+    call.bug = raised()
+    assert call.log_line(Result(Outcome.INTERNAL_ERROR), 100.0)["error.type"] == "LookupError"
 
 
 @pytest.mark.parametrize(

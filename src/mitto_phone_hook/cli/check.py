@@ -1,8 +1,6 @@
 """``mitto-phone-hook check``: tests the settings, the store and Mitto, or a deployed function."""
 
 import argparse
-import asyncio
-import time
 from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -10,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from mitto_phone_hook.cli import deployed, key, probe, settings_report
+from mitto_phone_hook.cli import deployed, key, settings_report
 from mitto_phone_hook.cli.address import (
     SECRETS_STEP,
     configured_platforms,
@@ -22,11 +20,10 @@ from mitto_phone_hook.cli.address import (
     split_route,
 )
 from mitto_phone_hook.cli.caller import Caller, call_as_platform, credentials
-from mitto_phone_hook.cli.report import Line, Mark, milliseconds
+from mitto_phone_hook.cli.report import Line, Mark
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.domain.message import Recipient
-from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.platforms import ROOT
 from mitto_phone_hook.routes import HEALTH_PATH, ROUTES
 
@@ -96,7 +93,7 @@ def _check_environment(recipient: Recipient | None, environment: Mapping[str, st
         terminal.heading("Okta")
         _check_token_keys(settings.okta_issuer, terminal)
     terminal.heading("Mitto")
-    _check_mitto(settings, recipient, terminal)
+    key.check_mitto(settings, recipient, terminal)
 
 
 def _check_store(settings: Settings, environment: Mapping[str, str], terminal: Terminal) -> None:
@@ -129,34 +126,6 @@ def _check_token_keys(issuer: str, terminal: Terminal) -> None:
         terminal.show(Line(Mark.ERROR, "keys", f"{keys_url(issuer)} gives no keys", step))
     else:
         terminal.show(Line(Mark.OK, "keys", f"{keys_url(issuer)} gives {len(keys)}"))
-
-
-def _check_mitto(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> None:
-    url = httpx.URL(settings.mitto_base_url)
-    is_accepted = False
-    try:
-        terminal.pending("name")
-        terminal.show(probe.resolve(url))
-        terminal.pending("connection")
-        terminal.show(probe.connect(url, timeout_seconds=settings.connect_timeout_seconds))
-        is_accepted = _check_key(settings, recipient, terminal)
-    except probe.ProbeFailed as error:
-        terminal.show(error.line)
-    # Also after a failure: Mitto may ignore IP addresses that it does not know.
-    if local := probe.local_address(url):
-        terminal.show(probe.egress_line(local, is_accepted=is_accepted))
-
-
-def _check_key(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> bool:
-    """Whether Mitto accepted the key."""
-    terminal.pending("API key")
-    started = time.perf_counter()
-    result = asyncio.run(key.send_test_message(settings, recipient or Recipient(key.FICTIONAL_RECIPIENT)))
-    lines = key.result_lines(result, is_fictional=recipient is None)
-    if result.outcome is Outcome.ACCEPTED:
-        lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}, in {milliseconds(time.perf_counter() - started)}")
-    terminal.show(*lines)
-    return key.is_key_accepted(lines)
 
 
 def _check_deployed(url: str, recipient: Recipient | None, environment: Mapping[str, str], terminal: Terminal) -> None:

@@ -60,7 +60,7 @@ _SEE_OPERATIONS = "docs/operations.md says what to do"
 CONNECTION_FAILURES: Mapping[type[httpx.TransportError], tuple[str, str]] = {
     httpx.ConnectTimeout: ("cannot connect in time", "is the address right? Does a firewall block it?"),
     httpx.TimeoutException: ("no response in time", _SEE_LOGS),
-    httpx.ConnectError: ("cannot connect", "is the address right? Is the function deployed?"),
+    httpx.ConnectError: ("cannot connect", "is the address right? Is the function running? On this machine: mitto-phone-hook run"),
     httpx.TransportError: ("the connection broke", _SEE_LOGS),
 }
 """Why there is no response, and what to do. The first type that matches counts."""

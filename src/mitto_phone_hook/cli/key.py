@@ -1,12 +1,19 @@
-"""Checks whether Mitto accepts our key, with one test message. Mitto neither delivers nor charges it."""
+"""``mitto-phone-hook key``: whether Mitto accepts the API key, with one test message. Mitto neither delivers nor charges it."""
 
+import argparse
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import httpx
 
-from mitto_phone_hook.cli.report import Line, Mark
-from mitto_phone_hook.config.settings import Settings
+from mitto_phone_hook.cli import probe
+from mitto_phone_hook.cli.address import recipient_number
+from mitto_phone_hook.cli.report import Line, Mark, milliseconds
+from mitto_phone_hook.cli.settings_report import problem_lines
+from mitto_phone_hook.cli.terminal import Terminal
+from mitto_phone_hook.config.settings import Settings, SettingsError, load
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.domain.phone_number import read_number
@@ -19,6 +26,15 @@ from mitto_phone_hook.sms.sender_ids import Scope
 
 FICTIONAL_RECIPIENT = "+12025550110"
 """Reserved for fiction by the North American numbering plan: nobody gets the message, even if Mitto ignores the test flag."""
+
+_SETTINGS = ("MITTO_API_KEY", "MITTO_API_KEY_FILE", "MITTO_BASE_URL", "MITTO_SENDER_ID", "SENDER_IDS", "CONNECT_TIMEOUT_SECONDS")
+"""The settings that the command uses. Others need not be right, or there."""
+
+_HELP = """\
+Ask Mitto whether it accepts the API key in MITTO_API_KEY, with one test message, which Mitto neither delivers nor charges.
+It needs no other setting: try a new key with it before the function gets that key. Run it where the function runs: Mitto may
+accept a key only from IP addresses that it knows. The command check tests all settings, and the key with them.
+"""
 
 _TEXT = "A test message of mitto-phone-hook check."
 _REFERENCE = "mitto-phone-hook-check"
@@ -68,6 +84,59 @@ BY_OUTCOME: Mapping[Outcome, Line] = {
     Outcome.UPSTREAM_UNAVAILABLE: Line(Mark.ERROR, "API key", "unknown: Mitto cannot be reached", _TRY_LATER),
     Outcome.OUTCOME_UNKNOWN: Line(Mark.ERROR, "API key", "unknown: no valid response from Mitto", _TRY_LATER),
 }
+
+
+def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is private
+    """Add the subcommand."""
+    parser = parsers.add_parser(
+        "key", help="ask Mitto whether it accepts the API key", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    said = "E.164 number for the test message (default: a fictional number)"
+    parser.add_argument("--recipient", type=recipient_number, metavar="NUMBER", help=said)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: Terminal) -> int:
+    """Check the connection and the key. Returns the exit status."""
+    terminal.heading("Mitto")
+    own = {name: environment.get(name, "") for name in _SETTINGS}
+    try:
+        # The key needs no callers.
+        settings = load({**own, "HOOK_SECRETS": "-" * 24})
+    except SettingsError as error:
+        terminal.show_all(problem_lines(error.problems, "put it into the environment, or name a file with --env"))
+    else:
+        check_mitto(settings, options.recipient, terminal)
+    return terminal.finish()
+
+
+def check_mitto(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> None:
+    """Check name, connection, key and egress address, and show each finding. ``None`` for the fictional recipient."""
+    url = httpx.URL(settings.mitto_base_url)
+    is_accepted = False
+    try:
+        terminal.pending("name")
+        terminal.show(probe.resolve(url))
+        terminal.pending("connection")
+        terminal.show(probe.connect(url, timeout_seconds=settings.connect_timeout_seconds))
+        is_accepted = _check_key(settings, recipient, terminal)
+    except probe.ProbeFailed as error:
+        terminal.show(error.line)
+    # Also after a failure: Mitto may ignore IP addresses that it does not know.
+    if local := probe.local_address(url):
+        terminal.show(probe.egress_line(local, is_accepted=is_accepted))
+
+
+def _check_key(settings: Settings, recipient: Recipient | None, terminal: Terminal) -> bool:
+    """Whether Mitto accepted the key."""
+    terminal.pending("API key")
+    started = time.perf_counter()
+    result = asyncio.run(send_test_message(settings, recipient or Recipient(FICTIONAL_RECIPIENT)))
+    lines = result_lines(result, is_fictional=recipient is None)
+    if result.outcome is Outcome.ACCEPTED:
+        lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}, in {milliseconds(time.perf_counter() - started)}")
+    terminal.show(*lines)
+    return is_key_accepted(lines)
 
 
 def result_lines(result: MittoResult, *, is_fictional: bool) -> list[Line]:

@@ -38,6 +38,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     # Both together took a ninth of the start: see `main.py`. The variable holds for the worker processes, too.
     gc.disable()
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    os.environ.update(environment)  # the settings of --env, which the function and its worker processes read
     from mitto_phone_hook import http_server  # noqa: PLC0415 - after these
 
     if workers > 1 and (problems := _problems(environment)):
@@ -60,10 +61,10 @@ def _default_workers(environment: Mapping[str, str]) -> int:
 
 
 def _problems(environment: Mapping[str, str]) -> tuple[str, ...]:
-    from mitto_phone_hook.config.settings import SettingsError, load  # noqa: PLC0415 - not before the collector is off
+    from mitto_phone_hook.config.packages import missing_packages  # noqa: PLC0415 - not before the collector is off
+    from mitto_phone_hook.config.settings import SettingsError, load  # noqa: PLC0415 - likewise
 
     try:
-        load(environment)
+        return tuple(missing_packages(load(environment)))
     except SettingsError as error:
         return tuple(error.problems)
-    return ()

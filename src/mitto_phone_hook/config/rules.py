@@ -54,7 +54,9 @@ def _matching(pattern: str, rule: str) -> Callable[[str], str]:
 
 
 # In an HTTP header a line break would begin another header.
-api_key = _matching("[!-~]+", "must be visible ASCII characters in one line, without spaces")
+api_key = _matching(
+    "[!-~]+", "must be visible ASCII characters in one line, without spaces; a line break at its end comes from echo: store it with printf"
+)
 sender_id = _matching(
     "(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9 ]{1,9}[A-Za-z0-9]|[0-9]{3,14}",
     "must be 3 to 11 letters, digits and inner spaces with at least one letter, or 3 to 14 digits",
@@ -152,7 +154,9 @@ def hook_secrets(text: str) -> HookSecrets:
         elif _KEY_LIKE.search(secret):
             raise ValueError("every signing key must begin with whsec_ or v1,whsec_; other kinds of keys do not work here")
         elif not re.fullmatch(_SECRET, secret):
-            raise ValueError(f"every bearer secret must be at least {_MIN_SECRET_LENGTH} visible ASCII characters")
+            raise ValueError(
+                f"every bearer secret must be at least {_MIN_SECRET_LENGTH} visible ASCII characters: mitto-phone-hook secret makes one"
+            )
         else:
             bearer.append(secret.encode())
     return HookSecrets(tuple(bearer), tuple(keys))
@@ -164,7 +168,7 @@ def _signing_key(secret: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) not in _KEY_BYTES:
-        raise ValueError("every whsec_ secret must be base64 of 24 to 64 bytes")
+        raise ValueError("every whsec_ secret must be base64 of 24 to 64 bytes: copy it again, in full")
     return key
 
 

@@ -406,7 +406,7 @@ def load(
         def read() -> str:
             if not path:
                 if not text and variable.is_required:
-                    raise ValueError(f"is required (or {name}_FILE)")
+                    raise ValueError(f"is required (or {name}_FILE): mitto-phone-hook init writes a file with it")
                 return text or variable.default or ""
             if text:
                 raise ValueError(f"and {name}_FILE are both set; keep one")

@@ -23,7 +23,7 @@ RESPONSES = {
     Outcome.ACCEPTED: Row(200, "Mitto accepted the message."),
     Outcome.IGNORED: Row(200, "The platform called for something that needs no SMS."),
     Outcome.NOT_FOUND: Row(404, "This path does not exist; POST phone messages to /hooks/native, to the route of your platform, or to /."),
-    Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not support this method; see the Allow header."),
+    Outcome.METHOD_NOT_ALLOWED: Row(405, "This path does not support this method, see the Allow header; phone messages come by POST."),
     Outcome.BODY_TOO_LARGE: Row(413, "The body is larger than MAX_BODY_BYTES allows."),
     Outcome.UNSUPPORTED_ENCODING: Row(415, "Send the body uncompressed, as JSON or as a URL-encoded form."),
     Outcome.UNAUTHORIZED: Row(
@@ -31,13 +31,15 @@ RESPONSES = {
         "Send a secret of this path (bearer, Basic's password or X-API-Key), or a Standard Webhooks signature made with its whsec_ key.",
     ),
     Outcome.INVALID_JSON: Row(400, "The body is not valid JSON or not a valid form, or it is incomplete."),
-    Outcome.INVALID_REQUEST: Row(422, "A field is missing, has the wrong type, or has characters that an SMS must not have."),
+    Outcome.INVALID_REQUEST: Row(
+        422, "A field is missing, has the wrong type, or has characters that an SMS must not have: correct it in the caller."
+    ),
     Outcome.INVALID_RECIPIENT: Row(
         422,
         "The recipient is no valid phone number: write it with + and country code; if all are in one country, set DEFAULT_REGION.",
     ),
     Outcome.VOICE_UNSUPPORTED: Row(422, "The caller asked for a phone call, but Mitto's SMS API cannot call. Offer text messages only."),
-    Outcome.BLOCKED_COUNTRY: Row(422, "The recipient's country is not in ALLOWED_REGIONS."),
+    Outcome.BLOCKED_COUNTRY: Row(422, "The recipient's country is not in ALLOWED_REGIONS: add it there, if you serve it."),
     Outcome.BLOCKED_NUMBER_TYPE: Row(422, "The recipient is not a mobile number, but a landline, premium-rate or similar number."),
     Outcome.BLOCKED_RECIPIENT: Row(422, "The recipient is in BLOCKED_NUMBERS."),
     Outcome.CODE_EXPIRED: Row(422, "The code would expire before the SMS arrives; request a new one."),
@@ -46,7 +48,9 @@ RESPONSES = {
     Outcome.RATE_LIMITED: Row(429, "A limit of this function is reached; try again after the time in Retry-After."),
     Outcome.UPSTREAM_REJECTED: Row(502, "Mitto refused the message; the log line of this request says why."),
     Outcome.UPSTREAM_AUTH: Row(502, "Mitto refuses this function; check its API key, IP allow-list, sender ID and certificate."),
-    Outcome.UPSTREAM_UNAVAILABLE: Row(503, "Nothing was sent: Mitto, or this function's store, is down, busy or too slow."),
+    Outcome.UPSTREAM_UNAVAILABLE: Row(
+        503, "Nothing was sent: Mitto, or this function's store, is down, busy or too slow; try again after the time in Retry-After."
+    ),
     Outcome.OUTCOME_UNKNOWN: Row(504, "The message was possibly sent; do not repeat it."),
     Outcome.INTERNAL_ERROR: Row(500, "This function has a bug; the log line of this request says where."),
 }
@@ -54,6 +58,8 @@ RESPONSES = {
 
 REASONS = {
     AMBIGUOUS: "Without + this can be a number at home or one abroad: write it with + and country code, or set BARE_DIGITS.",
+    "not_json": "The body is declared as JSON and is none: escape quotation marks and line breaks, and declare a form as a form.",
+    "not_a_form": "The body is declared as a form and is none: send Content-Type: application/json with JSON.",
     OLD_PLAN: "The numbering plan of this country has changed, and this number is of the old one: ask for its form of today.",
 }
 """Sentences for causes that need another step than the rest of their outcome, by the word in ``why``."""

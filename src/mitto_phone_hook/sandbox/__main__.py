@@ -8,12 +8,23 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from mitto_phone_hook.sandbox.handset import draw
 from mitto_phone_hook.sandbox.page import tables
 from mitto_phone_hook.sandbox.reports import is_loopback
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
+
+DESCRIPTION: dict[str, Any] = {
+    "description": "A fake Mitto: it accepts messages like Mitto's SMS API, sends nothing, and shows each message.",
+    "epilog": tables(),
+    "formatter_class": argparse.RawDescriptionHelpFormatter,
+}
+"""What a parser says of it."""
+
+DEFAULT_PORT = 8081
+DEFAULT_KEY = "sandbox-key"
 
 _PORT_MAX = 65_535
 _USAGE_ERROR = 2
@@ -24,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A pipe gets each line at once. A terminal that cannot show a character shows "?".
         sys.stdout.reconfigure(line_buffering=True, errors="replace")
-    options = _parser().parse_args(arguments)
+    return run(add_options(argparse.ArgumentParser(prog="python -m mitto_phone_hook.sandbox", **DESCRIPTION)).parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the fake Mitto until a signal comes; return the exit status."""
     try:
         asyncio.run(_run(options))
     except (ValueError, OSError) as error:
@@ -77,16 +92,11 @@ def _reason(error: Exception, options: argparse.Namespace) -> str:
     return f"{options.host} port {options.port}: {str(error.strerror).partition(' (while')[0]}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m mitto_phone_hook.sandbox",
-        description="A fake Mitto: it accepts messages like Mitto's SMS API, sends nothing, and shows each message.",
-        epilog=tables(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the options to a parser, and return it."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8081, help="port to listen on; 0: any free port (default: %(default)s)")
-    parser.add_argument("--api-key", default="sandbox-key", metavar="KEY", help="the API key that clients must send (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port to listen on; 0: any free port (default: %(default)s)")
+    parser.add_argument("--api-key", default=DEFAULT_KEY, metavar="KEY", help="the API key that clients must send (default: %(default)s)")
     parser.add_argument("--allow-public", action="store_true", help="allow an address that other machines can reach")
     parser.add_argument("--reports-to", metavar="URL", help="where delivery reports go if a message has no callback (this machine only)")
     parser.add_argument("--quiet", action="store_true", help="do not show the messages")

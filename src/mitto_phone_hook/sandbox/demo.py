@@ -1,14 +1,12 @@
-"""Runs the real function under functions-framework, with the fake Mitto behind it, on this machine.
+"""Runs the real function, with the fake Mitto behind it, on this machine.
 
-``python -m mitto_phone_hook.sandbox.demo`` sends one message and checks the result.
-``--stay`` leaves both running for your own calls, with an inbox in the browser.
+``mitto-phone-hook demo`` sends one message and checks the result. ``--stay`` leaves both running for your own calls, with an inbox in
+the browser.
 """
 
-import argparse
 import asyncio
 import base64
 import contextlib
-import io
 import json
 import os
 import random
@@ -23,7 +21,6 @@ from typing import NamedTuple
 
 import httpx
 
-import mitto_phone_hook
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.sandbox.handset import draw
 from mitto_phone_hook.sandbox.inbox import Function, Inbox
@@ -32,7 +29,6 @@ from mitto_phone_hook.sandbox.server import FakeMitto
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
-ENTRY_FILE = Path(mitto_phone_hook.__file__).parent.parent / "main.py"
 START_SECONDS = 20
 REPORT_SECONDS = 10
 LINE_BYTES = 1024 * 1024
@@ -69,11 +65,11 @@ async def run_once(base: str, secret: str, messages: list[Message], report: asyn
         _say("A phone message arrives, in the form of Auth0's Send Phone Message Hook:")
         await _post(client, secret, expect=200)
         if len(messages) != 1:
-            raise DemoError("No SMS was sent; run `make run` and read the function's log.")
+            raise DemoError("No SMS was sent; run it with --stay and read the function's log.")
         _show(draw(messages[0]))
         _say("The same call again, because platforms repeat calls:")
         if not (await _post(client, secret, expect=200)).get("duplicate"):
-            raise DemoError("The repeated call was not recognised as a duplicate; run `make run` and read the function's log.")
+            raise DemoError("The repeated call was not recognised as a duplicate; run it with --stay and read the function's log.")
         _say("The same call with a wrong secret:")
         await _post(client, "not-the-secret-of-this-hook", expect=401)
     if len(messages) != 1:
@@ -94,20 +90,19 @@ async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[
     _show(f"POST /  ->  {response.status_code} in {1000 * (time.perf_counter() - started):.0f} ms")
     _show(json.dumps(response.json(), indent=2))
     if response.status_code != expect:
-        raise DemoError(f"The function should respond with {expect}; run `make run` and read the function's log.")
+        raise DemoError(f"The function should respond with {expect}; run it with --stay and read the function's log.")
     fields: dict[str, object] = response.json()
     return fields
 
 
 @contextlib.asynccontextmanager
 async def running_function(port: int, environment: dict[str, str], on_line: Callable[[str], object] = lambda _: None) -> AsyncIterator[str]:
-    """Run the function under functions-framework until the block ends. Yields its URL. ``on_line`` gets each line of its output."""
-    arguments = ["--source", str(ENTRY_FILE), "--target", "send_phone_message", "--host", HOST, "--port", str(port)]
+    """Run the function until the block ends. Yields its URL. ``on_line`` gets each line of its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "functions_framework",
-        *arguments,
+        "mitto_phone_hook.cli",
+        *("run", "--host", HOST, "--port", str(port)),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         limit=LINE_BYTES,
@@ -140,7 +135,7 @@ async def _until_healthy(base: str, process: asyncio.subprocess.Process) -> None
                 if (await client.get("/health")).is_success:
                     return
             await asyncio.sleep(0.05)
-    raise DemoError("The function did not start; see its output above. If .venv is broken, run `make clean` and try again.")
+    raise DemoError("The function did not start; see its output above. Is the installation complete?")
 
 
 def choose_port(wanted: str | None) -> int:
@@ -267,14 +262,10 @@ async def _stay() -> None:
     _say("Both are stopped.")
 
 
-def main() -> int:
+def run(*, is_staying: bool) -> int:
     """Run the demo. Returns the exit status: 0 if everything works, else 1."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?"
-    parser = argparse.ArgumentParser(prog="python -m mitto_phone_hook.sandbox.demo", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--stay", action="store_true", help="leave both running (PORT sets the function's port)")
     try:
-        asyncio.run(_stay() if parser.parse_args().stay else _demo())
+        asyncio.run(_stay() if is_staying else _demo())
     except DemoError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -282,7 +273,3 @@ def main() -> int:
         print("\nStopped.", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

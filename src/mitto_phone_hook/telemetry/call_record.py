@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mitto_phone_hook.domain.message import PhoneMessage
-from mitto_phone_hook.domain.outcome import Result
+from mitto_phone_hook.domain.outcome import Outcome, Result
+from mitto_phone_hook.telemetry.hints import HINTS
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES, stack_of
 
 TEST_EVENT = "test_number"
 """The event of a message to a test number: whoever counts accepted messages must not count it."""
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-_CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9]+)?")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_SAMPLED = 1
+_FINE = frozenset({Outcome.ACCEPTED, Outcome.IGNORED})
+_CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=([0-9]+))?")
 
 
 @dataclass(slots=True)
@@ -29,6 +32,8 @@ class CallRecord:
     """Empty until the caller is known, so that a stranger's trace does not get into the log."""
     route: str | None = None
     """One of our paths. An unknown path is not kept, because it may hold a secret."""
+    status: int | None = None
+    """The HTTP status of our response."""
     message: PhoneMessage | None = None
     would_refuse: list[str] = field(default_factory=list)
     """Reasons for which observe mode would refuse the message."""
@@ -64,22 +69,35 @@ class CallRecord:
             "count_ms": _milliseconds(self.count_seconds),
             "settle_ms": _milliseconds(self.settle_seconds),
             "stack_trace": stack_of(self.bug) if self.bug else None,
+            "http.route": self.route,
+            "http.response.status_code": self.status,
         }
+        if result.outcome not in _FINE:
+            values["hint"] = HINTS.get(result.why or result.outcome)
+            values["error.type"] = type(self.bug).__name__ if self.bug else result.why or result.outcome.value
         if one := self.message:
             values |= {"source": one.source, "purpose": one.purpose.value, "recipient": str(one.recipient), "region": one.region}
         return values | trace_fields(self.headers, cloud_project)
 
 
-def trace_fields(headers: Mapping[bytes, bytes], project: str | None) -> dict[str, str]:
-    """Read the caller's trace from ``traceparent`` or ``X-Cloud-Trace-Context``: it connects our log lines with the caller's."""
+def trace_fields(headers: Mapping[bytes, bytes], project: str | None) -> dict[str, object]:
+    """Read the caller's trace from ``traceparent`` or ``X-Cloud-Trace-Context``: it connects our log lines with the caller's.
+
+    Under the names of Google Cloud, and under those that OpenTelemetry gives them in logs that are not OTLP.
+    """
     if found := _TRACEPARENT.fullmatch(headers.get(b"traceparent", b"")):
-        trace, span = found[1].decode(), found[2].decode()
+        trace, span, flags = found[1].decode(), found[2].decode(), int(found[3], 16)
     elif found := _CLOUD_TRACE.fullmatch(headers.get(b"x-cloud-trace-context", b"")):
-        trace, span = found[1].decode().lower(), f"{int(found[2] or 0):016x}"[-16:]
+        trace, span, flags = found[1].decode().lower(), f"{int(found[2] or 0):016x}"[-16:], int(found[3] or 0)
     else:
         return {}
-    name = f"projects/{project}/traces/{trace}" if project else trace
-    return {"logging.googleapis.com/trace": name, "logging.googleapis.com/spanId": span}
+    return {
+        "logging.googleapis.com/trace": f"projects/{project}/traces/{trace}" if project else trace,
+        "logging.googleapis.com/spanId": span,
+        "logging.googleapis.com/trace_sampled": bool(flags & _SAMPLED),
+        "trace_id": trace,
+        "span_id": span,
+    }
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -37,7 +37,8 @@ FIELDS = (
     *("prefix", "messages", "converted", "rate"),  # conversion rates
     *("setting", "use", "regions", "policy", "store"),  # the start
     *("logger", "stack_trace"),  # faults
-    *("logging.googleapis.com/trace", "logging.googleapis.com/spanId"),
+    *("logging.googleapis.com/trace", "logging.googleapis.com/spanId", "logging.googleapis.com/trace_sampled"),
+    *("trace_id", "span_id", "http.route", "http.response.status_code", "error.type"),  # as OpenTelemetry names them
 )
 """The only fields that a line can have. None can hold a code, a text, a full number, a secret or a body."""
 
