@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
-.PHONY: ready runtime help demo run test check format chaos attack bench counts soak platforms docs bundle lock clean
+.PHONY: ready runtime help demo run test check format chaos attack bench counts soak budget platforms docs bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ platforms: ready ## Call the function as every platform does, and write docs/con
 
 docs: ready ## Write .env.example, the README's table of settings and the documents' picture again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
+
+budget: ready ## Count the work of a message and write tests/data/budget.json, which no change may exceed (5 s)
+	@cd tests && $(CURDIR)/$(BIN)/python -m support.budget
 
 bundle: ready ## Make the bundle for a deployment in build/bundle
 	@$(BIN)/python deploy/bundle.py
