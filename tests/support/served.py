@@ -91,7 +91,7 @@ class _Caller(asyncio.Transport):
         return False
 
 
-async def handle(name: str, few: int, many: int, between: Callable[[], None]) -> None:
+async def handle(name: str, few: int, many: int, between: Callable[[], object]) -> None:
     """Handle ``few`` calls over one kept connection, then ``between``, then ``many`` calls. All of them are signed before.
 
     Raises ``RuntimeError`` when one is not accepted.
@@ -117,7 +117,7 @@ async def handle(name: str, few: int, many: int, between: Callable[[], None]) ->
             raise RuntimeError(f"a call got {caller.received!r}")
 
 
-def run(name: str, few: int, many: int, between: Callable[[], None]) -> None:
+def run(name: str, few: int, many: int, between: Callable[[], object]) -> None:
     """Do ``handle`` on the event loop of the server. The log goes to where nobody reads it: a full pipe would change what is done."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -128,10 +128,10 @@ def _protocol(setup: Setup) -> Any:
     application = import_module("mitto_phone_hook.function").app
     if setup.is_framework:
         application = import_module("functions_framework.aio").create_asgi_app("send_phone_message", "src/main.py", "http")
-    config = uvicorn.Config(application, http=setup.http, lifespan="off", log_config=None, access_log=False, ws="none")  # type: ignore[arg-type] # a name, as in `http_server`
+    config = uvicorn.Config(application, http=setup.http, lifespan="off", log_config=None, access_log=False, ws="none")
     config.load()
     # The first call decides about garbage collection. Its moments would differ in every run.
-    gc.enable = gc.disable  # type: ignore[assignment]
+    gc.enable = gc.disable
     return config.http_protocol_class(config=config, server_state=ServerState(), app_state={})  # type: ignore[call-arg] # uvicorn's own
 
 
