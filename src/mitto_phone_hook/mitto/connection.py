@@ -76,11 +76,15 @@ class Exchange(httpx.AsyncByteStream):
             response = WholeResponse(self.status, self.headers, None, self._connection.close)
             if response.header(b"content-encoding").lower() not in (b"", b"identity"):
                 return response
-            body = self._taken()
-            while not self.is_complete and self._fault is None and len(body) <= max_bytes:
+            body = bytearray()
+            while True:
+                # `b"".join` would take 80 bytes for each piece, of which there may be tens of thousands.
+                while self._chunks:
+                    body += self._chunks.popleft()
+                if self.is_complete or self._fault is not None or len(body) > max_bytes:
+                    break
                 await self._wait()
-                body += self._taken()
-            return response._replace(body=body) if self.is_complete and len(body) <= max_bytes else response
+            return response._replace(body=bytes(body)) if self.is_complete and len(body) <= max_bytes else response
         finally:
             timer.cancel()
             self.close()
@@ -113,12 +117,6 @@ class Exchange(httpx.AsyncByteStream):
             self._idle.append(self._connection)
         else:
             self._connection.close()
-
-    def _taken(self) -> bytes:
-        """Take what has come of the body."""
-        taken = b"".join(self._chunks)
-        self._chunks.clear()
-        return taken
 
     def feed(self, data: bytes) -> int:
         """Take bytes off the wire; give the number of bytes of the body that nobody has read yet."""
