@@ -48,7 +48,8 @@ class Exchange:
         """Respond to the request. The name is the one that uvicorn calls."""
         headers = dict(self._fields)
         repeats = repeated(self._fields) if len(headers) < len(self._fields) else ()
-        response = await respond(Call(self._method, self._path, headers, self, repeats))
+        body = None if self.more_body or self.disconnected else bytes(self.body)
+        response = await respond(Call(self._method, self._path, headers, self, repeats, body))
         flow = self._protocol.flow
         if flow.write_paused and not self.disconnected:
             await flow.drain()
