@@ -74,7 +74,7 @@ class Exchange(httpx.AsyncByteStream):
         try:
             await self.head()
             response = WholeResponse(self.status, self.headers, None, self._connection.close)
-            if response.header(b"content-encoding").lower() not in (b"", b"identity"):
+            if any(name.lower() == b"content-encoding" and value.lower() != b"identity" for name, value in self.headers):
                 return response
             body = bytearray()
             while True:
