@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
-.PHONY: ready runtime help demo run test check format chaos attack bench counts soak budget platforms docs bundle lock clean
+.PHONY: ready runtime help demo run test check format chaos attack bench counts soak budget platforms pictures docs bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ soak: ready ## Run a steady load with faults for 10 minutes; anything that grows
 platforms: ready ## Call the function as every platform does, and write docs/conformance.md (15 s)
 	@$(BIN)/python -m mitto_phone_hook.sandbox.conformance docs/conformance.md
 
+pictures: ready ## Take the pictures of the inbox in docs/pictures again (15 s)
+	@cd tests && $(CURDIR)/$(BIN)/python -m support.pictures
+
 docs: ready ## Write .env.example, the README's table of settings and the documents' picture again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
@@ -76,8 +79,10 @@ ready: $(READY)
 runtime: $(RUNTIME)
 	@$(works)
 
-$(READY): $(VENV)/pyvenv.cfg
+$(READY): $(VENV)/pyvenv.cfg tests/browser/package-lock.json
 	@$(call install,dev)
+	@echo "  a browser for the tests ..."
+	@cd tests && $(CURDIR)/$(BIN)/python -m support.browser
 	@touch $(RUNTIME) $@
 
 $(RUNTIME): $(VENV)/pyvenv.cfg

@@ -12,7 +12,7 @@ Usage: deploy/gcp/deploy.sh --project ID --region NAME [options]
 
   --settings FILE      the function's settings, one NAME=value per line; see deploy/gcp/settings.example.env
   --service NAME       name of the service, and prefix of all other names (default: mitto-phone-hook)
-  --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0, or STORE_URL with its password; may be repeated
+  --secret NAME        one more secret setting, such as HOOK_SECRETS_AUTH0, REPORT_SECRETS, or STORE_URL with its password; may be repeated
   --static-egress      use one fixed egress IP address, for Mitto's allow-list
   --redis              make a Redis that several instances share
   --prices FILE        price of a segment by region, for BUDGET_PER_HOUR and BUDGET_PER_DAY; added to the bundle
@@ -68,8 +68,8 @@ done
 # The id of a service account, which the name begins, has 30 characters at most.
 [[ $service =~ ^[a-z][a-z0-9-]{4,22}[a-z0-9]$ ]] || fail "--service takes 6 to 24 lower-case letters, digits and hyphens"
 for name in "${secrets[@]}"; do
-  [[ $name =~ ^(MITTO_API_KEY|STORE_URL|HOOK_SECRETS(_[A-Z0-9]+)?)$ ]] ||
-    fail "--secret takes HOOK_SECRETS_ with the name of a platform, or STORE_URL"
+  [[ $name =~ ^(MITTO_API_KEY|STORE_URL|REPORT_SECRETS|TEST_NUMBERS|HOOK_SECRETS(_[A-Z0-9]+)?)$ ]] ||
+    fail "--secret takes HOOK_SECRETS_ with the name of a platform, REPORT_SECRETS, TEST_NUMBERS, or STORE_URL"
   if [ "$name" = STORE_URL ]; then
     ! $redis || fail "--redis sets STORE_URL itself: leave one of the two out"
     redis_elsewhere=true
@@ -159,7 +159,7 @@ check_settings() {
     if [[ $line =~ $comment ]]; then continue; fi
     [[ $line =~ $assignment ]] || fail "line $number of --settings is not NAME=value"
     name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
-    if [[ $name =~ ^(MITTO_API_KEY|HOOK_SECRETS(_[A-Z0-9]+)?)$ && $name != *_FILE ]]; then
+    if [[ $name =~ ^(MITTO_API_KEY|REPORT_SECRETS|TEST_NUMBERS|HOOK_SECRETS(_[A-Z0-9]+)?)$ && $name != *_FILE ]]; then
       fail "$name is a secret: keep it out of --settings"
     fi
     [[ $value != [\"\']* ]] || fail "line $number of --settings: leave the quotation marks out"

@@ -74,6 +74,8 @@ if _WITHOUT_SENDER := ",".join(_SETTINGS.regions_without_sender):
     _EMIT({"severity": "WARNING", "event": "sender_id_not_allowed", "setting": "SENDER_IDS", "regions": _WITHOUT_SENDER})
 if _SETTINGS.mitto_test:
     _EMIT({"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"})
+if _SETTINGS.test_numbers:
+    _EMIT({"severity": "WARNING", "event": "test_numbers", "setting": "TEST_NUMBERS"})
 if _IN_MEMORY and os.environ.get("WORKERS", "1") not in ("", "1"):
     _EMIT({"severity": "WARNING", "event": "workers_share_nothing", "setting": "STORE_URL"})
 for _name, _successor in renamed(os.environ).items():
@@ -110,7 +112,8 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     fields = [(name.lower(), value.strip()) for name, value in scope["headers"]]
     # The path as it was sent: what decides on paths in front of us reads it so.
     path, headers = scope["raw_path"].decode("latin-1"), dict(fields)
-    call = Call(scope["method"], path, headers, _chunks(receive), repeated(fields) if len(headers) < len(fields) else ())
+    names = repeated(fields) if len(headers) < len(fields) else ()
+    call = Call(scope["method"], path, headers, _chunks(receive), names, query=scope["query_string"])
     response = await respond(call)
     lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
     lines.append((b"content-length", b"%d" % len(response.body)))
@@ -157,6 +160,7 @@ def _mitto() -> Mitto:
         base_url=_SETTINGS.mitto_base_url,
         connect_timeout_seconds=_SETTINGS.connect_timeout_seconds,
         is_test=_SETTINGS.mitto_test,
+        callback=_SETTINGS.callback,
     )
 
 
@@ -165,11 +169,11 @@ def _stores() -> Stores:
     if _IN_MEMORY:
         return Stores(MemoryIdempotencyStore(messages), MemoryIdempotencyStore(calls), MemoryCounterStore(), random_key())
     # The package redis is optional.
-    from mitto_phone_hook.storage import redis_client, redis_counters, redis_idempotency  # noqa: PLC0415 - as said
+    from mitto_phone_hook.storage import redis_client, redis_counters, redis_idempotency, redis_records  # noqa: PLC0415 - as said
 
     problem = {"severity": "ERROR", "event": "store_unavailable", "setting": "STORE_URL"}
     client = redis_client.RedisClient(_SETTINGS.store_url, lambda: _EMIT(problem), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
     counters = redis_counters.RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     key = state_key(_SETTINGS.state_secret, _SETTINGS.mitto_api_key.current(time.monotonic()))
     store = redis_idempotency.RedisIdempotencyStore
-    return Stores(store(client, messages), store(client, calls), counters, key)
+    return Stores(store(client, messages), store(client, calls), counters, key, redis_records.RedisRecordStore(client))

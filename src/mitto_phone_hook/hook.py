@@ -20,6 +20,7 @@ from mitto_phone_hook.domain.deadline import reserve_seconds
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
 from mitto_phone_hook.domain.phone_number import BareDigits
+from mitto_phone_hook.follow_ups import FollowUps
 from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms import NAMES, load_platform
 from mitto_phone_hook.platforms._contract import Defaults, Platform, Response
@@ -27,9 +28,10 @@ from mitto_phone_hook.platforms._native_response import HEALTHY
 from mitto_phone_hook.platforms._signatures import CREDENTIAL_HEADERS
 from mitto_phone_hook.policy.enforcement import Policy, QuotaReservation
 from mitto_phone_hook.request import Call, read_body
-from mitto_phone_hook.routes import Route, platform_below, routes_for
+from mitto_phone_hook.routes import CONVERSIONS, REPORTS_PREFIX, Route, platform_below, routes_for
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
 from mitto_phone_hook.sms.sender_ids import Scope
+from mitto_phone_hook.storage.message_records import MemoryRecordStore, RecordStore
 from mitto_phone_hook.storage.protocols import CounterStore, IdempotencyStore
 from mitto_phone_hook.telemetry.call_record import CallRecord
 from mitto_phone_hook.telemetry.log_lines import Emit
@@ -46,6 +48,8 @@ class Stores(NamedTuple):
     calls: IdempotencyStore
     counters: CounterStore
     key: bytes
+    records: RecordStore | None = None
+    """Where messages are found again by reports and conversions; ``None``: in memory."""
 
 
 @dataclass(eq=False, repr=False)
@@ -72,7 +76,10 @@ class Hook:
         settings, stores = self.settings, self.stores
         self._names = frozenset((*NAMES, *self.platforms))
         self._routes = routes_for(self._names)
-        self._defaults = Defaults(settings.default_region, settings.bare_digits, settings.allowed_numbers)
+        self._test_numbers = settings.test_numbers
+        # A test number need not exist.
+        allowed_numbers = (*settings.allowed_numbers, *settings.test_numbers)
+        self._defaults = Defaults(settings.default_region, settings.bare_digits, allowed_numbers)
         self._sms_rules = SmsRules(
             settings.mitto_sender_id, settings.code_lifetime_seconds, settings.max_segments, settings.smart_encoding, settings.texts
         )
@@ -81,6 +88,12 @@ class Hook:
         self._messages = IdempotencyGuard(stores.messages, deadline_seconds=deadline, repeat_seconds=repeat)
         self._calls = IdempotencyGuard(stores.calls, deadline_seconds=deadline, repeat_seconds=CALL_SECONDS)
         is_observing = settings.policy_mode == OBSERVE
+        self._follow_ups: FollowUps | None = None
+        if settings.report_secrets or settings.conversions:
+            records = stores.records or MemoryRecordStore()
+            self._follow_ups = FollowUps(settings, self.mitto, records, stores.key, self.emit, self.wall_clock)
+        if settings.conversions:
+            self._routes = {**self._routes, CONVERSIONS.path: CONVERSIONS}
         self._policy = Policy(settings.destination, settings.quotas, stores.counters, self.emit, is_observing=is_observing)
 
     async def respond(self, call: Call) -> Response:
@@ -90,12 +103,16 @@ class Hook:
         platform = self._platform(name)
         try:
             if route is None:
+                if self.settings.report_secrets and self._follow_ups and call.path.startswith(REPORTS_PREFIX):
+                    return await self._follow_ups.take_reports(call, record.request_id)
                 raise Refused(Outcome.NOT_FOUND)  # noqa: TRY301 - refused like everything else
             record.route = route.path
             if call.method not in route.methods:
                 raise Refused(Outcome.METHOD_NOT_ALLOWED)  # noqa: TRY301 - likewise
             if route.platform is None:
                 return HEALTHY
+            if route is CONVERSIONS and self._follow_ups:
+                return await self._convert(call, self._platform(route.platform), self._follow_ups, record.request_id)
             result = await self._process(call, route, platform, record)
         except Refused as refusal:
             result = refusal.result
@@ -104,7 +121,7 @@ class Hook:
             record.bug = bug
         ended = time.perf_counter()
         # In the loop's next turn, after the response is sent: nobody has to wait for the log.
-        asyncio.get_running_loop().call_soon(lambda: self.emit(record.log_line(result, ended, self.cloud_project)))
+        asyncio.get_running_loop().call_soon(self._finish, record, result, ended)
         response = platform.respond(platform.as_told(result, self.settings.unknown_as_of(name)), record.request_id)
         if result.outcome in _BODY_UNREAD:
             # Otherwise the server would read, and throw away, everything that the caller still sends.
@@ -112,6 +129,21 @@ class Hook:
         if route and result.outcome is Outcome.METHOD_NOT_ALLOWED:
             response.headers["allow"] = ", ".join(route.methods)
         return response
+
+    def _finish(self, record: CallRecord, result: Result, ended: float) -> None:
+        """Write the log line, and keep the record of a message that was sent."""
+        line = record.log_line(result, ended, self.cloud_project)
+        self.emit(line)
+        if self._follow_ups and record.message:
+            # To mask a number takes as long as all the rest of a record.
+            self._follow_ups.keep(record.message, str(line["recipient"]), result, record.request_id)
+
+    async def _convert(self, call: Call, platform: Platform, follow_ups: FollowUps, request_id: str) -> Response:
+        """Take the word that a code was used. Raises ``Refused``."""
+        until = asyncio.get_running_loop().time() + self.settings.deadline_seconds
+        body = await read_body(call, max_bytes=self.settings.max_body_bytes, until=until)
+        await self._authenticate(call, body, CONVERSIONS, platform, until)
+        return follow_ups.take_conversion(body, self._defaults, request_id)
 
     async def _process(self, call: Call, route: Route, platform: Platform, record: CallRecord) -> Result:
         """Take one message from the request to Mitto. Every step may raise ``Refused``; ``respond`` tells the caller the result."""
@@ -121,6 +153,8 @@ class Hook:
         signed_at = await self._authenticate(call, body, route, platform, until)
         record.headers = call.headers
         message = record.message = platform.read(body, call.headers, self._defaults_of(platform))
+        if self._test_numbers and (code := self._test_numbers.get(message.recipient.get_secret_value())):
+            return _test_result(message, code)
         self._policy.check_destination(message, record.would_refuse)
         scope = Scope(message.client_id, message.organization, route.platform, message.region)
         rules = self._sms_rules._replace(sender_id=self.settings.senders.choose(scope, message.sender_id))
@@ -223,6 +257,13 @@ def _refuse_if_late(latest: float) -> None:
     """Raise ``Refused`` where too little time is left: the response could come after the deadline."""
     if asyncio.get_running_loop().time() > latest:
         raise Refused(Outcome.UPSTREAM_UNAVAILABLE, "deadline")
+
+
+def _test_result(message: PhoneMessage, expected: str) -> Result:
+    """Answer a message to a test number, which is not sent. The log says when it has another code than the one that testers enter."""
+    given = message.code.get_secret_value() if message.code else None
+    is_expected = given == expected if given else expected in message.text.get_secret_value()
+    return Result(Outcome.ACCEPTED, None if is_expected else "other_code", is_test=True)
 
 
 def _new_id() -> str:

@@ -29,11 +29,11 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Exchange:
     """One request and its response: what uvicorn's protocol expects of a cycle, and the chunks of a ``Call``."""
 
-    def __init__(self, protocol: "HookProtocol", path: str, *, keep_alive: bool) -> None:
+    def __init__(self, protocol: "HookProtocol", path: str, query: bytes, *, keep_alive: bool) -> None:
         """Take the request as it is when its head is complete."""
         self._protocol = protocol
         self._method = protocol.parser.get_method().decode("ascii")
-        self._path = path
+        self._path, self._query = path, query
         self._fields = [(name, value.strip()) for name, value in protocol.headers]
         self._is_read = False
         self.scope = protocol.scope
@@ -49,7 +49,7 @@ class Exchange:
         headers = dict(self._fields)
         repeats = repeated(self._fields) if len(headers) < len(self._fields) else ()
         body = None if self.more_body or self.disconnected else bytes(self.body)
-        response = await respond(Call(self._method, self._path, headers, self, repeats, body))
+        response = await respond(Call(self._method, self._path, headers, self, repeats, self._query, body))
         flow = self._protocol.flow
         if flow.write_paused and not self.disconnected:
             await flow.drain()
@@ -61,7 +61,9 @@ class Exchange:
         fields = [b"%b: %b\r\n" % field for field in self._protocol.server_state.default_headers]
         fields.append(_head(tuple(response.headers.items())))
         fields.append(b"content-length: %d\r\n" % len(response.body))
-        if not self.keep_alive:
+        if "connection" in response.headers:
+            self.keep_alive = False
+        elif not self.keep_alive:
             fields.append(b"connection: close\r\n")
         body = b"" if self._method == "HEAD" else response.body
         transport = self._protocol.transport
@@ -110,9 +112,9 @@ class HookProtocol(GuardedProtocol):
 
     def begin(self) -> None:
         """Start the request whose head is complete, or let it wait behind one that is not responded to yet."""
-        path = httptools.parse_url(self.url).path.decode("ascii")
+        url = httptools.parse_url(self.url)
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        earlier, exchange = self.cycle, Exchange(self, path, keep_alive=keep_alive)
+        earlier, exchange = self.cycle, Exchange(self, url.path.decode("ascii"), url.query or b"", keep_alive=keep_alive)
         self.cycle = exchange  # type: ignore[assignment] # it has all of a cycle that uvicorn's protocol uses
         if earlier is None or earlier.response_complete:
             self._start_asgi_task(self.cycle, self._respond)  # type: ignore[arg-type] # handed through to `run_asgi`

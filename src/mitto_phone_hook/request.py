@@ -20,11 +20,13 @@ class Call(NamedTuple):
     chunks: AsyncIterator[bytes]
     repeated: Collection[bytes] = ()
     """Names of headers that came more than once; ``headers`` has the last value."""
+    query: bytes = b""
+    """What follows the question mark, as sent."""
     body: bytes | None = None
     """The whole body, where it came with the head; then ``chunks`` is not read."""
 
     def __repr__(self) -> str:
-        """Leave out headers and path: both may hold a secret."""
+        """Leave out headers, path and query: all may hold a secret."""
         return f"Call({self.method!r})"
 
 

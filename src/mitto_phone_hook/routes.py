@@ -7,6 +7,8 @@ from mitto_phone_hook.platforms import NAMES, ROOT
 
 HEALTH_PATH = "/health"
 
+REPORTS_PREFIX = "/reports/"
+
 
 class Route(NamedTuple):
     """One path, its methods, and the platform that calls it; ``None`` for the health check."""
@@ -35,3 +37,9 @@ def platform_below(path: str, platforms: Collection[str]) -> str:
 
 
 ROUTES = routes_for(NAMES)
+
+REPORTS = Route(f"{REPORTS_PREFIX}*", ("GET", "POST"))
+"""Mitto's delivery reports. The last part of the path is a secret, so this is the path in the log."""
+
+CONVERSIONS = Route("/conversions", ("POST",), "native", "native")
+"""Where callers say that a code was used."""

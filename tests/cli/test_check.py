@@ -83,6 +83,16 @@ def lines_of(**settings: str) -> dict[str, Line]:
     return {line.topic: line for line in (*unknown, *settings_report.lines(loaded, environment))}
 
 
+def test_what_follows_a_message_is_reported_where_it_is_on() -> None:
+    topics = {"delivery reports", "conversions", "test numbers"}
+    assert not topics & set(lines_of())
+    lines = lines_of(REPORT_SECRETS=BEARER, PUBLIC_URL="https://hook.example.com", CONVERSIONS="on", TEST_NUMBERS="+15005550006=739105")
+    assert "each message" in lines["delivery reports"].text
+    assert "that Mitto has" in lines_of(REPORT_SECRETS=BEARER)["delivery reports"].text
+    assert (lines["conversions"].mark, lines["test numbers"].mark) == (Mark.OK, Mark.WARNING)
+    assert not [secret for secret in (BEARER, "739105", "5550006") if any(secret in str(line) for line in lines.values())]
+
+
 # Everything
 
 

@@ -47,6 +47,10 @@ RULES = {
     "ALLOWED_NUMBERS": "E.164",
     "DEFAULT_REGION": "ISO 3166",
     "BARE_DIGITS": "careful, international or national",
+    "REPORT_SECRETS": "24 or more",
+    "PUBLIC_URL": "https://",
+    "CONVERSIONS": "on or off",
+    "TEST_NUMBERS": "each with its code",
     "LOG_LEVEL": "DEBUG, INFO, WARNING or ERROR",
 }
 """What the problem with each variable says, in part: enough to mend it."""

@@ -14,6 +14,7 @@ import pytest
 
 from mitto_phone_hook.config.settings import load
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.mitto.reports import State
 from mitto_phone_hook.telemetry.log_lines import FIELDS
 from support.deployments import attempt, new_environment, run
 from support.processes import API_KEY, BEARER, ROOT
@@ -310,7 +311,7 @@ def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cl
     [
         (["--settings", "nowhere"], "--settings names a file that cannot be read"),
         (["--service", "Hook"], "--service takes 6 to 24 lower-case letters, digits and hyphens"),
-        (["--secret", "LIMITS"], "--secret takes HOOK_SECRETS_ with the name of a platform, or STORE_URL"),
+        (["--secret", "LIMITS"], "--secret takes HOOK_SECRETS_ with the name of a platform, REPORT_SECRETS, TEST_NUMBERS, or STORE_URL"),
         (["--max-instances", "five"], "--max-instances takes a whole number from 1 up"),
         (["--redis", "--secret", "STORE_URL"], "--redis sets STORE_URL itself: leave one of the two out"),
         (["--colour"], "unknown option --colour; --help lists them"),
@@ -635,6 +636,10 @@ def test_alerts_and_dashboard_look_at_what_the_function_logs() -> None:
     counted = set(re.findall(r"^    (\w+) += \{ above", alerts, re.MULTILINE))
     [refusals] = re.findall(r"refusals = \[(.*?)\]", alerts, re.DOTALL)
     announced = {"budget_exhausted", "store_unavailable"}
+    [follow_ups] = re.findall(r"follow_ups = \[(.*?)\]", alerts, re.DOTALL)
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "src" / "mitto_phone_hook" / "delivery").glob("*.py")))
+    after_a_message = {*State, *re.findall(r'"event": "((?:report|conver)[a-z_]+)"', source)}
+    assert set(re.findall(r'"(\w+)"', follow_ups)) == {event for event in after_a_message if not event.endswith("_lost")}
     assert counted | set(re.findall(r'"(\w+)"', refusals)) <= {outcome.value for outcome in Outcome} | announced
     assert counted >= {"outcome_unknown", "upstream_auth", "budget_exhausted", "internal_error"}
     fields = set(re.findall(r"jsonPayload\.(\w+)", text)) | set(re.findall(r'field = "(\w+)"', text))

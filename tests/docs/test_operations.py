@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from mitto_phone_hook.delivery.reports import SEVERITIES as REPORT_SEVERITIES
 from mitto_phone_hook.domain.message import Purpose
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.mitto.reports import State
 from mitto_phone_hook.platforms import NAMES as PLATFORMS
 from mitto_phone_hook.platforms._native_payload import FlatCall, HookCall
 from mitto_phone_hook.platforms.auth0 import MfaEvent, ProviderEvent
 from mitto_phone_hook.policy.limits import NAMES, is_budget
+from mitto_phone_hook.telemetry.call_record import TEST_EVENT
 from mitto_phone_hook.telemetry.log_lines import FIELDS, SEVERITIES
 from support.processes import ROOT
 from support.programs import path_with_jq
@@ -37,17 +40,18 @@ def values_of(cells: str) -> set[str]:
     return set(re.findall(r"`([a-z0-9_…]+)`", cells))
 
 
-EVENTS = {*Outcome, *re.findall(r'"event": "([a-z_0-9]+)"', SOURCE), "budget_exhausted", "budget_at_80_percent"}
+EVENTS = {*Outcome, *State, *re.findall(r'"event": "([a-z_0-9]+)"', SOURCE), TEST_EVENT, "budget_exhausted", "budget_at_80_percent"}
 
 
 def test_every_event_of_the_log_has_its_row() -> None:
     assert {name.strip("`") for name in rows("Every event")} == EVENTS
-    assert len(EVENTS) == len(Outcome) + 17
+    assert len(EVENTS) == len(Outcome) + len(State) + 27
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-def test_the_severity_of_an_event_is_the_one_that_is_logged(outcome: Outcome) -> None:
-    assert f"| {SEVERITIES[outcome]} |" in rows("Every event")[f"`{outcome}`"]
+@pytest.mark.parametrize("event", [*Outcome, *State])
+def test_the_severity_of_an_event_is_the_one_that_is_logged(event: Outcome | State) -> None:
+    severity = SEVERITIES[event] if isinstance(event, Outcome) else REPORT_SEVERITIES[event]
+    assert f"| {severity} |" in rows("Every event")[f"`{event}`"]
 
 
 def test_every_why_of_the_code_is_explained() -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from mitto_phone_hook.sandbox.behaviours import body_of
 from mitto_phone_hook.sandbox.rules import judge
-from support.processes import BEARER, FakeMittoProcess, Process, command, fake_mitto, free_port, function, function_environment
+from support.processes import BEARER, ROOT, FakeMittoProcess, Process, command, fake_mitto, free_port, function, function_environment
 
 OLD, NEW = BEARER, "bearer-secret-of-the-tests-0002"
 OLD_KEY, NEW_KEY = "mitto-key-of-yesterday-0001", "mitto-key-of-tomorrow-0002"
@@ -131,9 +131,7 @@ import pathlib, time
 read_text = pathlib.Path.read_text
 pathlib.Path.read_text = lambda self, **options: (self.name == 'hook-secrets' and time.sleep(0.1), read_text(self, **options))[1]
 """
-_FUNCTION = """
-from mitto_phone_hook.function import send_phone_message
-"""
+_FUNCTION = (ROOT / "src" / "main.py").read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -146,7 +146,7 @@ def test_logtos_connector_sends_a_code_and_reads_what_an_end_user_may_read(stage
         return run_node(node_modules, stage, "logto", "/hooks/logto", SECRET=secret, TO=to, CODE="730914")
 
     assert send() == {"is_sent": True, "status": 200}
-    assert stage.sent() == [(NUMBER, "730914 is your verification code.")]
+    assert stage.sent() == [(NUMBER, "730914 ist Ihr Anmeldecode. Geben Sie ihn nicht weiter.")]
     for refused in (send("41791234567"), send("12"), send(secret="another-secret-of-the-tests")):
         assert not refused["is_sent"]
         assert refused["shown"].endswith(".")

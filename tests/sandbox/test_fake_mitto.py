@@ -595,7 +595,7 @@ def test_inbox_shows_messages_and_counters_until_it_is_deleted() -> None:
         status, shown = await asyncio.to_thread(call, mitto, "GET", "/inbox")
         assert status == 200
         (message,) = shown.pop("messages")
-        assert shown == {"requests": 1, "connections": 1, "test_messages": 0}
+        assert shown == {"requests": 1, "connections": 1, "test_messages": 0, "reports": {"sent": 0, "failed": 0}}
         assert re.fullmatch(r"[0-9T:.-]+\+00:00", message.pop("received_at"))
         assert message.pop("id") == mitto.inbox[0].id
         assert message == {
@@ -614,6 +614,7 @@ def test_inbox_shows_messages_and_counters_until_it_is_deleted() -> None:
             "requests": 0,
             "connections": 0,
             "test_messages": 0,
+            "reports": {"sent": 0, "failed": 0},
         }
 
     run(scenario)

@@ -90,8 +90,12 @@ def test_taken_port_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--host", "0.0.0.0"], "loopback only"), (["--api-key", ""], "key")],  # noqa: S104 - it must be refused
-    ids=["public", "no key"],
+    [
+        (["--host", "0.0.0.0"], "loopback only"),  # noqa: S104 - it must be refused
+        (["--api-key", ""], "key"),
+        (["--reports-to", "http://192.0.2.1/reports"], "on this machine"),
+    ],
+    ids=["public", "no key", "reports"],
 )
 def test_invalid_settings_are_one_sentence(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2

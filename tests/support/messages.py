@@ -32,4 +32,5 @@ def mitto_over(transport: httpx.AsyncBaseTransport, settings: Settings) -> Mitto
         base_url=settings.mitto_base_url,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         is_test=settings.mitto_test,
+        callback=settings.callback,
     )

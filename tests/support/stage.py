@@ -65,8 +65,10 @@ class Stage:
     def call(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Response:
         return asyncio.run(self.acall(body, headers, method, path))
 
-    async def acall(self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/") -> Response:
-        reply = await self.hook.respond(Call(method, path, headers, pieces(body)))
+    async def acall(
+        self, body: bytes, headers: Mapping[bytes, bytes] = AUTHORIZED, method: str = "POST", path: str = "/", query: bytes = b""
+    ) -> Response:
+        reply = await self.hook.respond(Call(method, path, headers, pieces(body), query=query))
         await asyncio.sleep(0)  # the line of the log follows the reply
         return reply
 

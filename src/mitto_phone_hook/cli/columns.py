@@ -1,10 +1,10 @@
-"""How many columns of a terminal a text takes. Pure.
+"""How many columns of a terminal a text takes, and tables of such texts. Pure.
 
 Source: UAX #11 (East Asian width) and UAX #29 (what people take for one character), as far as terminals follow them.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _JOINER = "\u200d"
 _EMOJI_SELECTOR = "\ufe0f"
@@ -12,6 +12,9 @@ _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 _VOWELS_AND_FINALS_OF_HANGUL = range(0x1160, 0x1200)
 _WIDE = ("W", "F")
+
+GAP = "  "
+"""Between two columns of a table."""
 
 
 def clusters(text: str) -> Iterator[str]:
@@ -43,6 +46,27 @@ def width(text: str) -> int:
 def padded(text: str, to: int) -> str:
     """Fill up with spaces, to so many columns."""
     return text + " " * (to - width(text))
+
+
+def padded_left(text: str, to: int) -> str:
+    """Fill up with spaces in front, to so many columns."""
+    return " " * (to - width(text)) + text
+
+
+def fit(text: str, to: int) -> str:
+    """Fill up to so many columns, or cut down to them."""
+    while width(text) > to:
+        text = text[:-1]
+    return padded(text, to)
+
+
+def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int]) -> list[str]:
+    """Align rows of equal length. Columns whose place is in ``numbers`` are aligned at the right."""
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    return [
+        GAP.join((padded_left if place in numbers else padded)(cell, widths[place]) for place, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
 
 
 def _continues(cluster: str, character: str) -> bool:

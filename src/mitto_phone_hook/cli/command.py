@@ -10,7 +10,7 @@ from typing import TextIO
 
 from mitto_phone_hook.cli.terminal import Terminal
 
-COMMANDS = ("run", "secret", "check", "simulate", "text", "capacity")
+COMMANDS = ("run", "secret", "check", "simulate", "text", "tail", "trace", "costs", "capacity")
 """Modules of this package. Each adds a parser whose ``run`` takes options, environment and terminal, and returns the exit status."""
 
 INTERRUPTED = 130

@@ -81,6 +81,18 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
         text = f"{settings.log_level}: accepted messages are not logged"
         yield Line(Mark.WARNING, "log", text, "set LOG_LEVEL=INFO: dashboards and alerts need these lines")
     yield _repeats_line(settings.resend_after_seconds)
+    yield from _follow_up_lines(settings, environment)
+
+
+def _follow_up_lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
+    if settings.report_secrets:
+        address = "each message carries the address" if settings.public_url else "at the address that Mitto has for the account"
+        yield Line(Mark.OK, "delivery reports", f"{address}, secret set{_source('REPORT_SECRETS', environment)}")
+    if settings.conversions:
+        yield Line(Mark.OK, "conversions", "POST /conversions tells Mitto which codes were used")
+    if settings.test_numbers:
+        text = f"{counted(len(settings.test_numbers), 'number')} without any SMS, answered as accepted"
+        yield Line(Mark.WARNING, "test numbers", text, "TEST_NUMBERS must have no number of a user")
 
 
 def _repeats_line(seconds: int) -> Line:

@@ -112,6 +112,21 @@ def okta_issuer(text: str) -> str:
     return text.rstrip("/")
 
 
+def public_url(text: str) -> str:
+    """Read the address of this function, which Mitto has to reach over the internet: the same rules hold."""
+    return base_url(text) if text else ""
+
+
+def report_secrets(text: str) -> tuple[bytes, ...]:
+    """Read the secrets of the reports' path, the current one first. They are a part of a URL."""
+    found = tuple(secret.encode() for secret in re.split(r"[\s|]+", text) if secret)
+    if not found or not all(re.fullmatch(rb"[A-Za-z0-9_-]{24,256}", secret) for secret in found):
+        raise ValueError(
+            f"every secret must be {_MIN_SECRET_LENGTH} or more letters, digits, hyphens and underscores, separated by a space or |"
+        )
+    return found
+
+
 def store_url(text: str) -> str:
     """Read the address of the store. It may hold a password, but no options: a wrong option would only show in use."""
     try:
@@ -202,3 +217,15 @@ def regions(text: str) -> frozenset[str]:
     if "UK" in re.split(r"[\s,;]+", text.upper()):
         raise ValueError(f"{_REGIONS}; the United Kingdom is GB, not UK")
     return frozenset(map(str.upper, _regions(text)))
+
+
+_TEST_NUMBERS = "must be complete E.164 numbers, each with its code, separated by commas: +15005550006=123456"
+_test_numbers = _several(re.compile(rf"{E164.pattern}=[!-+\--:<-~]{{1,64}}").fullmatch, _TEST_NUMBERS)
+
+
+def test_numbers(text: str) -> dict[str, str]:
+    """Read numbers that get no SMS, each with its code."""
+    pairs = [item.partition("=")[::2] for item in _test_numbers(text)]
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("must name each number once")
+    return dict(pairs)

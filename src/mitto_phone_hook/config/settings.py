@@ -116,6 +116,7 @@ _Region = Annotated[str, BeforeValidator(lambda text: rules.region(text) or "")]
 _Secrets = Annotated[RotatingSecret[HookSecrets], _rotating(rules.hook_secrets)]
 _UnknownAs = Annotated[str, _read(rules.word(*UNKNOWN_AS))]
 _Money = Annotated[int, _read(limit_rules.money)]
+_ReportSecrets = Annotated[RotatingSecret[tuple[bytes, ...]], _rotating(rules.report_secrets)]
 
 
 class Settings(BaseModel):
@@ -243,6 +244,23 @@ class Settings(BaseModel):
     okta_scope: Annotated[str, _read(rules.token_value)] = _setting(
         "", "scope that these tokens must have: one that only the hook is granted"
     )
+    report_secrets: _ReportSecrets | None = _setting(
+        None,
+        "secrets in the path of delivery reports, `/reports/<secret>`: 24 or more letters, digits, hyphens and underscores; several are "
+        "separated by white space or a vertical bar, and the first one is given to Mitto",
+        is_secret=True,
+    )
+    public_url: Annotated[str, _read(rules.public_url)] = _setting(
+        "", "address of this function as Mitto reaches it; each message then says where its delivery reports go (needs REPORT_SECRETS)"
+    )
+    conversions: Annotated[bool, _read(rules.boolean)] = _setting(
+        "off", "`on`: `POST /conversions` tells Mitto which codes were used; Mitto has to enable it for the account"
+    )
+    test_numbers: Annotated[Mapping[str, str], _read(rules.test_numbers)] = _setting(
+        "",
+        "numbers that never get an SMS, each with its code: `+15005550006=123456`; their messages are answered as accepted",
+        is_secret=True,
+    )
     log_level: Annotated[str, _read(rules.log_level)] = _setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
     @field_validator("unknown_as")
@@ -254,7 +272,7 @@ class Settings(BaseModel):
                 raise ValueError(f"cannot be {FAILED} for {name}: after a failure it calls again, or sends the message itself")
         return value
 
-    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file", "okta_audience", "okta_scope")
+    @field_validator("connect_timeout_seconds", "bare_digits", "prices_file", "okta_audience", "okta_scope", "public_url")
     @classmethod
     def _agrees_with_others(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - fields of several types
         """Compare with the fields above. One that is wrong itself is missing there."""
@@ -267,6 +285,8 @@ class Settings(BaseModel):
             raise ValueError("is needed by BUDGET_PER_HOUR and BUDGET_PER_DAY")
         if (info.field_name or "").startswith("okta_") and bool(value) != bool(info.data.get("okta_issuer", value)):
             raise ValueError("and OKTA_ISSUER need each other")
+        if info.field_name == "public_url" and value and not info.data.get("report_secrets", True):
+            raise ValueError("needs REPORT_SECRETS")
         return value
 
     @field_validator("strict_senders")
@@ -315,6 +335,14 @@ class Settings(BaseModel):
                 budgets[region] = (*budgets.get(region, ()), Window(limit, seconds))
         exempt = frozenset(self.exempt_numbers)
         return Limits(self.limits, budgets, self.prices_file, home_regions=self.allowed_regions, exempt_numbers=exempt)
+
+    @property
+    def callback(self) -> Callable[[float], str] | None:
+        """What gives the URL for a message's reports at a time in seconds of a monotonic clock; ``None`` without PUBLIC_URL."""
+        url, secrets = self.public_url, self.report_secrets
+        if not url or secrets is None:
+            return None
+        return lambda now: f"{url}/reports/{secrets.current(now)[0].decode()}"
 
     def unknown_as_of(self, platform: str) -> str | None:
         """Say how the platform is told an unknown outcome; ``None``: as the platform wants it."""

@@ -5,7 +5,9 @@ from difflib import get_close_matches
 
 from mitto_phone_hook.config.settings import RENAMED, variables
 
-_SHARED_WORDS = frozenset({"MAX", "CODE", "DEADLINE", "CONNECT", "DEFAULT", "LOG", "STORE", "STATE", "OKTA", "SENDER", "STRICT"})
+_SHARED_WORDS = frozenset(
+    {"MAX", "CODE", "DEADLINE", "CONNECT", "DEFAULT", "LOG", "STORE", "STATE", "OKTA", "SENDER", "STRICT", "REPORT", "PUBLIC", "TEST"}
+)
 """First words of settings that variables of other software begin with, too."""
 
 _MIN_LIKENESS = 0.85

@@ -52,6 +52,8 @@ class Result(NamedTuple):
     is_duplicate: bool = False
     retry_after_seconds: int | None = None
     position: int | None = None
+    is_test: bool = False
+    """Whether the number is one of TEST_NUMBERS, so that nothing was sent."""
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is a result, not an error

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -35,7 +36,7 @@ class Transport(Protocol):
 class Mitto:
     """A client of ``/sms.json``: one call of ``send`` is one attempt at one SMS."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what every request needs
         self,
         transport: Transport,
         api_key: RotatingSecret[str],
@@ -43,8 +44,12 @@ class Mitto:
         base_url: str,
         connect_timeout_seconds: float,
         is_test: bool,
+        callback: Callable[[float], str] | None = None,
     ) -> None:
-        """Take the transport that carries the requests; nothing is opened before the first one."""
+        """Take the transport that carries the requests; nothing is opened before the first one.
+
+        ``callback`` gives the URL for delivery reports at a time in seconds of a monotonic clock. Without it Mitto uses the account's.
+        """
         self._transport = transport
         self._api_key = api_key
         url = httpx.URL(f"{base_url}/sms.json")
@@ -52,6 +57,8 @@ class Mitto:
         self._host = url.netloc.decode("ascii")
         self._connect_timeout_seconds = connect_timeout_seconds
         self._is_test = is_test
+        self._callback = callback
+        self._converted_path = httpx.URL(f"{base_url}/sms/converted").raw_path
 
     def key(self, now: float) -> str:
         """Give the API key that a request at ``now`` carries."""
@@ -69,7 +76,7 @@ class Mitto:
         key = self._api_key.current(now)
         try:
             response = await self._transport.send(
-                self._request(sms, reference, key),
+                self._request(sms, reference, key, self._callback and self._callback(now)),
                 max_bytes=MAX_RESPONSE_BYTES,
                 connect_timeout_seconds=self._connect_timeout_seconds,
                 until=until,
@@ -84,7 +91,24 @@ class Mitto:
             response.end_connection()
         return result
 
-    def _request(self, sms: Sms, reference: str, key: str) -> bytes:
+    async def convert(self, message_id: str, *, until: float) -> str | None:
+        """Tell Mitto once that the code of a message was used. Gives why that failed, ``None`` where it did not. Raises nothing.
+
+        Ends when the event loop's clock shows ``until``.
+        """
+        key = self._api_key.current(asyncio.get_running_loop().time())
+        try:
+            response = await self._transport.send(
+                self._post(self._converted_path, {"messageId": message_id}, key),
+                max_bytes=MAX_RESPONSE_BYTES,
+                connect_timeout_seconds=self._connect_timeout_seconds,
+                until=until,
+            )
+        except (TimeoutError, httpx.TransportError):
+            return "no_response"
+        return None if response.status // 100 == _SUCCESS_CLASS else f"http_{response.status}"
+
+    def _request(self, sms: Sms, reference: str, key: str, callback: str | None) -> bytes:
         fields: dict[str, Any] = {
             "to": sms.recipient.msisdn,
             "from": sms.sender_id,
@@ -95,11 +119,16 @@ class Mitto:
         }
         if self._is_test:
             fields["test"] = True
+        if callback:
+            fields["callback"] = callback
+        return self._post(self._path, fields, key)
+
+    def _post(self, path: bytes, fields: dict[str, Any], key: str) -> bytes:
         content = to_json(fields)
-        return b"%bContent-Length: %d\r\n\r\n%b" % (_head(self._path, self._host, key), len(content), content)
+        return b"%bContent-Length: %d\r\n\r\n%b" % (_head(path, self._host, key), len(content), content)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _head(path: bytes, host: str, api_key: str) -> bytes:
     """Give the head of a request up to its length."""
     headers = {

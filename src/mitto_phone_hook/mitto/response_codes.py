@@ -138,10 +138,19 @@ def _message_id(raw: object, sms: Sms | None, api_key: str) -> str | None:
     """Keep only the part of Mitto's id that is safe in a log line; nothing of an id that holds number, key or words of the text."""
     if not isinstance(raw, str):
         return None
-    safe = raw.encode("ascii", "ignore").translate(None, _NOT_IN_AN_ID)
+    safe = _safe(raw)
     if sms is not None and _is_private(safe.translate(_WORDS, _SEPARATORS), sms, api_key):
         return None
     return safe[:_MAX_MESSAGE_ID].decode() or None
+
+
+def safe_id(raw: str) -> str | None:
+    """Give an id of Mitto's as responses' ``message_id`` has it: only the part that is safe in a log line."""
+    return _safe(raw)[:_MAX_MESSAGE_ID].decode() or None
+
+
+def _safe(raw: str) -> bytes:
+    return raw.encode("ascii", "ignore").translate(None, _NOT_IN_AN_ID)
 
 
 def _is_private(bare: bytes, sms: Sms, api_key: str) -> bool:

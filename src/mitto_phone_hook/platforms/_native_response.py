@@ -78,6 +78,8 @@ def respond(result: Result, request_id: str) -> Response:
             "duplicate": result.is_duplicate,
             "request_id": request_id,
         }
+        if result.is_test:
+            content["test"] = True
         return Response(status, to_json(content), headers)
     if outcome is Outcome.IGNORED:
         return Response(status, to_json({"status": outcome.value, "message": message, "request_id": request_id}), headers)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from mitto_phone_hook.sandbox.handset import draw
 from mitto_phone_hook.sandbox.page import tables
+from mitto_phone_hook.sandbox.reports import is_loopback
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
 
@@ -40,6 +41,8 @@ async def _run(options: argparse.Namespace) -> None:
     with suppress(NotImplementedError):
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    if options.reports_to and not is_loopback(options.reports_to):
+        raise ValueError("delivery reports stay on this machine: --reports-to http://127.0.0.1:8080/reports/...")
     mitto = FakeMitto(
         api_key=options.api_key,
         host=options.host,
@@ -47,6 +50,7 @@ async def _run(options: argparse.Namespace) -> None:
         allow_public=options.allow_public,
         on_message=None if options.quiet else _show,
     )
+    mitto.reports.url = options.reports_to
     async with mitto:
         _say(f"fake Mitto listening on {mitto.url}")
         _say(f"set MITTO_BASE_URL={mitto.url} MITTO_API_KEY={options.api_key}")
@@ -84,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, default=8081, help="port to listen on; 0: any free port (default: %(default)s)")
     parser.add_argument("--api-key", default="sandbox-key", metavar="KEY", help="the API key that clients must send (default: %(default)s)")
     parser.add_argument("--allow-public", action="store_true", help="allow an address that other machines can reach")
+    parser.add_argument("--reports-to", metavar="URL", help="where delivery reports go if a message has no callback (this machine only)")
     parser.add_argument("--quiet", action="store_true", help="do not show the messages")
     return parser
 

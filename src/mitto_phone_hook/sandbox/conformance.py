@@ -132,7 +132,7 @@ async def measure(show: Callable[[str], None] = lambda _: None) -> list[Row]:
     show("the function starts")
     async with (
         FakeMitto(api_key=api_key) as mitto,
-        running_function(choose_port(None), function_environment(mitto.url, api_key, bearer, **settings), is_quiet=True) as base_url,
+        running_function(choose_port(None), function_environment(mitto.url, api_key, bearer, **settings)) as base_url,
         httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=30) as client,
     ):
         bench = Bench(client, mitto, HookSecrets((bearer.encode(),), (key,)))

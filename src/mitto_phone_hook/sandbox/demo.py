@@ -1,11 +1,12 @@
 """Runs the real function under functions-framework, with the fake Mitto behind it, on this machine.
 
 ``python -m mitto_phone_hook.sandbox.demo`` sends one message and checks the result.
-``--stay`` leaves both running for your own calls.
+``--stay`` leaves both running for your own calls, with an inbox in the browser.
 """
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import io
 import json
@@ -16,13 +17,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
 import mitto_phone_hook
+from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.sandbox.handset import draw
+from mitto_phone_hook.sandbox.inbox import Function, Inbox
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
 
@@ -30,6 +34,9 @@ HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 ENTRY_FILE = Path(mitto_phone_hook.__file__).parent.parent / "main.py"
 START_SECONDS = 20
+REPORT_SECONDS = 10
+LINE_BYTES = 1024 * 1024
+"""The longest line of the function's output that is read."""
 
 PAYLOAD = {
     "recipient": "1-808-555-5555",
@@ -48,12 +55,16 @@ PAYLOAD = {
 """The test event that Auth0 published for its Send Phone Message Hook, with the code in the text."""
 
 
+_LIMITS = "recipient=60/hour; prefix=off; ip=off; region=off; total=off"
+"""Somebody who tries things out calls the same number again and again."""
+
+
 class DemoError(Exception):
     """Something failed. The text says what to do."""
 
 
-async def run_once(base: str, secret: str, messages: list[Message]) -> None:
-    """Post the payload, then again, then with a wrong secret. Shows each response and the SMS on the handset."""
+async def run_once(base: str, secret: str, messages: list[Message], report: asyncio.Future[dict[str, object]]) -> None:
+    """Post the payload, then again, then with a wrong secret. Shows each response, the SMS on the handset, and its delivery ``report``."""
     async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
         _say("A phone message arrives, in the form of Auth0's Send Phone Message Hook:")
         await _post(client, secret, expect=200)
@@ -67,6 +78,14 @@ async def run_once(base: str, secret: str, messages: list[Message]) -> None:
         await _post(client, "not-the-secret-of-this-hook", expect=401)
     if len(messages) != 1:
         raise DemoError("A second SMS was sent. This is a bug: please report it.")
+    _say("Mitto sends a delivery report, and the function logs it:")
+    try:
+        async with asyncio.timeout(REPORT_SECONDS):
+            line = await report
+    except TimeoutError:
+        raise DemoError("No delivery report was logged; run `make run` and read the function's log.") from None
+    _show(json.dumps(line))
+    _say(f"On the handset after {line['after_seconds']} s.")
 
 
 async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[str, object]:
@@ -81,8 +100,8 @@ async def _post(client: httpx.AsyncClient, secret: str, *, expect: int) -> dict[
 
 
 @contextlib.asynccontextmanager
-async def running_function(port: int, environment: dict[str, str], *, is_quiet: bool) -> AsyncIterator[str]:
-    """Run the function under functions-framework until the block ends. Yields its URL."""
+async def running_function(port: int, environment: dict[str, str], on_line: Callable[[str], object] = lambda _: None) -> AsyncIterator[str]:
+    """Run the function under functions-framework until the block ends. Yields its URL. ``on_line`` gets each line of its output."""
     arguments = ["--source", str(ENTRY_FILE), "--target", "send_phone_message", "--host", HOST, "--port", str(port)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -90,9 +109,11 @@ async def running_function(port: int, environment: dict[str, str], *, is_quiet: 
         "functions_framework",
         *arguments,
         env=environment,
-        stdout=asyncio.subprocess.DEVNULL if is_quiet else None,
+        stdout=asyncio.subprocess.PIPE,
+        limit=LINE_BYTES,
         process_group=0,  # so that Ctrl-C reaches only us; we end it ourselves
     )
+    reading = asyncio.create_task(_read(process, on_line))
     try:
         base = f"http://{HOST}:{port}"
         await _until_healthy(base, process)
@@ -101,6 +122,14 @@ async def running_function(port: int, environment: dict[str, str], *, is_quiet: 
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+        await reading
+
+
+async def _read(process: asyncio.subprocess.Process, on_line: Callable[[str], object]) -> None:
+    if process.stdout is None:
+        return
+    async for line in process.stdout:
+        on_line(line.decode(errors="replace").rstrip("\n"))
 
 
 async def _until_healthy(base: str, process: asyncio.subprocess.Process) -> None:
@@ -133,6 +162,11 @@ def function_environment(mitto: str, api_key: str, secret: str, **settings: str)
     return inherited | own
 
 
+def _reporting(port: int) -> dict[str, str]:
+    """Give the settings with which Mitto sends its delivery reports to the function on this port."""
+    return {"REPORT_SECRETS": secrets.token_urlsafe(24), "PUBLIC_URL": f"http://{HOST}:{port}"}
+
+
 def _curl(base: str, secret: str) -> str:
     payload = {"recipient": "+12025550110", "text": "Your code is 314159", "context": {"code": "314159"}}
     return f"""curl {base}/ -H 'Authorization: Bearer {secret}' \\
@@ -153,38 +187,84 @@ def _show(text: str) -> None:
     print("\n".join(f"    {line}" for line in text.splitlines()), flush=True)
 
 
-async def _stay(base: str, mitto: str, secret: str) -> None:
+async def _demo() -> None:
+    api_key, secret = secrets.token_urlsafe(18), secrets.token_urlsafe(24)
+    messages: list[Message] = []
+    port = choose_port(None)
+    report: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+
+    def on_line(text: str) -> None:
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            if line["event"] == "delivered" and not report.done():
+                report.set_result(line)
+
+    async with FakeMitto(api_key=api_key, on_message=messages.append) as mitto:
+        _say(f"The fake Mitto listens on {mitto.url}")
+        async with running_function(port, function_environment(mitto.url, api_key, secret, **_reporting(port)), on_line) as base:
+            _say(f"The function listens on   {base}  (functions-framework)")
+            await run_once(base, secret, messages, report)
+    _say("Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
+
+
+class Running(NamedTuple):
+    """What ``running_inbox`` runs."""
+
+    inbox: Inbox
+    mitto: FakeMitto
+    function: str
+    """Its URL."""
+    secret: str
+    """The function's secret of the kind that callers send."""
+
+
+@contextlib.asynccontextmanager
+async def running_inbox(
+    *, port: str | None = None, show: Callable[[str], object] = lambda _: None, **settings: str
+) -> AsyncIterator[Running]:
+    """Run the function, the fake Mitto behind it and the page until the block ends. ``show`` gets each log line and each SMS.
+
+    ``port`` is the function's; None: any free one. ``settings`` are more of the function's own. Raises ``DemoError``.
+    """
+    api_key, secret, key = secrets.token_urlsafe(18), secrets.token_urlsafe(24), secrets.token_bytes(32)
+    function_port = choose_port(port)
+    both = f"{secret} whsec_{base64.b64encode(key).decode()}"
+    settings = {"HOOK_SECRETS": both, "LIMITS": _LIMITS, **_reporting(function_port), **settings}
+    function = Function(f"http://{HOST}:{function_port}", HookSecrets((secret.encode(),), (key,)))
+
+    def on_message(message: Message) -> None:
+        show(draw(message))
+        inbox.journeys.sent(message)
+
+    def on_line(line: str) -> None:
+        show(line)
+        inbox.log_line(line)
+
+    async with FakeMitto(api_key=api_key, on_message=on_message) as mitto:
+        inbox = Inbox(mitto, function)
+        environment = function_environment(mitto.url, api_key, secret, **settings)
+        async with running_function(function_port, environment, on_line) as base, inbox:
+            yield Running(inbox, mitto, base, secret)
+
+
+async def _stay() -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    _say("Both are running; Ctrl-C stops them. Send a message from another terminal:")
-    _show(_curl(base, secret))
-    _say("Check the function from outside:")
-    _show(_check(base, secret))
-    _say(f"Some recipients cause faults, such as +12025550141 (401), +12025550150 (500) or +12025550160 (hangs). All of them: {mitto}/")
-    _say("The function's log lines and the messages on the handset, as they come:")
-    await ended.wait()
-
-
-async def _demo(*, is_staying: bool) -> None:
-    api_key, secret = secrets.token_urlsafe(18), secrets.token_urlsafe(24)
-    messages: list[Message] = []
-    port = choose_port(os.environ.get("PORT") if is_staying else None)
-
-    def on_message(message: Message) -> None:
-        messages.append(message)
-        if is_staying:
-            _show(draw(message))
-
-    async with FakeMitto(api_key=api_key, on_message=on_message) as mitto:
-        _say(f"The fake Mitto listens on {mitto.url}")
-        async with running_function(port, function_environment(mitto.url, api_key, secret), is_quiet=not is_staying) as base:
-            _say(f"The function listens on   {base}  (functions-framework)")
-            if is_staying:
-                await _stay(base, mitto.url, secret)
-            else:
-                await run_once(base, secret, messages)
-    _say("Both are stopped." if is_staying else "Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
+    async with running_inbox(port=os.environ.get("PORT"), show=_show) as running:
+        _say(f"Open the inbox in a browser:  {running.inbox.url}")
+        _say(f"The function listens on {running.function}, the fake Mitto on {running.mitto.url}; Ctrl-C stops both.")
+        _say("Send a message from another terminal:")
+        _show(_curl(running.function, running.secret))
+        _say("Check the function from outside:")
+        _show(_check(running.function, running.secret))
+        _say(
+            "Some recipients cause faults, such as +12025550141 (401), +12025550150 (500) or +12025550160 (hangs). "
+            f"All of them: {running.mitto.url}/"
+        )
+        _say("The function's log lines and the messages on the handset, as they come:")
+        await ended.wait()
+    _say("Both are stopped.")
 
 
 def main() -> int:
@@ -194,7 +274,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mitto_phone_hook.sandbox.demo", description=__doc__.split("\n\n")[0])
     parser.add_argument("--stay", action="store_true", help="leave both running (PORT sets the function's port)")
     try:
-        asyncio.run(_demo(is_staying=parser.parse_args().stay))
+        asyncio.run(_stay() if parser.parse_args().stay else _demo())
     except DemoError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -22,8 +22,8 @@ _WIDE = frozenset("WF")
 
 def draw(message: Message) -> str:
     """Return a bubble with sender, recipient and text. Below it: segments, encoding, length and validity."""
-    title = f" {_clean(message.sender)} → {_clean(message.to)} "
-    lines = _clean(message.text.replace("\r\n", "\n")).split("\n")
+    title = f" {clean(message.sender)} → {clean(message.to)} "
+    lines = clean(message.text.replace("\r\n", "\n")).split("\n")
     rows = list(chain.from_iterable(_wrap(line, COLUMNS) for line in lines))
     columns = max(_width(title), *map(_width, rows))
     return "\n".join(
@@ -47,7 +47,8 @@ def _duration(minutes: int) -> str:
     return f"{minutes} min" if rest or not hours else f"{hours} h"
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Replace the characters on which a terminal or a browser could act."""
     return "".join(_REPLACEMENT if _is_unsafe(character) else character for character in text)
 
 

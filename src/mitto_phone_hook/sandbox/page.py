@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from mitto_phone_hook.sandbox.faults import FAULTS
 from mitto_phone_hook.sandbox.magic import MAGIC_NUMBERS
+from mitto_phone_hook.sandbox.reports import FORMS, PLANS, SECONDS
 
 _CONTROL = (
     ("POST /sms.json, /sms", "Mitto's API: send a message"),
@@ -11,7 +12,9 @@ _CONTROL = (
     ("DELETE /inbox", "delete the messages and reset the counters"),
     ("POST /script", '{"faults": ["503_1", "ok"], "recipient": "12025550143"} queues faults; recipient is optional;'),
     ("", '{"default": "500"} is the fault of every request; {"default": null} ends that'),
-    ("DELETE /script", "delete the queued faults and the default"),
+    ("", '{"reports": ["undelivered"]} queues delivery reports, {"default_report": "never"} is for every message,'),
+    ("", f'{{"report_form": "json"}} is how they are sent: {", ".join(FORMS)}'),
+    ("DELETE /script", "delete the queued faults and reports, and the defaults"),
     ("GET /faults", "the tables below as JSON"),
 )
 
@@ -24,15 +27,17 @@ def columns(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def tables() -> str:
-    """Return the tables of faults and magic numbers."""
+    """Return the tables of faults, magic numbers and delivery reports."""
     faults = (
         (row.name if row.seconds is None else f"{name}[:{row.seconds:g}]", "sent" if row.is_sent else "", row.description)
         for name, row in FAULTS.items()
     )
+    reports = ((f"{name}[:{SECONDS:g}]" if row.statuses else name, row.description) for name, row in PLANS.items())
     numbers = (("+" + msisdn, name) for msisdn, name in MAGIC_NUMBERS.items())
     return (
         f"faults ('sent': the message goes into the inbox anyway; [:N]: seconds, optional):\n{columns(faults)}\n\n"
-        f"magic numbers (recipients that cause a fault without a script):\n{columns(numbers)}\n"
+        f"magic numbers (recipients that cause a fault without a script):\n{columns(numbers)}\n\n"
+        f"delivery reports, to the callback of each message, on this machine only ([:N]: seconds, optional):\n{columns(reports)}\n"
     )
 
 

@@ -79,6 +79,7 @@ class RequestHandler:
         fault = self.state.pop_fault(verdict.msisdn)
         if verdict.message and (fault is None or fault.is_sent):
             self.state.add(verdict.message)
+            await self.state.reports.report(verdict.message, verdict.callback)
         if fault:
             await fault.apply(wire, verdict)
             return False

@@ -44,7 +44,16 @@ FIELDS: Mapping[str, type] = {
 }
 """The fields of a request and their JSON types; any other field is ignored."""
 
-DEFAULTS: Mapping[str, Any] = {"to": "", "from": "", "text": "", "type": "GSM", "validity": 2880, "reference": None, "test": False}
+DEFAULTS: Mapping[str, Any] = {
+    "to": "",
+    "from": "",
+    "text": "",
+    "type": "GSM",
+    "validity": 2880,
+    "reference": None,
+    "test": False,
+    "callback": None,
+}
 """What an absent field means. ``validity`` is in minutes."""
 
 # Mitto does not document how it counts "Binary". Here it counts as text.
@@ -89,19 +98,30 @@ class Message:
     @property
     def units(self) -> int:
         """The length of the text in the units of its encoding: septets or UTF-16 units."""
-        if self.encoding is Encoding.GSM7:
-            return sum(map(SEPTETS.__getitem__, self.text))
-        return len(self.text.encode("utf-16-le", "surrogatepass")) // 2
+        return units_of(self.text, self.encoding)
+
+    @property
+    def parts(self) -> list[str]:
+        """The part of the text in each segment."""
+        return list(split(self.text, self.encoding))
+
+
+def units_of(text: str, encoding: Encoding) -> int:
+    """Count the length of a text in the units of an encoding: septets or UTF-16 units."""
+    if encoding is Encoding.GSM7:
+        return sum(map(SEPTETS.__getitem__, text))
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Mitto's response, the message if it was accepted, and the recipient's MSISDN if the request has one."""
+    """Mitto's response, the message if it was accepted, and the recipient's MSISDN and where reports go if the request names them."""
 
     status: int = 200
     document: Mapping[str, object] = field(default_factory=dict)
     message: Message | None = None
     msisdn: str | None = None
+    callback: str | None = field(default=None, repr=False)
 
 
 def is_key(given: bytes, *, api_key: str) -> bool:
@@ -122,7 +142,7 @@ def judge(body: bytes, *, is_authentic: bool, message_id: str, received_at: date
         return Verdict(400, {"message": "The request is not valid JSON of the right types"})
     code = next((code for code, is_wrong in CHECKS if is_wrong(request)), 0)
     message = None if code else _message(request, message_id, received_at)
-    return Verdict(200, _document(request, code, message, received_at), message, msisdn)
+    return Verdict(200, _document(request, code, message, received_at), message, msisdn, request["callback"])
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:

@@ -72,6 +72,7 @@ class FakeMitto(State):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.reports.close()
         self._listener.close()
 
     @property

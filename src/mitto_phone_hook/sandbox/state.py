@@ -1,4 +1,4 @@
-"""What the fake Mitto remembers: accepted messages, counters and queued faults."""
+"""What the fake Mitto remembers: accepted messages, counters, queued faults and reports."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from mitto_phone_hook.sandbox.behaviours import Fault
 from mitto_phone_hook.sandbox.faults import fault
 from mitto_phone_hook.sandbox.magic import MAGIC_NUMBERS
+from mitto_phone_hook.sandbox.reports import Reporter
 from mitto_phone_hook.sandbox.rules import Message
 
 INBOX_LIMIT = 100_000
@@ -16,7 +17,7 @@ class State:
     """The inbox, the counters and the script. No I/O.
 
     ``requests`` counts each ``POST /sms.json`` whose head was read. ``connections`` counts accepted connections, without
-    those that were only used for the control API.
+    those that were only used for the control API. ``reports`` sends the delivery reports.
     """
 
     def __init__(self, on_message: Callable[[Message], object] | None = None) -> None:
@@ -25,6 +26,7 @@ class State:
         self.requests = 0
         self.connections = 0
         self.test_messages = 0
+        self.reports = Reporter()
         self._on_message = on_message
         self._queue: deque[Fault] = deque()
         self._by_recipient: defaultdict[str, deque[Fault]] = defaultdict(deque)
@@ -53,12 +55,14 @@ class State:
         """Delete the messages and reset the counters."""
         self.inbox.clear()
         self.requests = self.connections = self.test_messages = 0
+        self.reports.sent = self.reports.failed = 0
 
     def clear_script(self) -> None:
-        """Delete the queued faults and the default."""
+        """Delete the queued faults and reports, and the defaults."""
         self._queue.clear()
         self._by_recipient.clear()
         self._default = None
+        self.reports.clear_script()
 
     @property
     def is_next_before_read(self) -> bool:

@@ -8,6 +8,9 @@ from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import Result
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES, stack_of
 
+TEST_EVENT = "test_number"
+"""The event of a message to a test number: whoever counts accepted messages must not count it."""
+
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _CLOUD_TRACE = re.compile(rb"([0-9a-fA-F]{32})(?:/([0-9]{1,20}))?(?:;o=[0-9]+)?")
 
@@ -43,7 +46,7 @@ class CallRecord:
         """Give the values of the call's log line; ``cloud_project`` is the Google Cloud project whose traces it joins."""
         values: dict[str, object] = {
             "severity": SEVERITIES[result.outcome],
-            "event": result.outcome.value,
+            "event": TEST_EVENT if result.is_test else result.outcome.value,
             "request_id": self.request_id,
             "route": self.route,
         }

@@ -33,6 +33,8 @@ FIELDS = (
     *("attempts", "segments", "encoding"),  # what was sent
     *("duration_ms", "upstream_ms", "claim_ms", "wait_ms", "count_ms", "settle_ms"),
     *("duplicate", "why", "fields", "would_refuse", "limit", "hint"),  # the decision
+    *("status", "error", "network", "after_seconds", "count"),  # delivery reports and conversions
+    *("prefix", "messages", "converted", "rate"),  # conversion rates
     *("setting", "use", "regions", "policy", "store"),  # the start
     *("logger", "stack_trace"),  # faults
     *("logging.googleapis.com/trace", "logging.googleapis.com/spanId"),

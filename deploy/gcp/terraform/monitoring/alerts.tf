@@ -14,6 +14,13 @@ locals {
     "blocked_recipient", "rate_limited", "budget_exhausted",
   ]
 
+  # Lines that come after a message, which are no calls.
+  follow_ups = [
+    "delivered", "undelivered", "expired", "rejected", "buffered", "unknown_status", "report_repeated", "report_unreadable",
+    "report_refused", "converted", "conversion_failed", "conversion_rate",
+  ]
+  calls = "event!~\"${join("|", local.follow_ups)}\""
+
   # More lines than this of an event in ten minutes.
   counted = {
     outcome_unknown      = { above = 3, severity = "ERROR", what = "It is unknown whether messages were sent. Mitto, or the connection to it, has a problem." }
@@ -39,8 +46,19 @@ locals {
         what     = "An unusual share of the calls is refused. Look at the dashboard for the event and the region: is it fraud, or a wrong setting?"
         query = join(" ", [
           "(sum(increase(${local.events}{${local.one},event=~\"${join("|", local.refusals)}\"}[10m]))",
-          "/ sum(increase(${local.events}{${local.one}}[10m])) > ${var.refused_share})",
-          "and (sum(increase(${local.events}{${local.one}}[10m])) > 50)",
+          "/ sum(increase(${local.events}{${local.one},${local.calls}}[10m])) > ${var.refused_share})",
+          "and (sum(increase(${local.events}{${local.one},${local.calls}}[10m])) > 50)",
+        ])
+      }
+      low_conversion = {
+        severity = "WARNING"
+        what     = "In one region hardly anybody enters the codes: is it SMS pumping? docs/operations.md, Costs explode. Only where CONVERSIONS=on."
+        query = join(" ", [
+          "(sum by (region) (increase(${local.events}{${local.one},event=\"converted\"}[1h])) or",
+          "0 * sum by (region) (increase(${local.events}{${local.one},event=\"accepted\"}[1h])))",
+          "/ sum by (region) (increase(${local.events}{${local.one},event=\"accepted\"}[1h])) < ${var.converted_share}",
+          "and (sum by (region) (increase(${local.events}{${local.one},event=\"accepted\"}[1h])) > 50)",
+          "and on () (sum(increase(${local.events}{${local.one},event=\"converted\"}[1d])) > 0)",
         ])
       }
       slow = {

@@ -2,7 +2,7 @@
 
 locals {
   charts = [
-    { title = "Calls a minute, by how they ended", query = "sum by (event) (rate(${local.events}{${local.one}}[5m])) * 60" },
+    { title = "Calls a minute, by how they ended", query = "sum by (event) (rate(${local.events}{${local.one},${local.calls}}[5m])) * 60" },
     { title = "Accepted messages a minute, by region", query = "sum by (region) (rate(${local.events}{${local.one},event=\"accepted\"}[5m])) * 60" },
     { title = "Refused calls a minute", query = "sum by (event) (rate(${local.events}{${local.one},event=~\"${join("|", local.refusals)}\"}[5m])) * 60" },
     { title = "Milliseconds a call, slowest 5 %", query = "histogram_quantile(0.95, sum by (le) (rate(${local.milliseconds.duration}{${local.one}}[5m])))" },

@@ -26,3 +26,9 @@ variable "refused_share" {
   type        = number
   default     = 0.3
 }
+
+variable "converted_share" {
+  description = "Alert when a smaller share of more than 50 accepted messages of an hour to one region converts; needs CONVERSIONS=on."
+  type        = number
+  default     = 0.3
+}
