@@ -67,7 +67,9 @@ def emitter(level: str, output: Output) -> Emit:
 
 def as_line(values: Mapping[str, object]) -> str:
     """Give one line of JSON with those allowed fields that have a value."""
-    kept = {name: value for name, value in values.items() if value is not None and name in _ALLOWED}
+    if not _ALLOWED.issuperset(values):
+        values = {name: value for name, value in values.items() if name in _ALLOWED}
+    kept = {name: value for name, value in values.items() if value is not None}
     return to_json(kept, ensure_ascii=True).decode("ascii") + "\n"
 
 
