@@ -57,7 +57,7 @@ platforms: ready ## Call the function as every platform does, and write docs/con
 pictures: ready ## Take the pictures of the inbox in docs/pictures again (15 s)
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.pictures
 
-docs: ready ## Write .env.example, the README's table of settings and the documents' picture again
+docs: ready ## Write .env.example, the table of settings and the pictures of the documents again
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
 
 budget: ready ## Count the work of a message and write tests/data/budget.json, which no change may exceed (5 s)

@@ -92,7 +92,8 @@ def forward(event: dict[str, Any], keys: MasterKeyProvider, secret: str, url: st
     code = error["code"] if _OUR_CODE.fullmatch(str(error.get("code"))) else ""
     facts = {"status": status, "code": code, "request_id": error.get("request_id")}
     if status == http.HTTPStatus.OK:
-        return _log("accepted", source, facts)
+        # What is not the function's response comes from another server, such as the one that HOOK_URL names by mistake.
+        return _log("accepted" if content.get("status") == "accepted" else "unknown", source, facts)
     # A server's error without a code of ours comes from something in between: it does not know what the function did.
     if code in POSSIBLY_SENT or (not code and status >= http.HTTPStatus.INTERNAL_SERVER_ERROR):
         return _log("unknown", source, facts)

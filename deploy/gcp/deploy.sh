@@ -209,7 +209,7 @@ read_settings() {
   case $status in
     0) ;;
     3) echo "Values of settings are not checked: this Python lacks the function's packages. make ready makes a .venv with them." >&2 ;;
-    *) fail "the function does not start with these settings; README.md explains each of them:"$'\n'"$problems" ;;
+    *) fail "the function does not start with these settings; docs/configuration.md explains each of them:"$'\n'"$problems" ;;
   esac
 }
 

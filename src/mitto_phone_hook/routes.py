@@ -31,9 +31,12 @@ def routes_for(platforms: Collection[str]) -> Mapping[str, Route]:
 
 
 def platform_below(path: str, platforms: Collection[str]) -> str:
-    """Give the platform whose route ``path`` is, or lies below: it reads also the response to a call that went astray."""
-    parts = path.split("/")
-    return parts[2] if parts[:2] == ["", "hooks"] and len(parts) > len(("", "hooks")) and parts[2] in platforms else ROOT
+    """Give the platform whose route ``path`` is, or lies below: it reads also the response to a call that went astray.
+
+    A double slash and capital letters, as in a URL that was put together wrongly, do not hide the platform that reads it.
+    """
+    parts = [part for part in path.lower().split("/") if part]
+    return parts[1] if parts[:1] == ["hooks"] and len(parts) > 1 and parts[1] in platforms else ROOT
 
 
 ROUTES = routes_for(NAMES)

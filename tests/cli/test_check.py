@@ -140,6 +140,7 @@ def test_each_finding_is_shown_before_the_next_thing_is_tried() -> None:
         ({"MITTO_SENDER_ID": "Acme", "SENDER_IDS": "US=123456; SG=Acme"}, "sender ID", Mark.OK, "Acme"),
         ({"ALLOWED_REGIONS": "US,CA,CH"}, "sender by country", Mark.WARNING, "CA, US: only numbers"),
         ({"ALLOWED_REGIONS": "SG,IN,CH", "SENDER_IDS": "SG=Acme"}, "sender by country", Mark.WARNING, "IN: only registered sender IDs"),
+        ({"MAX_SEGMENTS": "1", "APP_NAME": "A very long name of an app"}, "texts", Mark.WARNING, "ar, cs, "),
         ({"MITTO_TEST": "true"}, "test mode", Mark.WARNING, "delivers nothing"),
         ({"ALLOWED_REGIONS": "de,CH, GB"}, "regions", Mark.OK, "CH, DE, GB"),
         ({"ALLOWED_REGIONS": ""}, "regions", Mark.WARNING, "every country"),

@@ -58,6 +58,8 @@ def test_a_rule_is_a_region_a_client_an_organization_a_platform_or_several(text:
         ("ory=Acme", "supabase"),
         ("client:=Acme", "must be rules such as"),
         ("client:a+=Acme", "must be rules such as"),
+        ("client: a=Acme", "must be rules such as"),
+        ("US+org: a=Acme", "must be rules such as"),
         ("client:a+client:b=Acme", "one client"),
         ("US+CA=Acme", "one region"),
         ("US=Acme; us=Other", "each combination once"),

@@ -490,7 +490,9 @@ def test_quotation_marks_are_named_whatever_the_setting(name: str) -> None:
     ],
 )
 def test_a_misspelt_setting_is_found_wherever_the_fault_is(misspelt: str, meant: str | None) -> None:
-    assert unknown(REQUIRED | {misspelt: "x"}) == {misspelt: f"was {meant} meant?" if meant else "README.md has the names of all settings"}
+    assert unknown(REQUIRED | {misspelt: "x"}) == {
+        misspelt: f"was {meant} meant?" if meant else "docs/configuration.md has the names of all settings"
+    }
 
 
 def test_variables_of_other_software_are_no_misspelt_settings() -> None:

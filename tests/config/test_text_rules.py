@@ -48,6 +48,8 @@ def test_a_hash_has_eleven_characters_of_base64() -> None:
         (text_rules.smart_encoding, "on; IN", "must be on or off, with regions where it differs: on; IN=off (entry 2 is not)"),
         (text_rules.smart_encoding, "on; XX=off", "must name regions by ISO 3166, as in on; IN=off (entry 2 does not)"),
         (text_rules.smart_encoding, "on; UK=off", "must name regions by ISO 3166, as in on; IN=off (entry 2 does not)"),
+        (text_rules.smart_encoding, "on; off", "must name each region once, as in on; IN=off (entry 2 does not)"),
+        (text_rules.smart_encoding, "IN=off; on; in=on", "must name each region once, as in on; IN=off (entry 3 does not)"),
         (text_rules.domains, "https://example.com", "must be a host name"),
         (text_rules.domains, "Example.com", "must be a host name"),
         (text_rules.domains, "localhost", "must be a host name"),

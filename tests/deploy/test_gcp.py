@@ -374,7 +374,7 @@ def test_the_settings_are_read_as_the_function_reads_them(lines: str, options: l
     (cloud.folder / "settings.env").write_text(f"LOG_LEVEL=INFO\n{lines}\n", encoding="utf-8")
     done = cloud.deploy("--settings", cloud.folder / "settings.env", *options, secrets=_SECRETS)
     assert (done.returncode, done.stdout) == (2, "")
-    said = "deploy.sh: the function does not start with these settings; README.md explains each of them:"
+    said = "deploy.sh: the function does not start with these settings; docs/configuration.md explains each of them:"
     assert done.stderr.splitlines() == [said, *WRONG[lines]]
     assert options or cloud.calls() == []
 
@@ -402,7 +402,7 @@ def test_prices_new_secrets_and_names_are_read_as_the_function_reads_them(cloud:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "deploy.sh: LIMIT is no setting, nothing reads it; was LIMITS meant?",
-        "deploy.sh: the function does not start with these settings; README.md explains each of them:",
+        "deploy.sh: the function does not start with these settings; docs/configuration.md explains each of them:",
         "HOOK_SECRETS stands in quotation marks: leave them out",
         "PRICES_FILE needs a line for all other regions: *,price",
     ]

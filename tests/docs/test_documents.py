@@ -26,17 +26,19 @@ from mitto_phone_hook.platforms.auth0 import PLATFORM
 from support import documents, processes
 from support.processes import BEARER, fake_mitto, function
 
-README = documents.README.read_text(encoding="utf-8")
-COMMANDS = set(
-    re.findall(
-        r"^ *((?:make|python3?|curl|\.venv/bin/\S+) .*)$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE
-    )
+CONFIGURATION, NATIVE, REPLIES = (
+    (documents.ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("configuration", "native", "replies")
 )
 SECRET_COMMAND = ".venv/bin/mitto-phone-hook secret"
 FORM_COMMAND = (
     'curl https://the-function/hooks/native -u "any:$SECRET" '
     "--data-urlencode 'to=+12025550110' --data-urlencode 'text=Your code is 314159'"
 )
+JSON_COMMAND = re.findall(
+    r"^curl https://the-function.*?\n(?=```)",
+    (documents.ROOT / "docs" / "platforms.md").read_text(encoding="utf-8"),
+    re.DOTALL | re.MULTILINE,
+)[0]
 CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
 SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
 FUNCTION_COMMAND = ".venv/bin/functions-framework --source src/main.py --target send_phone_message"
@@ -89,30 +91,16 @@ def test_the_example_of_an_environment_lists_every_setting_as_it_is() -> None:
     assert documents.ENV_EXAMPLE.read_text(encoding="utf-8") == documents.env_example(), "run: make docs"
 
 
-def test_the_readme_lists_every_setting_as_it_is() -> None:
-    assert documents.readme() == README, "run: make docs"
+def test_the_configuration_lists_every_setting_as_it_is() -> None:
+    assert documents.configuration() == CONFIGURATION, "run: make docs"
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED])
-def test_the_readme_tells_every_code_with_its_status(outcome: Outcome) -> None:
+def test_the_replies_tell_every_code_with_its_status(outcome: Outcome) -> None:
     [row] = [
-        line for line in README.splitlines() if line.startswith("|") and f"`{outcome}`" in line and re.search(r"\| [245][0-9]{2}", line)
+        line for line in REPLIES.splitlines() if line.startswith("|") and f"`{outcome}`" in line and re.search(r"\| [245][0-9]{2}", line)
     ]
     assert str(RESPONSES[outcome].status) in row
-
-
-def test_every_command_of_the_readme_has_a_test() -> None:
-    tested = {"make demo", "make run", SECRET_COMMAND, CHECK_COMMAND, FUNCTION_COMMAND, FORM_COMMAND} | RUN_BY_THE_GATE
-    assert tested == COMMANDS
-
-
-TEXTS = sorted(path for pattern in ("*.md", "docs/**/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in documents.ROOT.glob(pattern))
-
-
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(documents.ROOT)))
-def test_a_sentence_begins_with_a_capital_letter(path: Path) -> None:
-    prose = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert re.findall(r"\w+\. [a-z]\w*", prose) == []
 
 
 def test_clean_takes_away_what_a_set_up_that_failed_leaves(tmp_path: Path) -> None:
@@ -204,20 +192,29 @@ def test_the_function_starts_as_the_readme_says(tmp_path: Path) -> None:
         assert process.post({}, bearer=BEARER)[0] == 422
 
 
-def test_the_form_of_the_readme_is_accepted_with_basic(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [FORM_COMMAND, JSON_COMMAND], ids=["form", "json"])
+def test_a_call_to_the_native_route_is_accepted_as_the_pages_say(command: str, tmp_path: Path) -> None:
     with fake_mitto(tmp_path / "mitto.txt") as mitto:
         settings = {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}", "ALLOWED_REGIONS": "US"}
         with function(tmp_path / "function.txt", **settings) as process:
-            command = FORM_COMMAND.replace("https://the-function", f"http://127.0.0.1:{process.port}").replace("$SECRET", BEARER)
-            assert _as_curl_does(command).json()["status"] == "accepted"
+            here = command.replace("https://the-function", f"http://127.0.0.1:{process.port}").replace("$SECRET", BEARER)
+            assert _as_curl_does(here).json()["status"] == "accepted"
         assert [message["text"] for message in mitto.inbox()] == ["Your code is 314159"]
 
 
-def test_the_signature_of_the_readme_is_accepted() -> None:
-    [snippet] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_signature_of_the_native_page_is_accepted() -> None:
+    [snippet] = re.findall(r"```python\n(.*?)```", NATIVE, re.DOTALL)
     names: dict[str, Any] = {}
-    exec(snippet, names)  # noqa: S102 - our own README
+    exec(snippet, names)  # noqa: S102 - our own page
     key = bytes(range(32))
     headers = names["signed"](f"whsec_{base64.b64encode(key).decode()}", b"{}")
     raw = {name.encode(): value.encode() for name, value in headers.items()}
     assert PLATFORM.authenticate(raw, b"{}", HookSecrets(signing_keys=(key,)), time.time()) is not None
+
+
+def test_the_page_on_the_design_lists_every_room() -> None:
+    page = (documents.ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("| Room |")[2]
+    listed = {name for cell in re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE) for name in re.findall(r"`([^`]+)`", cell)}
+    house = documents.ROOT / "src" / "mitto_phone_hook"
+    modules = {path.name for path in house.glob("*.py")} - {"__init__.py"}
+    assert listed == modules | {f"{path.parent.name}/" for path in house.glob("*/__init__.py")}

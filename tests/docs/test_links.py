@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from support.documents import ROOT
+from support.documents import ROOT, name_of, pages
 
-TEXTS = sorted(path for pattern in ("*.md", "docs/**/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in ROOT.glob(pattern))
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -17,7 +16,7 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", pages(), ids=name_of)
 def test_every_link_leads_somewhere(path: Path) -> None:
     broken = []
     for link in _LINK.findall(path.read_text(encoding="utf-8")):
@@ -32,3 +31,8 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 def test_the_readme_has_links_to_check() -> None:
     assert len(_LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))) > 20
+
+
+def test_the_index_has_a_link_to_every_page() -> None:
+    linked = set(_LINK.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
+    assert linked >= {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}

@@ -1,4 +1,4 @@
-"""What the operations page shows of the commands that read the log is what they print. As a program it writes the page anew."""
+"""What the page shows of the commands that read the log is what they print. As a program it writes the page anew."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from support.logs import morning, with_timestamps
 from support.processes import ROOT
 from support.terminals import in_process
 
-PAGE = ROOT / "docs" / "operations.md"
+PAGE = ROOT / "docs" / "tail.md"
 EXAMPLE = re.compile(r"(<!-- example: (.+) -->\n```text\n)((?:.*\n)*?)(```\n)")
 FILES = {
     "log.txt": with_timestamps(morning()),

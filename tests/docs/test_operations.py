@@ -1,8 +1,6 @@
-"""The operations page explains every event and value that the log can have, and its commands work."""
+"""The operations page explains every event and value that the log can have, and the pages that the code names exist."""
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +15,6 @@ from mitto_phone_hook.policy.limits import NAMES, is_budget
 from mitto_phone_hook.telemetry.call_record import TEST_EVENT
 from mitto_phone_hook.telemetry.log_lines import FIELDS, SEVERITIES
 from support.processes import ROOT
-from support.programs import path_with_jq
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SOURCE = "\n".join(
@@ -76,48 +73,16 @@ def test_the_values_of_source_and_purpose_are_explained() -> None:
     assert values_of(fields["`purpose`"]) == {"purpose", *Purpose}
 
 
-def test_every_field_that_the_page_names_exists() -> None:
-    named = {
-        *re.findall(r"jsonPayload\.([a-z_]+)", PAGE),
-        *re.findall(r"\.([a-z_]+) == ", PAGE),
-        *re.findall(r"select\(\.([a-z_]+)\)", PAGE),
-    }
-    assert named
-    assert named <= set(FIELDS)
-
-
-def test_every_link_within_the_page_has_a_target() -> None:
-    anchors = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)}
-    assert set(re.findall(r"\(#([^)]+)\)", PAGE)) <= anchors
-
-
-def test_the_sections_that_the_command_names_exist() -> None:
-    command = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "src" / "mitto_phone_hook" / "cli").glob("*.py")))
-    pointed = set(re.findall(r"docs/operations\.md, (\w+(?: \w+)?)[,)\"]", command)) - {"has the"}
-    assert {"Egress address", "upstream_auth"} <= pointed
-    for name in pointed:
-        assert f"## {name}\n" in PAGE or f"| `{name}` |" in PAGE
-
-
-def test_the_commands_for_jq_read_a_log(tmp_path: Path) -> None:
-    path = path_with_jq(tmp_path)
-    log = (
-        '{"severity":"INFO","event":"accepted","region":"CH","upstream_ms":12.5}\n'
-        '{"severity":"INFO","event":"accepted","region":"CH","duplicate":true}\n'
-        "a line of a server that is no JSON\n"
-        '{"severity":"ERROR","event":"upstream_auth","region":"DE","upstream_ms":9.5}\n'
-    )
-    (tmp_path / "log.txt").write_text(log, encoding="ascii")
-    commands = re.findall(r"^jq .*$", PAGE, re.MULTILINE)
-    printed = [
-        subprocess.run(
-            ["/bin/sh", "-c", command], cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=20, check=True
-        ).stdout
-        for command in commands
+def test_the_pages_and_sections_that_the_code_names_exist() -> None:
+    kinds = {".py", ".sh", ".tf", ".env"}
+    files = [file for folder in ("src", "deploy") for file in sorted((ROOT / folder).rglob("*")) if file.suffix in kinds]
+    # A slash before it: the page of somebody else's repository.
+    named = [
+        name
+        for file in files
+        for name in re.findall(r"(?<!/)(?<!`)docs/(\w+)\.md(?:, ([A-Z]\w+(?: \w+)*|upstream_\w+))?", file.read_text())
     ]
-    assert [" ".join(text.split()) for text in printed] == [
-        '{"severity":"ERROR","event":"upstream_auth","region":"DE","upstream_ms":9.5}',
-        "2 accepted 1 upstream_auth",
-        "1 CH",
-        "9.5 12.5",
-    ]
+    assert {("deploy", "Egress address"), ("operations", "upstream_auth"), ("configuration", "")} <= set(named)
+    for page, section_name in named:
+        text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+        assert not section_name or f"## {section_name}\n" in text or f"| `{section_name}` |" in text, (page, section_name)

@@ -1,4 +1,4 @@
-"""The steps of docs/operations.md, Rotation: a secret is changed under steady calls, and no message is lost.
+"""The steps of docs/rotation.md: a secret is changed under steady calls, and no message is lost.
 
 The callers never stop, and none repeats a call: whatever is not accepted at once counts as lost.
 """

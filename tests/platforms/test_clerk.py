@@ -52,6 +52,13 @@ def test_only_a_clear_false_means_that_clerk_does_not_deliver(value: object) -> 
     assert (stage.lines[-1]["event"], stage.requests) == ("ignored", [])
 
 
+def test_a_message_of_clerks_is_not_sent_a_second_time_where_the_event_has_no_type() -> None:
+    event = json.loads(sample("clerk", "ignored_delivered_by_clerk"))
+    del event["type"]
+    _, stage = call("clerk", json.dumps(event).encode())
+    assert (stage.lines[-1]["event"], stage.requests) == ("ignored", [])
+
+
 @pytest.mark.parametrize(("age", "event"), [(5, "accepted"), (400, "code_expired"), (7 * 3600, "code_expired")])
 def test_an_attempt_of_hours_later_does_not_deliver_a_dead_code(age: int, event: str) -> None:
     body = json.dumps(json.loads(sample("clerk", "sms_created")) | {"timestamp": NOW * 1000}).encode()

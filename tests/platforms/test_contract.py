@@ -36,12 +36,15 @@ def test_every_module_is_listed_and_every_listed_one_is_a_module() -> None:
 
 
 @each_platform
-def test_it_has_samples_a_recipe_and_a_row_in_the_readme(name: str) -> None:
+def test_it_has_samples_a_recipe_a_row_in_the_index_and_a_link_in_the_readme(name: str) -> None:
     assert len(list((SAMPLES / name).glob("*.json"))) >= 3
     page = "docs/platforms.md" if name == "native" else f"docs/platforms/{name}.md"
     assert f"/hooks/{name}" in (ROOT / page).read_text(encoding="utf-8"), "a page has to say how the platform is set up"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.search(rf"^\|.*{page}.*`/hooks/{name}`.*\|$", readme, re.MULTILINE)
+    assert "](docs/native.md)" in readme if name == "native" else f"]({page})" in readme
+    index = (ROOT / "docs" / "platforms.md").read_text(encoding="utf-8")
+    linked = "platforms/" if name == "native" else f"platforms/{name}.md"
+    assert re.search(rf"^\|.*{linked}.*`/hooks/{name}`.*\|$", index, re.MULTILINE)
 
 
 @each_platform

@@ -128,7 +128,7 @@ def test_a_code_alone_is_sent_in_words_for_its_purpose_and_language(fields: dict
 
 
 def test_a_notice_without_words_is_sent_as_one() -> None:
-    assert text_of({"action": "blocked_account"}) == "Security alert. Please check the recent activity in your account."
+    assert text_of({"action": "blocked_account"}) == "Security alert. Please check the recent activity on your account."
     assert text_of({"action": "blocked_account", "locale": "it"}, APP_NAME="Acme").startswith("Acme: Avviso di sicurezza.")
 
 
@@ -201,6 +201,9 @@ def test_own_templates_come_before_the_built_in_ones(fields: dict[str, object], 
         ("[login]\nen = '{code} " + "x" * 154 + "'", "line 2, login.en: needs 2 segments (GSM-7, 160 in one)"),
         ("[login]\nen = '{code} ж" + "x" * 64 + "'", "line 2, login.en: needs 2 segments (UCS-2, 70 in one)"),
         ("[login]\nen = {code}", "must be TOML: "),
+        ("login = " + "[" * 9000, "must be TOML "),
+        ("[client.''.login]\nen = '{code}'", "line 2, client..login.en: must have the id of a client or an organization"),
+        ("[org.' a'.login]\nen = '{code}'", "line 2, org. a.login.en: must have the id of a client or an organization"),
     ],
 )
 def test_a_wrong_template_is_named_by_line_and_key(file: str, fault: str) -> None:
@@ -223,6 +226,14 @@ def test_what_a_text_costs_is_judged_as_it_will_be_sent() -> None:
     file = "[login]\nen = '{code} \u2019" + "x" * 70 + "'"
     assert sms_of({"code": CODE}, file).encoded.segments == 1
     assert "needs 2 segments" in problems_of(file, SMART_ENCODING="off")[0]
+
+
+def test_a_text_that_could_never_be_sent_is_refused_whatever_it_may_cost() -> None:
+    file = "[login]\nen = { text = '{code} " + "x" * 200 + "', segments = 3 }"
+    assert sms_of({"code": CODE}, file, MAX_SEGMENTS="2").encoded.segments == 1  # another template
+    assert problems_of(file, MAX_SEGMENTS="1") == [
+        "TEMPLATES_FILE line 2, login.en: needs 2 segments, and MAX_SEGMENTS allows 1: no message with this text would be sent"
+    ]
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:

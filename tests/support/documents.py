@@ -1,4 +1,4 @@
-"""What the documentation says of the settings, made from the table, and its picture; as a program it writes all of them anew."""
+"""What the documentation says of the settings, made from the table, and its pictures; as a program it writes all of them anew."""
 
 import io
 import re
@@ -7,9 +7,11 @@ from pathlib import Path
 
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.config.settings import Variable, variables
+from support import flow_picture
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+CONFIGURATION = ROOT / "docs" / "configuration.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 PICTURE = ROOT / "docs" / "pictures" / "text.svg"
 _TEXT = (
@@ -17,6 +19,16 @@ _TEXT = (
     "Didn\u2019t ask for it? Then call our café in Łódź."
 )
 _BETWEEN_MARKS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Give every page of the documentation."""
+    return sorted(path for pattern in ("*.md", "docs/**/*.md", "deploy/*/*.md", "benchmarks/*.md") for path in ROOT.glob(pattern))
+
+
+def name_of(path: Path) -> str:
+    """Give a page's path from the root of the repository: the id of a test."""
+    return str(path.relative_to(ROOT))
 
 
 def env_example() -> str:
@@ -28,10 +40,10 @@ def env_example() -> str:
     return head + "".join(map(_example, variables()))
 
 
-def readme() -> str:
-    """Give the README with its table of settings as it should be."""
+def configuration() -> str:
+    """Give the page on the configuration with its table of settings as it should be."""
     rows = "".join(f"| `{setting.name}` | {_default(setting)} | {setting.meaning} |\n" for setting in variables())
-    return _BETWEEN_MARKS.sub(rf"\g<1>| Variable | Default | Meaning |\n|---|---|---|\n{rows}\2", README.read_text(encoding="utf-8"))
+    return _BETWEEN_MARKS.sub(rf"\g<1>| Variable | Default | Meaning |\n|---|---|---|\n{rows}\2", CONFIGURATION.read_text(encoding="utf-8"))
 
 
 def picture() -> str:
@@ -61,5 +73,6 @@ def _default(setting: Variable) -> str:
 
 if __name__ == "__main__":
     ENV_EXAMPLE.write_text(env_example(), encoding="utf-8")
-    README.write_text(readme(), encoding="utf-8")
+    CONFIGURATION.write_text(configuration(), encoding="utf-8")
     PICTURE.write_text(picture(), encoding="utf-8")
+    flow_picture.PICTURE.write_text(flow_picture.draw(), encoding="utf-8")

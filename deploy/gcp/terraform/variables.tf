@@ -33,7 +33,7 @@ variable "base_image" {
 }
 
 variable "settings" {
-  description = "Settings of the function that are no secrets; the README lists them."
+  description = "Settings of the function that are no secrets; docs/configuration.md lists them."
   type        = map(string)
   default     = {}
 

@@ -1,4 +1,4 @@
-"""A platform whose administrator shapes the request, or your own code. Source: README, the native payload."""
+"""A platform whose administrator shapes the request, or your own code. Source: docs/native.md."""
 
 import math
 

@@ -94,7 +94,7 @@ def egress_line(local: str, *, is_accepted: bool) -> Line:
         step = f'ask Mitto to register {local}, or for "no IP restriction"'
         return Line(mark, "egress IP", f"{local}, if the function runs on this machine", "" if is_accepted else step, proof)
     text = f"{local} is private: Mitto sees the public address of the NAT gateway"
-    step = "find that address (docs/operations.md, Egress address) and ask Mitto to register it"
+    step = "find that address (docs/deploy.md, Egress address) and ask Mitto to register it"
     return Line(mark, "egress IP", text, "" if is_accepted else step, proof)
 
 

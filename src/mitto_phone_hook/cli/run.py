@@ -11,7 +11,7 @@ from mitto_phone_hook.cli.terminal import Terminal
 _HELP = """\
 Serve the function with the settings of the environment. It is what the container runs.
 
-The settings are those of README, Settings. WORKERS processes answer, by default one per core where STORE_URL names a
+The settings are those of docs/configuration.md. WORKERS processes answer, by default one per core where STORE_URL names a
 Redis, and one where all is kept in memory: processes share no memory, and limits would count per process.
 """
 

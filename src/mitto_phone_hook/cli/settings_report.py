@@ -12,7 +12,10 @@ from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.domain.territories import TERRITORIES
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
+from mitto_phone_hook.sms.segments import encode
 from mitto_phone_hook.sms.sender_countries import COUNTRIES, Takes
+from mitto_phone_hook.sms.template_file import SAMPLE
+from mitto_phone_hook.sms.templates import built_in, fill
 from mitto_phone_hook.storage.protocols import Window
 
 RULE_DESCRIPTIONS = {
@@ -27,7 +30,7 @@ RULE_DESCRIPTIONS = {
 ACTION_TIMEOUT_SECONDS = 9.0
 """How long the Actions of ``deploy/auth0`` wait."""
 
-DOES_NOT_START = "the function does not start with these settings; README.md explains each of them"
+DOES_NOT_START = "the function does not start with these settings; docs/configuration.md explains each of them"
 
 _RULE_COLUMNS = max(map(len, RULE_DESCRIPTIONS.values())) + 2
 _FEW_CHARACTERS = 8
@@ -62,6 +65,7 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
         yield from _secrets_lines(topic, secrets.current(0), _source(variable, environment))
     yield _sender_line(settings)
     yield from _senders_lines(settings)
+    yield from _texts_lines(settings)
     if settings.mitto_test:
         yield Line(Mark.WARNING, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
     yield _regions_line(settings.allowed_regions)
@@ -170,6 +174,19 @@ def _senders_lines(settings: Settings) -> Iterator[Line]:
     for takes in Takes:
         if regions := [region for region in settings.regions_without_sender if COUNTRIES[region].takes is takes]:
             yield Line(Mark.WARNING, "sender by country", f"{', '.join(regions)}: only {takes}", _SENDER_STEPS[takes])
+
+
+def _texts_lines(settings: Settings) -> Iterator[Line]:
+    """Name the languages in which a code alone would not be sent: with the app's name, its text is too long."""
+    domains, is_smart = settings.otp_domain, settings.smart_encoding[""]
+    too_long = set()
+    for (caller, _, language), template in {**built_in(), **settings.templates_file}.items():
+        values = SAMPLE | {"app": settings.app_name, "domain": domains.get(caller) or domains.get("", "")}
+        if encode(fill(template, values), is_smart=is_smart).segments > settings.max_segments:
+            too_long.add(language)
+    if too_long:
+        text = f"{', '.join(sorted(too_long))}: longer than MAX_SEGMENTS allows, so that a code without a text is refused"
+        yield Line(Mark.WARNING, "texts", text, "shorten APP_NAME, or raise MAX_SEGMENTS: mitto-phone-hook text --catalogue")
 
 
 def _regions_line(regions: frozenset[str]) -> Line:

@@ -40,7 +40,7 @@ def _scope(text: str, platforms: Collection[str]) -> Scope:
 def _part(text: str, platforms: Collection[str]) -> tuple[str, str]:
     """Give the name of the part in ``Scope``, and its value."""
     for prefix, kind in _PREFIXES.items():
-        if (value := text.removeprefix(prefix)) != text and value:
+        if (value := text.removeprefix(prefix)) != text and value and value == value.strip():
             return kind, value
     if text.lower() in platforms:
         return "platform", text.lower()

@@ -30,6 +30,9 @@ T = TypeVar("T")
 MAX_DEADLINE_SECONDS = 25
 """A server that is told to stop gives running calls 30 s, then ends them without a response."""
 
+MAX_SEGMENTS = 20
+"""The most that MAX_SEGMENTS can allow."""
+
 
 RENAMED = {"DUPLICATE_WINDOW_SECONDS": "RESEND_AFTER_SECONDS"}
 """Settings of the version before, with their new names. The old names still work, with a warning."""
@@ -108,7 +111,8 @@ def _templates(source: _Source, info: ValidationInfo) -> Catalogue:
     except (OSError, UnicodeDecodeError):
         raise ValueError("cannot be read") from None
     smart_encoding = info.data.get("smart_encoding") or {"": True}
-    return text_rules.templates(text, info.data.get("otp_domain") or {}, is_smart=smart_encoding[""])
+    domains, max_segments = info.data.get("otp_domain") or {}, info.data.get("max_segments") or MAX_SEGMENTS
+    return text_rules.templates(text, domains, is_smart=smart_encoding[""], max_segments=max_segments)
 
 
 _Platform = Annotated[str, BeforeValidator(rules.platform)]
@@ -152,7 +156,7 @@ class Settings(BaseModel):
     connect_timeout_seconds: Annotated[float, _read(rules.seconds(0.05, 30))] = _setting("1", "time to open one connection to Mitto")
     max_attempts: Annotated[int, _read(rules.whole(1, 10))] = _setting("3", "attempts per message, only while nothing has been sent")
     max_body_bytes: Annotated[int, _read(rules.whole(1024, 1048576))] = _setting("65536", "largest request body")
-    max_segments: Annotated[int, _read(rules.whole(1, 20))] = _setting("4", "longest text in segments, the unit of cost")
+    max_segments: Annotated[int, _read(rules.whole(1, MAX_SEGMENTS))] = _setting("4", "longest text in segments, the unit of cost")
     smart_encoding: Annotated[Mapping[str, bool], _read(text_rules.smart_encoding)] = _setting(
         "on", "replaces typographic characters if that makes the text GSM-7; by country: `on; IN=off`"
     )

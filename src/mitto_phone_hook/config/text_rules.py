@@ -30,9 +30,12 @@ def smart_encoding(text: str) -> Mapping[str, bool]:
         if region and region.upper() not in SUPPORTED_REGIONS:
             raise ValueError(f"must name regions by ISO 3166, as in on; IN=off (entry {position} does not)")
         try:
-            values[region.upper()] = rules.boolean(switch)
+            is_on = rules.boolean(switch)
         except ValueError:
             raise ValueError(f"must be on or off, with regions where it differs: on; IN=off (entry {position} is not)") from None
+        if region.upper() in values:
+            raise ValueError(f"must name each region once, as in on; IN=off (entry {position} does not)")
+        values[region.upper()] = is_on
     return {"": True} | values
 
 
@@ -63,9 +66,9 @@ domains = _by_caller(
 app_hashes = _by_caller(_APP_HASH.fullmatch, "must be 11 letters, digits and signs of +/, alone or by caller: FA+9qCX9VSu; client:abc123=…")
 
 
-def templates(text: str, domains: Mapping[str, str], *, is_smart: bool) -> Catalogue:
+def templates(text: str, domains: Mapping[str, str], *, is_smart: bool, max_segments: int) -> Catalogue:
     """Read a catalogue of templates. Raises ``ValueError`` with one sentence for each fault."""
     # Only who has a file of templates needs the reader of TOML at the start.
     from mitto_phone_hook.sms.template_file import read  # noqa: PLC0415 - as said
 
-    return read(text, domains, is_smart=is_smart)
+    return read(text, domains, is_smart=is_smart, max_segments=max_segments)

@@ -35,5 +35,5 @@ def unknown(environment: Mapping[str, str]) -> dict[str, str]:
         elif near := get_close_matches(name, known, n=1, cutoff=_MIN_LIKENESS):
             found[name] = f"was {near[0]} meant?"
         elif name.split("_")[0] in first_words:
-            found[name] = "README.md has the names of all settings"
+            found[name] = "docs/configuration.md has the names of all settings"
     return found

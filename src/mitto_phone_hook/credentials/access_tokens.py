@@ -100,8 +100,8 @@ def refusal(expected: Expected, known: KeySet, token: bytes) -> str | None:
         )
     except jwt.PyJWTError as error:
         return _WHY.get(type(error), "wrong_token")
-    except (ValueError, TypeError, OverflowError):
-        # Claims of another type than the library expects.
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        # Claims of another type than the library expects, or nested deeper than it can follow.
         return "wrong_token"
     scopes = claims.get("scp")
     if not isinstance(scopes, list) or expected.scope not in scopes:

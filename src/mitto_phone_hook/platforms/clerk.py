@@ -67,9 +67,9 @@ def read(body: bytes, headers: Headers, defaults: Defaults) -> PhoneMessage:
         event = from_json(body, allow_inf_nan=False)
     except ValueError:
         event = None
-    if isinstance(event, dict) and isinstance(event.get("type"), str):
-        data = event.get("data")
-        if event["type"] != "sms.created" or (isinstance(data, dict) and data.get("delivered_by_clerk") is not False):
+    if isinstance(event, dict):
+        data, is_other = event.get("data"), isinstance(event.get("type"), str) and event["type"] != "sms.created"
+        if is_other or (isinstance(data, dict) and data.get("delivered_by_clerk") is not False):
             raise Refused(Outcome.IGNORED)
     return _read(body, headers, defaults)
 

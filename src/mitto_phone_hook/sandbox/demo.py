@@ -204,7 +204,7 @@ async def _demo() -> None:
         async with running_function(port, function_environment(mitto.url, api_key, secret, **_reporting(port)), on_line) as base:
             _say(f"The function listens on   {base}  (functions-framework)")
             await run_once(base, secret, messages, report)
-    _say("Everything works; both are stopped. Next: `make run`, or README, Connect it for real.")
+    _say("Everything works; both are stopped. Next: `make run`, or the README's five steps.")
 
 
 class Running(NamedTuple):

@@ -59,17 +59,20 @@ def read_unchecked(text: str) -> Catalogue:
     return {entry.place: str(entry.text) for entry in _entries(tomllib.loads(text))}
 
 
-def read(text: str, domains: Mapping[str, str], *, is_smart: bool = True) -> Catalogue:
+def read(text: str, domains: Mapping[str, str], *, is_smart: bool = True, max_segments: int = _MOST_SEGMENTS) -> Catalogue:
     """Read and check a catalogue. Raises ``ValueError`` with one sentence for each fault, with its line and key.
 
-    ``domains`` are the host names by caller that ``{domain}`` can stand for.
+    ``domains`` are the host names by caller that ``{domain}`` can stand for. No message of more than ``max_segments`` is sent.
     """
     try:
         entries = [*_entries(tomllib.loads(text.removeprefix("\ufeff")))]
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"must be TOML: {error}") from None
+    except RecursionError:
+        raise ValueError("must be TOML that is not nested so deeply") from None
     lines = _lines(text)
-    faults = [(_line_of(entry.keys, lines), entry, fault) for entry in entries for fault in _faults(entry, domains, is_smart=is_smart)]
+    found = [(entry, [*_faults(entry, domains, is_smart=is_smart, max_segments=max_segments)]) for entry in entries]
+    faults = [(_line_of(entry.keys, lines), entry, fault) for entry, of_entry in found for fault in of_entry]
     places = [entry.place for entry in entries]
     faults += [
         (_line_of(entry.keys, lines), entry, "has this template twice")
@@ -93,7 +96,7 @@ def _entries(table: Mapping[str, Any], keys: tuple[str, ...] = ()) -> Iterator[_
             yield entry
 
 
-def _faults(entry: _Entry, domains: Mapping[str, str], *, is_smart: bool) -> Iterator[str]:
+def _faults(entry: _Entry, domains: Mapping[str, str], *, is_smart: bool, max_segments: int) -> Iterator[str]:
     """Yield what is wrong with one text; of what depends on another fault only that one."""
     if len(entry.keys) != entry.depth:
         yield f"must be a table of texts by language, as in [login] or [client.abc123.login], with the tables {', '.join(_TEMPLATES)}"
@@ -102,6 +105,8 @@ def _faults(entry: _Entry, domains: Mapping[str, str], *, is_smart: bool) -> Ite
     if name not in _TEMPLATES:
         yield f"is no template: there are {', '.join(_TEMPLATES)}"
         return
+    if caller and entry.keys[1] != (entry.keys[1].strip() or None):
+        yield "must have the id of a client or an organization, without spaces around it"
     if not _TAG.fullmatch(language):
         yield "must have a language tag as its key, such as de or pt-BR"
     text, allowed = entry.text, entry.segments
@@ -115,7 +120,7 @@ def _faults(entry: _Entry, domains: Mapping[str, str], *, is_smart: bool) -> Ite
     if type(allowed) is not int or not 0 < allowed <= _MOST_SEGMENTS:
         yield f"must have segments from 1 to {_MOST_SEGMENTS}"
         return
-    yield from _faults_of_sample(fill(text, SAMPLE | {"domain": domain}), allowed, is_smart=is_smart)
+    yield from _faults_of_sample(fill(text, SAMPLE | {"domain": domain}), allowed, max_segments, is_smart=is_smart)
 
 
 def _wrong_placeholders(text: str, name: str, domain: str) -> Iterator[str]:
@@ -129,7 +134,7 @@ def _wrong_placeholders(text: str, name: str, domain: str) -> Iterator[str]:
         yield "has {domain}, which needs OTP_DOMAIN"
 
 
-def _faults_of_sample(sample: str, allowed: int, *, is_smart: bool) -> Iterator[str]:
+def _faults_of_sample(sample: str, allowed: int, max_segments: int, *, is_smart: bool) -> Iterator[str]:
     """Yield what is wrong with a text as it will be sent."""
     try:
         is_clean = clean_text(sample) == sample
@@ -139,7 +144,9 @@ def _faults_of_sample(sample: str, allowed: int, *, is_smart: bool) -> Iterator[
         yield "must have no characters that nobody sees, and accents in one character with their letter (NFC)"
         return
     encoded = encode(sample, is_smart=is_smart)
-    if encoded.segments > allowed:
+    if encoded.segments > max_segments:
+        yield f"needs {encoded.segments} segments, and MAX_SEGMENTS allows {max_segments}: no message with this text would be sent"
+    elif encoded.segments > allowed:
         one = f"{encoded.encoding.value}, {UNITS_IN_ONE[encoded.encoding]} in one"
         yield (
             f"needs {encoded.segments} segments ({one}) with a code of 6 and an app name of 12 characters: shorten it, or allow it with "

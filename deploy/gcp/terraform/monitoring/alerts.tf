@@ -52,7 +52,7 @@ locals {
       }
       low_conversion = {
         severity = "WARNING"
-        what     = "In one region hardly anybody enters the codes: is it SMS pumping? docs/operations.md, Costs explode. Only where CONVERSIONS=on."
+        what     = "In one region hardly anybody enters the codes: is it SMS pumping? docs/troubleshooting.md, Costs explode. Only where CONVERSIONS=on."
         query = join(" ", [
           "(sum by (region) (increase(${local.events}{${local.one},event=\"converted\"}[1h])) or",
           "0 * sum by (region) (increase(${local.events}{${local.one},event=\"accepted\"}[1h])))",
