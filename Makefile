@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 .DELETE_ON_ERROR:
 
-.PHONY: ready runtime help demo run test check format chaos attack bench counts soak platforms pictures docs bundle lock clean
+.PHONY: ready runtime help demo run test check format chaos attack bench counts soak budget platforms pictures docs bundle lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ pictures: ready ## Take the pictures of the inbox in docs/pictures again (15 s)
 
 docs: ready ## Write again what docs are made of the code: settings, pictures, openapi.json
 	@cd tests && $(CURDIR)/$(BIN)/python -m support.documents
+
+budget: ready ## Count the work of a message and write tests/data/budget.json, which no change may exceed (5 s)
+	@cd tests && $(CURDIR)/$(BIN)/python -m support.budget
 
 bundle: ready ## Make the bundle for a deployment in build/bundle
 	@$(BIN)/python deploy/bundle.py

@@ -1,132 +1,109 @@
-"""How many instructions one message costs: ``python -m benchmarks.instructions [--guard]``, counted by valgrind's callgrind.
+"""How many instructions one message costs: ``python -m benchmarks.instructions [RUN …] [--rooms] [--guard]``, counted by callgrind.
 
-A count says nothing about time, but other work on the machine does not change it. So it compares two versions with an
-accuracy of 0.1 %. It counts the whole hook with a prepared response of Mitto, without HTTP server and network. It is the
-difference between two runs, so start and warm-up are not included.
+A count says nothing about time, but other work on the machine does not change it. It goes from the bytes of a signed call to those of its
+response, with everything on: ``native`` brings a text, for ``supabase`` a template has the words, ``framework`` is ``native`` under
+functions-framework. A Mitto in the same process accepts all of them.
 
-With ``--guard`` it counts the same behind uvicorn's HTTP protocol, without and with ``http_guard``, and gives the guard's share. The
-framework between them is not included, so the share is an upper bound.
+``--rooms`` adds where the time goes, from a profile of Python's own, which makes small functions look dearer than they are.
+``--guard`` counts the function as a plain ASGI application instead, with and without ``http_guard``, and gives the guard's share.
 """
 
-import asyncio
-import gc
+import cProfile
+import os
+import pstats
 import re
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
-from http import HTTPStatus
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import uvicorn
-import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
-
-from benchmarks.costs import SECRET, body, whole, whole_hook
-from benchmarks.running import RunError, inherited_environment, run_tool
-from mitto_phone_hook.http_guard import guarded
+from benchmarks.running import ROOT, RunError, inherited_environment, run_tool
+from benchmarks.tables import table
 from mitto_phone_hook.platforms import load_platform
-from mitto_phone_hook.request import Call
 
-FEW, MANY = 300, 800
-_TIMEOUT_SECONDS = 300
-_COLLECTED = re.compile(r"Collected *: *([0-9]+)")
-_HEAD = f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/json\r\nContent-Length: "
+sys.path.append(str(ROOT / "tests"))
+from support import served
+
+WARM, COUNTED = 100, 400
+_TIMEOUT_SECONDS = 600
+_SUMMARY = re.compile(r"^summary: ([0-9]+)", re.MULTILINE)
+_PROFILE = "--profile"
 
 
-async def handle(messages: int, platforms: list[str]) -> None:
-    """Handle ``messages`` messages, with ``platforms`` configured. Without garbage collection: its moments differ in every run."""
-    gc.disable()
-    one = whole(**{f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms})
+def instructions(run: str, *platforms: str) -> float:
+    """Count the instructions of one message, with these platforms configured in addition. Raises ``RunError``."""
+    with tempfile.TemporaryDirectory() as folder:
+        # callgrind writes down what it has counted when that function is called, and begins anew.
+        tool = ["valgrind", "--tool=callgrind", f"--dump-before={os.getppid.__name__}", f"--callgrind-out-file={folder}/out"]
+        _run([*tool, *_command(run, *platforms)], platforms)
+        found = _SUMMARY.search((Path(folder) / "out.2").read_text())
+        if found is None:
+            raise RunError("callgrind counted nothing")
+        return int(found[1]) / COUNTED
+
+
+def rooms(run: str) -> str:
+    """Profile one message by room: how many calls of functions of Python, and which share of the time. Raises ``RunError``."""
+    with tempfile.TemporaryDirectory() as folder:
+        _run(_command(_PROFILE, f"{folder}/profile", run), ())
+        stats = pstats.Stats(f"{folder}/profile")
+    calls, seconds = Counter[str](), Counter[str]()
+    for (file, _, _), (_, number, own, _, _) in stats.stats.items():  # type: ignore[attr-defined] # typeshed lacks it
+        calls[_room(file)] += number
+        seconds[_room(file)] += own
+    rows = [[room, f"{calls[room] / COUNTED:.1f}", f"{share / seconds.total():.1%}"] for room, share in seconds.most_common()]
+    return table([run, "calls", "time"], rows)
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.instructions", *arguments, "--here"]
+
+
+def _run(command: list[str], platforms: tuple[str, ...]) -> None:
+    settings = {f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms}
+    # Otherwise hash collisions in dictionaries and sets would differ in every run.
+    environment = inherited_environment() | settings | {"PYTHONHASHSEED": "0"}
+    run_tool(["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command], timeout=_TIMEOUT_SECONDS)
+
+
+def _room(file: str) -> str:
+    """Give our room, or the package, that a file belongs to."""
+    path = Path(file)
+    for folder in ("mitto_phone_hook", "site-packages"):
+        if folder in path.parts:
+            part = path.parts[path.parts.index(folder) + 1].removesuffix(".py")
+            return part if folder == "mitto_phone_hook" else f"({part})"
+    return "(this benchmark)" if path.is_relative_to(ROOT) else "(standard library)"
+
+
+def handle(arguments: list[str]) -> None:
+    """Handle the messages, for callgrind; or with ``--profile FILE``, for the table by room."""
+    if arguments[0] == _PROFILE:
+        profile = cProfile.Profile(builtins=False)
+        served.run(arguments[2], WARM, COUNTED, profile.enable)
+        profile.dump_stats(arguments[1])
+        return
+    run, *platforms = arguments
     for name in platforms:
         load_platform(name)
-    for number in range(messages):
-        await one(number)
-
-
-class _Discarding(asyncio.Transport):
-    """A connection whose caller reads everything at once and forgets it."""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Discard."""
-
-    def is_closing(self) -> bool:
-        """Stay open."""
-        return False
-
-
-async def serve(messages: int, protocol: Any) -> None:  # noqa: ANN401 - what uvicorn takes for its setting `http`
-    """Handle ``messages`` messages that come as bytes over one kept connection."""
-    gc.disable()
-    hook = whole_hook()
-    has_responded = asyncio.Event()
-
-    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - as in ASGI
-        async def chunks() -> AsyncIterator[bytes]:
-            yield (await receive())["body"]
-
-        response = await hook.respond(Call(scope["method"], scope["path"], dict(scope["headers"]), chunks()))
-        headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
-        headers.append((b"content-length", b"%d" % len(response.body)))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
-        if response.status != HTTPStatus.OK:
-            raise RunError(f"a message got {response.status}")
-        has_responded.set()
-
-    config = uvicorn.Config(application, lifespan="off", log_config=None, access_log=False)
-    config.load()
-    connection = protocol(config=config, server_state=ServerState(), app_state={})
-    connection.connection_made(_Discarding())
-    for number in range(messages):
-        content = body(number)
-        has_responded.clear()
-        connection.data_received(f"{_HEAD}{len(content)}\r\n\r\n".encode() + content)
-        await has_responded.wait()
-
-
-RUNS: dict[str, Callable[[int, list[str]], Coroutine[Any, Any, None]]] = {
-    "hook": handle,
-    "plain": lambda messages, _: serve(messages, HttpToolsProtocol),
-    "guarded": lambda messages, _: serve(messages, guarded(lambda _: None)),
-}
-
-
-def instructions(run: str, messages: int, *platforms: str) -> int:
-    """Count the instructions of a process that handles ``messages`` messages as ``RUNS`` says. Raises ``RunError``."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        # Otherwise hash collisions in dictionaries and sets would differ in every run.
-        environment = [f"{name}={value}" for name, value in inherited_environment().items()] + ["PYTHONHASHSEED=0"]
-        command = ["env", "-i", *environment, "valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", f"--log-file={log}"]
-        command += [sys.executable, "-m", "benchmarks.instructions", run, str(messages), *platforms]
-        run_tool(command, timeout=_TIMEOUT_SECONDS)
-        found = _COLLECTED.search(log.read_text())
-        if found is None:
-            raise RunError(f"valgrind counted nothing:\n{log.read_text()[-2000:]}")
-        return int(found[1])
-
-
-def per_message(run: str = "hook", *platforms: str) -> float:
-    """Count the instructions of one message, with these platforms configured in addition. Raises ``RunError``."""
-    # What Python compiles, it compiles in this run: the two that are compared must not differ in it.
-    run_tool([sys.executable, "-m", "benchmarks.instructions", run, "1", *platforms], timeout=_TIMEOUT_SECONDS)
-    return (instructions(run, MANY, *platforms) - instructions(run, FEW, *platforms)) / (MANY - FEW)
+    served.run(run, WARM, COUNTED, os.getppid)
+    os.getppid()
 
 
 def main(arguments: list[str]) -> int:
-    """Print the count. With the name of a run and a number: handle that many messages, for valgrind."""
-    if arguments[:1] == ["--guard"]:
-        plain, with_guard = per_message("plain"), per_message("guarded")
-        sys.stdout.write(f"{plain:,.0f} instructions per message without the guard, {with_guard:,.0f} with it: ")
-        sys.stdout.write(f"its share is {1 - plain / with_guard:.1%}\n")
-    elif arguments:
-        # The server's event loop: asyncio's own handles timers in Python, which would be counted, too.
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop if arguments[0] == "hook" else uvloop.new_event_loop) as runner:
-            runner.run(RUNS[arguments[0]](int(arguments[1]), arguments[2:]))
-    else:
-        sys.stdout.write(f"{per_message():,.0f} instructions per message\n")
+    """Print the counts."""
+    if arguments[-1:] == ["--here"]:
+        handle(arguments[:-1])
+        return 0
+    if "--guard" in arguments:
+        without, with_guard = instructions("unguarded"), instructions("guarded")
+        sys.stdout.write(f"{without:,.0f} instructions per message without the guard, {with_guard:,.0f} with it: ")
+        sys.stdout.write(f"its share is {1 - without / with_guard:.1%}\n")
+        return 0
+    for run in [one for one in arguments if not one.startswith("--")] or served.SETUPS:
+        sys.stdout.write(f"{run}: {instructions(run):,.0f} instructions per message\n")
+        if "--rooms" in arguments:
+            sys.stdout.write(f"\n{rooms(run)}\n\n")
     return 0
 
 

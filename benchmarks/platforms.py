@@ -9,7 +9,7 @@ what else the machine does.
 import os
 import sys
 
-from benchmarks.instructions import per_message
+from benchmarks.instructions import instructions
 from benchmarks.running import RunError, inherited_environment, run_tool
 from benchmarks.tables import table
 from mitto_phone_hook.platforms import NAMES, ROOT
@@ -51,7 +51,7 @@ def main() -> int:
         loaded = run(_LOADED, **second)
         one, two, with_tokens = start_ms({}, second, okta)
         first_call = {name: min(float(run(_FIRST_CALL, name)) for _ in range(STARTS)) for name in NAMES if name != ROOT}
-        alone, together = per_message(), per_message("hook", SECOND)
+        alone, together = instructions("native"), instructions("native", SECOND)
     except RunError as error:
         print(f"no costs: {error}", file=sys.stderr)
         return 2

@@ -77,7 +77,9 @@ class FollowUps:
         """Take delivery reports. With a right secret the response is 200, whatever the content; else it is that of an unknown path."""
         if not await self._is_known(call.path.removeprefix(REPORTS.path.removesuffix("*"))):
             self._reports.refuse()
-            return respond(Result(Outcome.NOT_FOUND), request_id)
+            response = respond(Result(Outcome.NOT_FOUND), request_id)
+            # As for every path that there is not: nobody must see which begin like a right one.
+            return response._replace(headers=response.headers | {"connection": "close"})
         if call.method not in REPORTS.methods:
             response = respond(Result(Outcome.METHOD_NOT_ALLOWED), request_id)
             response.headers["allow"] = ", ".join(REPORTS.methods)

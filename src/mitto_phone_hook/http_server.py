@@ -6,7 +6,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import httptools
@@ -48,7 +48,8 @@ class Exchange:
         """Respond to the request. The name is the one that uvicorn calls."""
         headers = dict(self._fields)
         repeats = repeated(self._fields) if len(headers) < len(self._fields) else ()
-        response = await respond(Call(self._method, self._path, headers, self, repeats, query=self._query))
+        body = None if self.more_body or self.disconnected else bytes(self.body)
+        response = await respond(Call(self._method, self._path, headers, self, repeats, self._query, body))
         flow = self._protocol.flow
         if flow.write_paused and not self.disconnected:
             await flow.drain()
@@ -58,7 +59,7 @@ class Exchange:
 
     def _write(self, response: Response) -> None:
         fields = [b"%b: %b\r\n" % field for field in self._protocol.server_state.default_headers]
-        fields += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers.items()]
+        fields.append(_head(tuple(response.headers.items())))
         fields.append(b"content-length: %d\r\n" % len(response.body))
         if "connection" in response.headers:
             self.keep_alive = False
@@ -93,6 +94,12 @@ class Exchange:
         self._is_read = not self.more_body
         chunk, self.body = bytes(self.body), bytearray()
         return chunk
+
+
+@lru_cache(maxsize=64)
+def _head(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Write headers of a response, which are the same in most of them."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
 
 
 class HookProtocol(GuardedProtocol):

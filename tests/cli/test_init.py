@@ -48,7 +48,7 @@ def test_the_file_is_valid_and_only_its_owner_can_read_it(platform: str, tmp_pat
 
 @pytest.mark.parametrize("platform", NAMES)
 def test_what_is_to_be_entered_at_the_platform_is_what_its_page_says(platform: str) -> None:
-    page = "README.md" if platform == "native" else f"docs/platforms/{platform}.md"
+    page = "docs/native.md" if platform == "native" else f"docs/platforms/{platform}.md"
     text = (ROOT / page).read_text(encoding="utf-8")
     paste = init.PASTES[platform]
     assert paste.field in text

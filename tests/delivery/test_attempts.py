@@ -17,6 +17,7 @@ from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoding, as_ucs2, encode
+from support.over_httpx import carried_by
 from support.stage import PassingLoop
 from support.upstream import ACCEPTED, Peer, Script, Upstream, answer, answering, closed_port, hanging, run, saying_and_closing
 
@@ -42,7 +43,7 @@ def refusing(code: int, status: str = "200 OK") -> bytes:
 
 
 def client(transport: httpx.AsyncBaseTransport, base_url: str, key: RotatingSecret[str] | None = None) -> Mitto:
-    return Mitto(transport, key or RotatingSecret("key"), base_url=base_url, connect_timeout_seconds=1, is_test=False)
+    return Mitto(carried_by(transport), key or RotatingSecret("key"), base_url=base_url, connect_timeout_seconds=1, is_test=False)
 
 
 async def send_through(mitto: Mitto, sms: Sms = SMS, *, seconds: float = 3, max_attempts: int = 3) -> Sent:

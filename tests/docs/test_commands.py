@@ -30,7 +30,7 @@ RUN_ELSEWHERE = {
     r"make (test|check)": "docs/test_documents.py::test_the_gate_runs_the_commands_for_developers",
     r"\.venv/bin/mitto-phone-hook secret": "docs/test_documents.py::test_the_secret_that_the_readme_makes_is_a_good_one",
     r"\.venv/bin/mitto-phone-hook check": "docs/test_documents.py::test_the_check_of_the_readme_finds_a_good_set_up_good",
-    r"\.venv/bin/functions-framework .*": "docs/test_documents.py::test_the_function_starts_as_the_readme_says",
+    r"\.venv/bin/mitto-phone-hook run": "docs/test_documents.py::test_the_function_starts_as_the_readme_says",
     r"curl https://the-function/hooks/native .*": "docs/test_documents.py::test_a_call_to_the_native_route_is_accepted_as_the_pages_say",
     r"curl -i \"\$HOOK_URL/.*": "docs/test_api.py::test_each_curl_command_is_understood",
     r"curl https://the-function/conversions .*": "end_to_end/test_reports.py::test_a_message_is_followed_to_the_handset_and_to_its_use",

@@ -41,7 +41,7 @@ JSON_COMMAND = re.findall(
 )[0]
 CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
 SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
-FUNCTION_COMMAND = ".venv/bin/functions-framework --source src/main.py --target send_phone_message"
+FUNCTION_COMMAND = ".venv/bin/mitto-phone-hook run"
 RUN_BY_THE_GATE = {"make test", "make check"}
 
 
@@ -186,9 +186,10 @@ def test_the_sandbox_of_the_readme_explains_itself() -> None:
 
 
 def test_the_function_starts_as_the_readme_says(tmp_path: Path) -> None:
-    words = processes.command(1)
-    assert " ".join([f".venv/bin/{Path(words[0]).name}", *words[1:5]]) == FUNCTION_COMMAND
-    with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
+    def command(port: int) -> list[str]:
+        return [*_here(FUNCTION_COMMAND), "--port", str(port)]
+
+    with processes.function_by(command, tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
         assert process.post({}, bearer=BEARER)[0] == 422
 
 

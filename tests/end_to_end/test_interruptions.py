@@ -14,7 +14,7 @@ from mitto_phone_hook.delivery.attempts import Sent, send
 from mitto_phone_hook.delivery.finalizer import Finalizer
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome
-from mitto_phone_hook.mitto.client import Mitto
+from mitto_phone_hook.mitto.client import Mitto, Transport
 from mitto_phone_hook.mitto.connection import Connection, Exchange
 from mitto_phone_hook.mitto.response_codes import MittoResult, read_result
 from mitto_phone_hook.mitto.transport import OneOriginTransport
@@ -37,7 +37,7 @@ async def uncounted(_segments: int) -> None:
     """Let everything pass."""
 
 
-def client(transport: httpx.AsyncBaseTransport, base_url: str, key: RotatingSecret[str] | None = None) -> Mitto:
+def client(transport: Transport, base_url: str, key: RotatingSecret[str] | None = None) -> Mitto:
     return Mitto(transport, key or RotatingSecret("old"), base_url=base_url, connect_timeout_seconds=5, is_test=False)
 
 

@@ -24,6 +24,7 @@ from mitto_phone_hook.mitto.response_codes import MittoResult
 from mitto_phone_hook.mitto.transport import OneOriginTransport
 from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import Encoded, Encoding, as_ucs2, encode
+from support.over_httpx import carried_by
 from support.upstream import (
     ACCEPTED,
     LIMIT_SECONDS,
@@ -71,7 +72,7 @@ def client(
     is_test: bool = False,
 ) -> Mitto:
     key = key or RotatingSecret(KEY)
-    return Mitto(transport, key, base_url=base_url, connect_timeout_seconds=connect_timeout_seconds, is_test=is_test)
+    return Mitto(carried_by(transport), key, base_url=base_url, connect_timeout_seconds=connect_timeout_seconds, is_test=is_test)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import pytest
 
 from support.processes import function_environment
 
-COMMAND = (sys.executable, "-m", "mitto_phone_hook.sandbox.demo")
+COMMAND = (sys.executable, "-m", "mitto_phone_hook.cli", "demo")
 LIMIT_SECONDS = 40
 
 

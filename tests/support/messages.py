@@ -8,6 +8,7 @@ from mitto_phone_hook.mitto.client import Mitto
 from mitto_phone_hook.platforms._contract import Defaults
 from mitto_phone_hook.platforms.auth0 import PLATFORM
 from mitto_phone_hook.sms.compose import Sms, SmsRules, compose
+from support.over_httpx import carried_by
 
 
 def parse(body: bytes, content_type: bytes = b"", default_region: str | None = None) -> PhoneMessage:
@@ -26,7 +27,7 @@ def decide(message: PhoneMessage, settings: Settings, *, signed_at: float | None
 def mitto_over(transport: httpx.AsyncBaseTransport, settings: Settings) -> Mitto:
     """Build Mitto's client as the function does with these settings, over a transport of the test's own."""
     return Mitto(
-        transport,
+        carried_by(transport),
         settings.mitto_api_key,
         base_url=settings.mitto_base_url,
         connect_timeout_seconds=settings.connect_timeout_seconds,

@@ -7,7 +7,8 @@ nobody asked for: the next request would take them for its own response. After a
 import asyncio
 import select
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
 
 import httptools
 import httpx
@@ -21,41 +22,77 @@ MAX_HEADERS = 100
 MAX_WAITING_BYTES = 131_072
 """For the part of a body that nobody has read yet. Beyond it the server has to wait."""
 
-END_CONNECTION = "end_connection"
-"""The extension of an httpx response with a function without arguments: the reader calls it when the response cannot be trusted."""
-
 _SWITCHING_PROTOCOLS = 101
+
+
+class WholeResponse(NamedTuple):
+    """A response that was read to its end, or as far as it can be trusted."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | None
+    """``None`` where it did not arrive complete, is too long, or is compressed."""
+    end_connection: Callable[[], None]
+    """Called when the response cannot be trusted: the connection must not carry another request."""
+
+    def header(self, name: bytes) -> bytes:
+        """Give a header by its name in lower case, empty where there is none; several of that name are joined."""
+        return b", ".join([value for one, value in self.headers if one.lower() == name])
 
 
 class Exchange(httpx.AsyncByteStream):
     """The response to one request while it arrives, and the stream of its body."""
 
+    status = 0
     is_complete = False
     is_reusable = False
     """Whether the response is complete, the server keeps the connection open, and no bytes came after the response."""
-    _status = 0
     _has_head = False
     _has_length = False
     _is_unusual = False
     """Whether there were interim responses or trailers, which Mitto has no reason to send."""
     _overhead = 0
     _is_closed = False
-    _fault: httpx.TransportError | None = None
+    _fault: httpx.TransportError | TimeoutError | None = None
     _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, connection: "Connection", idle: "deque[Connection]") -> None:
         """Expect a response on ``connection``, which goes on top of ``idle`` in the end."""
         self._connection = connection
         self._idle = idle
-        self._headers: list[tuple[bytes, bytes]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
         self._chunks: deque[bytes] = deque()
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
-    async def response(self) -> httpx.Response:
+    async def whole_response(self, max_bytes: int, until: float) -> WholeResponse:
+        """Wait for the whole response, with a body of ``max_bytes`` at most, until the event loop's clock shows ``until``.
+
+        What ends it after status and headers costs only the body. Raises ``httpx.TransportError`` or ``TimeoutError`` before.
+        """
+        # One timer for all that is waited for: `asyncio.timeout_at` would cancel the task, and is several times as dear.
+        timer = asyncio.get_running_loop().call_at(until, self._fail, TimeoutError())
+        try:
+            await self.head()
+            response = WholeResponse(self.status, self.headers, None, self._connection.close)
+            if any(name.lower() == b"content-encoding" and value.lower() != b"identity" for name, value in self.headers):
+                return response
+            body = bytearray()
+            while True:
+                # `b"".join` would take 80 bytes for each piece, of which there may be tens of thousands.
+                while self._chunks:
+                    body += self._chunks.popleft()
+                if self.is_complete or self._fault is not None or len(body) > max_bytes:
+                    break
+                await self._wait()
+            return response._replace(body=bytes(body)) if self.is_complete and len(body) <= max_bytes else response
+        finally:
+            timer.cancel()
+            self.close()
+
+    async def head(self) -> None:
         """Wait for status and headers. Raises ``httpx.TransportError``."""
         while not self._has_head:
             await self._wait()
-        return httpx.Response(self._status, headers=self._headers, stream=self, extensions={END_CONNECTION: self._connection.close})
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the pieces of the body as they came. Raises ``httpx.TransportError``."""
@@ -67,6 +104,10 @@ class Exchange(httpx.AsyncByteStream):
                 await self._wait()
 
     async def aclose(self) -> None:
+        """Do what ``close`` does, as httpx wants it."""
+        self.close()
+
+    def close(self) -> None:
         """Give the connection back, or end it where the response was not read to its end or allows no other."""
         if self._is_closed:
             return
@@ -104,7 +145,7 @@ class Exchange(httpx.AsyncByteStream):
         else:
             self._fail(httpx.ReadError("connection ended"))
 
-    def _fail(self, fault: httpx.TransportError) -> None:
+    def _fail(self, fault: httpx.TransportError | TimeoutError) -> None:
         if not self.is_complete and self._fault is None:
             self._fault = fault
             self._wake()
@@ -130,8 +171,8 @@ class Exchange(httpx.AsyncByteStream):
         """Keep a header, but no trailer."""
         if self._has_head:
             self._is_unusual = True
-        elif len(self._headers) < MAX_HEADERS:
-            self._headers.append((name, value))
+        elif len(self.headers) < MAX_HEADERS:
+            self.headers.append((name, value))
         else:
             self._fail(httpx.RemoteProtocolError("too many headers"))
 
@@ -143,13 +184,13 @@ class Exchange(httpx.AsyncByteStream):
             # Whoever responds before it has the request cannot know what it says.
             self._fail(httpx.RemoteProtocolError("response before the request was written"))
             return
-        self._status = self._parser.get_status_code()
-        if self._status // 100 == 1 and self._status != _SWITCHING_PROTOCOLS:
-            self._headers.clear()
+        self.status = self._parser.get_status_code()
+        if self.status // 100 == 1 and self.status != _SWITCHING_PROTOCOLS:
+            self.headers.clear()
             self._is_unusual = True
             return
         self._has_head = True
-        self._has_length = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self._headers)
+        self._has_length = any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""

@@ -8,13 +8,13 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from typing import Any
 
 import aiohappyeyeballs
 import httpx
 
-from mitto_phone_hook.mitto.connection import Connection
+from mitto_phone_hook.mitto.connection import Connection, WholeResponse
 
 KEEPALIVE_SECONDS = 5.0
 
@@ -26,7 +26,9 @@ LOOKUP_SECONDS = 1.0
 
 Addresses = list[tuple[Any, ...]]
 
-Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+class NotWrittenError(TimeoutError):
+    """The time has ended before anything was written: nothing was sent."""
 
 
 class OneOriginTransport(httpx.AsyncBaseTransport):
@@ -51,27 +53,39 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         self._lookup: asyncio.Task[Addresses | OSError] | None = None
         self._looked_up_at = 0.0
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send ``request`` once. Raises ``httpx.TransportError``, whose cause is the system's error.
+    async def send(self, request: bytes, *, max_bytes: int, connect_timeout_seconds: float, until: float) -> WholeResponse:
+        """Send ``request`` once, and give its response, until the event loop's clock shows ``until``.
 
-        Of httpx's extensions it reads the connect time-out and the trace, which hears of the first byte before that is written.
-        All other time-outs are the caller's, because only a time-out around the whole request is reliable.
+        Raises ``NotWrittenError`` when the time ends before the first byte is written, ``TimeoutError`` when it ends later, and else
+        ``httpx.TransportError``, whose cause is the system's error. A fault after status and headers costs only the body.
+        """
+        connection = self._take_idle()
+        if connection is None:
+            try:
+                async with asyncio.timeout_at(until):
+                    connection = await self._connect(connect_timeout_seconds)
+            except TimeoutError:
+                raise NotWrittenError from None
+        try:
+            return await connection.send(request, self._idle).whole_response(max_bytes, until)
+        except BaseException:
+            connection.close()
+            raise
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send ``request`` once, as httpx does, and give its response while it arrives. Raises ``httpx.TransportError``.
+
+        Of httpx's extensions it reads the connect time-out. All other time-outs are the caller's.
         """
         url = request.url
         if (url.raw_scheme, url.raw_host, url.port) != self._origin:
             raise RuntimeError("another origin than this transport's")
-        trace: Trace = request.extensions.get("trace", _no_trace)
-        connection = self._take_idle()
-        if connection is None:
-            await trace("connection.connect_tcp.started", {})
-            connection = await self._connect(request.extensions.get("timeout", {}).get("connect"))
-            if not await self._is_fresh(connection):
-                connection.close()
-                # A load balancer without a server behind it accepts connections and hangs up. Nothing has been written.
-                raise httpx.ConnectError("hung up or spoke at once")
+        connection = self._take_idle() or await self._connect(request.extensions.get("timeout", {}).get("connect"))
         try:
-            await trace("http11.send_request_headers.started", {})
-            return await connection.send(_serialized(request), self._idle).response()
+            head = serialized_head(request.method, request.url.raw_path, request.headers.raw)
+            exchange = connection.send(head + b"\r\n" + b"".join(request.stream), self._idle)  # type: ignore[arg-type] # never asynchronous here
+            await exchange.head()
+            return httpx.Response(exchange.status, headers=exchange.headers, stream=exchange)
         except BaseException:
             connection.close()
             raise
@@ -93,6 +107,14 @@ class OneOriginTransport(httpx.AsyncBaseTransport):
         return None
 
     async def _connect(self, timeout_seconds: float | None) -> Connection:
+        connection = await self._open(timeout_seconds)
+        if not await self._is_fresh(connection):
+            connection.close()
+            # A load balancer without a server behind it accepts connections and hangs up. Nothing has been written.
+            raise httpx.ConnectError("hung up or spoke at once")
+        return connection
+
+    async def _open(self, timeout_seconds: float | None) -> Connection:
         loop, server_hostname = asyncio.get_running_loop(), self._host if self._tls else None
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -139,14 +161,11 @@ async def _look_up(host: str, port: int) -> Addresses | OSError:
         return error
 
 
-async def _no_trace(_event: str, _details: dict[str, Any]) -> None:
-    pass
-
-
-def _serialized(request: httpx.Request) -> bytes:
-    lines = [b"%b %b HTTP/1.1\r\n" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b\r\n" % header for header in request.headers.raw]
+def serialized_head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Give the head of a request without the empty line at its end. Raises ``httpx.LocalProtocolError`` where it has other lines."""
+    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target)]
+    lines += [b"%b: %b\r\n" % header for header in headers]
     head = b"".join(lines)
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
         raise httpx.LocalProtocolError("a header with a line break")
-    return head + b"\r\n" + b"".join(request.stream)  # type: ignore[arg-type] # bodies of this program are never asynchronous
+    return head

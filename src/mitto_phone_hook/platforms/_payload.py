@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import cache
+from operator import itemgetter
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,7 @@ FORM = b"application/x-www-form-urlencoded"
 _MAX_FORM_FIELDS = 50
 _SEEN = re.compile(r"[^\s\u200c\u200d]")
 _EMPTY = (None, "")
+_BY_RANK = itemgetter(0)
 
 
 def at(*places: str, default: Any = PydanticUndefined) -> Any:  # noqa: ANN401 - as pydantic's own Field
@@ -97,19 +99,36 @@ def _find(model: type[Payload], raw: dict[str, Any]) -> tuple[dict[str, Any], li
     objects: dict[str, dict[str, Any]] = {"": raw}
     wrong = []
     for path, outer, key in paths:
-        value = objects[outer].get(key)
-        objects[path] = value if isinstance(value, dict) else {}
-        if value is not None and value is not objects[path] and path in model.OBJECTS and (value != "" or path == model.MARKER):
+        value = objects[outer].get(key) if outer in objects else None
+        if isinstance(value, dict):
+            objects[path] = value
+        elif value is not None and path in model.OBJECTS and (value != "" or path == model.MARKER):
             wrong.append(path)
-    # A later place overwrites an earlier one. Pydantic itself would take the first alias that is present, even an empty one.
-    return {name: objects[outer][key] for name, outer, key in fields if key in objects[outer] and objects[outer][key] not in _EMPTY}, wrong
+    found = [
+        (rank, name, value)
+        for path, content in objects.items()
+        if path in fields
+        for key, value in content.items()
+        if key in fields[path] and value not in _EMPTY
+        for rank, name in fields[path][key]
+    ]
+    # An earlier place overwrites a later one. Pydantic itself would take the first alias that is present, even an empty one.
+    found.sort(key=_BY_RANK)
+    return {name: value for _, name, value in found}, wrong
 
 
 @cache
-def _layout(model: type[Payload]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
-    """List the objects (path, outer path, key; outer ones first) and the places of fields (name, outer path, key; last choice first)."""
-    fields = [(name, *place.rpartition(".")[::2]) for name in model.model_fields for place in reversed(_places(model, name))]
-    paths = {*model.OBJECTS, *(outer for _, outer, _ in fields)}
+def _layout(model: type[Payload]) -> tuple[list[tuple[str, str, str]], dict[str, dict[str, list[tuple[int, str]]]]]:
+    """List the objects (path, outer path, key; outer ones first), and by object and key the fields found there.
+
+    The first choice of a field has the highest rank.
+    """
+    fields: dict[str, dict[str, list[tuple[int, str]]]] = {}
+    for name in model.model_fields:
+        for rank, place in enumerate(reversed(_places(model, name))):
+            path, _, key = place.rpartition(".")
+            fields.setdefault(path, {}).setdefault(key, []).append((rank, name))
+    paths = {*model.OBJECTS, *fields}
     paths |= {path[:index] for path in paths for index, character in enumerate(path) if character == "."}
     return [(path, *path.rpartition(".")[::2]) for path in sorted(paths - {""})], fields
 

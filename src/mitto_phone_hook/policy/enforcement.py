@@ -141,5 +141,5 @@ class QuotaReservation:
             await self.policy.counters.release(acquired, latest)
             return
         for charge, used in zip(acquired.charges, acquired.used, strict=True):
-            if is_budget(charge.name) and used >= WARN_AT * charge.window.limit:
+            if used >= WARN_AT * charge.window.limit and is_budget(charge.name):
                 self.policy.alert(BUDGET_WARNING, "WARNING", charge.name, charge.window.seconds)

@@ -74,10 +74,11 @@ class Limits:
             subjects |= {subject: keyed_hash(place, key, _PURPOSE) for subject, place in _places(message.client_ip)}
         if not is_home and not is_exempt:
             subjects["prefix"] = keyed_hash(number[:-_PREFIX_DROPS], key, _PURPOSE)
+        keys = {subject: keep_together(value, value) for subject, value in subjects.items()}
         charges = [
-            Charge(name, keep_together(subjects[subject], subjects[subject] + end), window, segments if name == "total" else 1, step_ms)
+            Charge(name, keys[subject] + end, window, segments if name == "total" else 1, step_ms)
             for subject, name, window, end, step_ms in self._windows
-            if subject in subjects
+            if subject in keys
         ]
         price = self.prices.get(region, self.prices.get("", 0)) * segments
         for place in ("", region):

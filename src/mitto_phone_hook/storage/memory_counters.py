@@ -79,16 +79,27 @@ class MemoryCounterStore:
         """See ``CounterStore``."""
         now = int(self._clock() * 1000)
         self._forget(now)
-        logs = [self._log(charge, now) for charge in charges]
-        waits = [
-            (log.wait(charge, now) if log else charge.window.seconds * 1000, charge)
-            for charge, log in zip(charges, logs, strict=True)
-            if (log.used if log else 0) + charge.amount > charge.window.limit
-        ]
+        found, waits = [], []
+        for charge in charges:
+            limit, seconds = charge.window
+            logs = self._logs[seconds]
+            log = logs.get(charge.key)
+            if log is not None:
+                log.forget(now)
+            if (log.used if log else 0) + charge.amount > limit:
+                waits.append((log.wait(charge, now) if log else seconds * 1000, charge))
+            found.append((charge, logs, log))
         if waits:
             milliseconds, charge = max(waits)
             return Refusal(charge.name, charge.window.seconds, math.ceil(milliseconds / 1000))
-        used = [self._add(charge, log, now) for charge, log in zip(charges, logs, strict=True)]
+        used = []
+        for charge, logs, log in found:
+            if log is None:
+                log = logs[charge.key] = _Log(charge.window.seconds * 1000)  # noqa: PLW2901 - a new one
+            else:
+                logs.move_to_end(charge.key)
+            log.add(charge.stamp(now) if charge.step_ms else now, charge.amount)
+            used.append(log.used)
         while len(self) > MAX_WINDOWS:
             max(self._logs.values(), key=len).popitem(last=False)
         return Acquired(charges, [now] * len(charges), used)
@@ -101,21 +112,6 @@ class MemoryCounterStore:
                 log.remove(charge.stamp(at_ms), charge.amount)
                 if not log.entries:
                     del logs[charge.key]
-
-    def _log(self, charge: Charge, now: int) -> _Log | None:
-        log = self._logs[charge.window.seconds].get(charge.key)
-        if log is not None:
-            log.forget(now)
-        return log
-
-    def _add(self, charge: Charge, log: _Log | None, now: int) -> int:
-        """Count; give how full the window is now."""
-        if log is None:
-            log = self._logs[charge.window.seconds][charge.key] = _Log(charge.window.seconds * 1000)
-        else:
-            self._logs[charge.window.seconds].move_to_end(charge.key)
-        log.add(charge.stamp(now), charge.amount)
-        return log.used
 
     def _forget(self, now: int) -> None:
         """Drop windows that are over, from the one touched longest ago on."""

@@ -61,7 +61,7 @@ class MemoryIdempotencyStore:
         if entry is None:
             self._entries.pop(key, None)
         else:
-            self._put(key, entry._replace(age_seconds=0), self._clock() - entry.age_seconds)
+            self._put(key, entry._replace(age_seconds=0) if entry.age_seconds else entry, self._clock() - entry.age_seconds)
 
     async def find(self, key: str) -> Entry | None:
         """Give the entry there is, whoever owns it."""

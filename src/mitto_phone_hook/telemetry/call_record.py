@@ -54,20 +54,24 @@ class CallRecord:
             "event": TEST_EVENT if result.is_test else result.outcome.value,
             "request_id": self.request_id,
             "route": self.route,
-            "duration_ms": _milliseconds(now - self.started),
+        }
+        if one := self.message:
+            values |= {"source": one.source, "recipient": str(one.recipient), "region": one.region, "purpose": one.purpose.value}
+        values |= {
             "message_id": result.message_id,
-            "duplicate": result.is_duplicate or None,
-            "why": result.why,
-            "fields": result.fields or None,
-            "would_refuse": self.would_refuse or None,
             "attempts": self.attempts,
             "segments": self.segments,
             "encoding": self.encoding,
+            "duration_ms": _milliseconds(now - self.started),
             "upstream_ms": _milliseconds(self.upstream_seconds),
             "claim_ms": _milliseconds(self.claim_seconds),
             "wait_ms": _milliseconds(self.wait_seconds or None),
             "count_ms": _milliseconds(self.count_seconds),
             "settle_ms": _milliseconds(self.settle_seconds),
+            "duplicate": result.is_duplicate or None,
+            "why": result.why,
+            "fields": result.fields or None,
+            "would_refuse": self.would_refuse or None,
             "stack_trace": stack_of(self.bug) if self.bug else None,
             "http.route": self.route,
             "http.response.status_code": self.status,
@@ -75,8 +79,6 @@ class CallRecord:
         if result.outcome not in _FINE:
             values["hint"] = HINTS.get(result.why or result.outcome)
             values["error.type"] = type(self.bug).__name__ if self.bug else result.why or result.outcome.value
-        if one := self.message:
-            values |= {"source": one.source, "purpose": one.purpose.value, "recipient": str(one.recipient), "region": one.region}
         return values | trace_fields(self.headers, cloud_project)
 
 

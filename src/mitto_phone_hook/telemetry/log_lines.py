@@ -42,6 +42,8 @@ FIELDS = (
 )
 """The only fields that a line can have. None can hold a code, a text, a full number, a secret or a body."""
 
+_ALLOWED = frozenset(FIELDS)
+
 Emit = Callable[[Mapping[str, object]], None]
 
 
@@ -66,7 +68,9 @@ def emitter(level: str, output: Output) -> Emit:
 
 def as_line(values: Mapping[str, object]) -> str:
     """Give one line of JSON with those allowed fields that have a value."""
-    kept = {name: value for name in FIELDS if (value := values.get(name)) is not None}
+    if not _ALLOWED.issuperset(values):
+        values = {name: value for name, value in values.items() if name in _ALLOWED}
+    kept = {name: value for name, value in values.items() if value is not None}
     return to_json(kept, ensure_ascii=True).decode("ascii") + "\n"
 
 

@@ -1,0 +1,147 @@
+"""The real function in this process: the bytes of a call go in, and those of its response come out. A Mitto on loopback accepts all.
+
+Its settings are in this process's environment, and no two of ``SETUPS`` fit into one process: ``benchmarks.instructions`` and
+``support.budget`` start one for each. Everything is the same in every run but for the clock, so that work can be counted.
+"""
+
+import asyncio
+import base64
+import gc
+import hmac
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import uvicorn
+import uvloop
+from uvicorn.server import ServerState
+
+from support.processes import API_KEY
+
+_SIGNING_KEY = b"signing-key-of-the-counted-calls"
+_ACCEPTED = b'{"id":"5f1e0d7c-0000-4000-8000-000000000000","responseCode":0,"responseMessage":"Success"}'
+_RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_ACCEPTED), _ACCEPTED)
+_OK = b"HTTP/1.1 200 "
+_HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: hook.example.org\r\nUser-Agent: node\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+    "webhook-id: msg_{number:08d}\r\nwebhook-timestamp: {now}\r\nwebhook-signature: v1,{signature}\r\nContent-Length: {length}\r\n\r\n"
+)
+
+
+def native_payload(number: int) -> dict[str, Any]:
+    """Give a message with a text, as Auth0's Hook has it, to a number of its own."""
+    context = {"code": f"{number:06d}", "message_type": "sms", "action": "mfa", "language": "de-CH", "ip": "203.0.113.7"}
+    return {"recipient": _recipient(number), "text": f"Your code is {number:06d}", "context": context}
+
+
+def supabase_payload(number: int) -> dict[str, Any]:
+    """Give a code for which a template has the words, as Supabase sends it."""
+    user = {"id": "7f6d9a52-0000-4000-8000-000000000000", "phone": _recipient(number)[1:], "user_metadata": {"locale": "de-CH"}}
+    return {"user": user, "sms": {"otp": f"{number:06d}", "phone": _recipient(number)[1:]}}
+
+
+class Setup(NamedTuple):
+    """Calls of one kind, and how the function is served to them: by default as ``mitto-phone-hook run`` does it."""
+
+    path: str = "/hooks/native"
+    payload: Callable[[int], Mapping[str, Any]] = native_payload
+    http: str = "mitto_phone_hook.function:protocol"
+    """What uvicorn calls for each connection. ``auto``: its own protocol, guarded."""
+    is_framework: bool = False
+    """Served by functions-framework, as Google's buildpack does it; else without."""
+
+
+SETUPS = {
+    "native": Setup(),
+    "supabase": Setup("/hooks/supabase", supabase_payload),
+    "framework": Setup(http="auto", is_framework=True),
+}
+
+FOR_COMPARISON = {"guarded": Setup(http="auto"), "unguarded": Setup(http="httptools")}
+"""The function as a plain ASGI application, with and without ``http_guard``."""
+
+
+class _Mitto(asyncio.Protocol):
+    """Accepts every message at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, _: bytes) -> None:
+        self._transport.write(_RESPONSE)  # type: ignore[attr-defined] # a socket's
+
+
+class _Caller(asyncio.Transport):
+    """The connection of a caller who reads everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got_response = asyncio.Event()
+        self.received = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.received += data
+        if self.received.endswith((b"}", b"{}")):
+            self.got_response.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def handle(name: str, few: int, many: int, between: Callable[[], object]) -> None:
+    """Handle ``few`` calls over one kept connection, then ``between``, then ``many`` calls. All of them are signed before.
+
+    Raises ``RuntimeError`` when one is not accepted.
+    """
+    setup, loop = (SETUPS | FOR_COMPARISON)[name], asyncio.get_running_loop()
+    mitto = await loop.create_server(_Mitto, "127.0.0.1", 0)
+    key = base64.b64encode(_SIGNING_KEY).decode()
+    url = f"http://127.0.0.1:{mitto.sockets[0].getsockname()[1]}"
+    # The total limit counts, but does not end the run.
+    os.environ |= {"MITTO_API_KEY": API_KEY, "MITTO_BASE_URL": url, "HOOK_SECRETS": f"whsec_{key}", "ALLOWED_REGIONS": "CH,DE"}
+    os.environ |= {"LIMITS": "ip=9999999/hour; total=9999999/hour,9999999/day"}
+    protocol, caller = _protocol(setup), _Caller()
+    protocol.connection_made(caller)
+    requests = [_request(setup, number) for number in range(few + many)]
+    for number in range(few + many):
+        if number == few:
+            between()
+        caller.received = b""
+        caller.got_response.clear()
+        protocol.data_received(requests[number])
+        await caller.got_response.wait()
+        if not caller.received.startswith(_OK):
+            raise RuntimeError(f"a call got {caller.received!r}")
+
+
+def run(name: str, few: int, many: int, between: Callable[[], object]) -> None:
+    """Do ``handle`` on the event loop of the server. The log goes to where nobody reads it: a full pipe would change what is done."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(handle(name, few, many, between))
+
+
+def _protocol(setup: Setup) -> Any:
+    application = import_module("mitto_phone_hook.function").app
+    if setup.is_framework:
+        application = import_module("functions_framework.aio").create_asgi_app("send_phone_message", "src/main.py", "http")
+    config = uvicorn.Config(application, http=setup.http, lifespan="off", log_config=None, access_log=False, ws="none")
+    config.load()
+    # The first call decides about garbage collection. Its moments would differ in every run.
+    gc.enable = gc.disable
+    return config.http_protocol_class(config=config, server_state=ServerState(), app_state={})  # type: ignore[call-arg] # uvicorn's own
+
+
+def _request(setup: Setup, number: int) -> bytes:
+    body, now = json.dumps(setup.payload(number)).encode(), int(time.time())
+    signed = b"msg_%08d.%d.%b" % (number, now, body)
+    signature = base64.b64encode(hmac.digest(_SIGNING_KEY, signed, "sha256")).decode()
+    return _HEAD.format(path=setup.path, number=number, now=now, signature=signature, length=len(body)).encode() + body
+
+
+def _recipient(number: int) -> str:
+    """Give a number of a Swiss mobile block. Few others have the same first digits."""
+    return f"+4179{number % 1000:03d}{number // 1000:04d}"
