@@ -42,6 +42,14 @@ def _python(source: Path, target: str) -> Command:
     return lambda port, _: [program, "--source", str(source), "--target", target, "--host", HOST, "--port", str(port)]
 
 
+def _run(port: int, _: str) -> list[str]:
+    return [str(PYTHON), "-m", "mitto_phone_hook.cli", "run", "--host", HOST, "--port", str(port)]
+
+
+def _bare(port: int, _: str) -> list[str]:
+    return [str(PYTHON), "-m", "benchmarks.peers.bare_handler", str(port)]
+
+
 def _node(target: str) -> Command:
     program = str(NODE / "node_modules" / ".bin" / "functions-framework")
     return lambda port, _: [program, f"--target={target}", f"--port={port}"]
@@ -58,27 +66,35 @@ def _relay(port: int, _: str) -> list[str]:
 _KEY = {"MITTO_API_KEY": API_KEY}
 _NODE_SETTINGS = _KEY | {"NODE_ENV": "production", "HOST": HOST}
 
-OURS = Contestant("ours", "this function, everything on", _python(ROOT / "src" / "main.py", "send_phone_message"), FUNCTION_SETTINGS)
-SHORT = replace(OURS, name="ours_short", title="this function, short windows", settings=FUNCTION_SETTINGS | SHORT_WINDOWS)
+_SOURCES = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+
+OURS = Contestant("ours", "this function, everything on", _run, FUNCTION_SETTINGS | _SOURCES)
+FRAMEWORK = replace(
+    OURS,
+    name="ours_framework",
+    title="the same under functions-framework",
+    command=_python(ROOT / "src" / "main.py", "send_phone_message"),
+    settings=FUNCTION_SETTINGS,
+    has_tls=False,
+)
+SHORT = replace(OURS, name="ours_short", title="this function, short windows", settings=FUNCTION_SETTINGS | _SOURCES | SHORT_WINDOWS)
 KEPT = Contestant("node_kept", "(b) Node, axios, kept connections", _node("kept_connection"), _NODE_SETTINGS, NODE)
 NEW = Contestant("node_new", "(a) Node, axios, a connection per call", _node("new_connection"), _NODE_SETTINGS, NODE, is_main=False)
 SYNC = Contestant("python_sync", "(c) Python, httpx, synchronous", _python(_PEERS / "sync_httpx.py", "relay"), _KEY, is_main=False)
 ASYNC = Contestant("python_async", "(c) Python, httpx, asynchronous", _python(_PEERS / "async_httpx.py", "relay"), _KEY, is_main=False)
-BARE = Contestant(
-    "bare_handler", "our transport, bare handler", _python(_PEERS / "bare_handler.py", "relay"), _KEY | {"PYTHONPATH": str(ROOT / "src")}
-)
+BARE = Contestant("bare_handler", "our server and transport, bare handler", _bare, _KEY | _SOURCES)
 HTTPCORE = replace(
     BARE,
     name="bare_httpcore",
     title="httpcore as transport, bare handler",
-    settings=_KEY | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TRANSPORT": "httpcore"},
+    settings=_KEY | _SOURCES | {"TRANSPORT": "httpcore"},
     has_tls=False,
     is_main=False,
 )
 RELAY = Contestant("asyncio_relay", "(d) floor: bare asyncio relay", _relay, _KEY, has_tls=False)
 NGINX = Contestant("nginx", "(d) floor: nginx proxy_pass", _nginx, {}, has_tls=False, is_main=False)
 
-ALL = (OURS, KEPT, BARE, HTTPCORE, RELAY, NEW, SYNC, ASYNC, NGINX)
+ALL = (OURS, FRAMEWORK, KEPT, BARE, HTTPCORE, RELAY, NEW, SYNC, ASYNC, NGINX)
 """In the order of the tables."""
 
 DIRECT = "direct"

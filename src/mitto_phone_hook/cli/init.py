@@ -195,7 +195,7 @@ def _write(file: Path, values: Mapping[str, str]) -> None:
     """Write the whole file or nothing. Raises ``OSError``."""
     head = (
         "# Settings of mitto-phone-hook, for mitto-phone-hook --env and docker run --env-file. It has secrets: never commit it.\n"
-        "# All other settings: .env.example in the repository, or README, Configuration.\n"
+        "# All other settings: .env.example in the repository, or docs/configuration.md.\n"
     )
     # Its mode is 600 from the start.
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".mitto-phone-hook-", text=True)
@@ -231,7 +231,7 @@ def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
         )
     else:
         lines.append(f"{len(steps) + 1}. Deploy it. At {title}, enter:\n\n     {address}\n     {shown}\n")
-    lines.append(f"   The rest: docs/platforms/{platform}.md\n" if platform != _NATIVE else "   The rest: README, The call\n")
+    lines.append(f"   The rest: docs/platforms/{platform}.md\n" if platform != _NATIVE else "   The rest: docs/native.md\n")
     if is_fake:
         lines.append(f"\nWhen Mitto has given you a key: put it into MITTO_API_KEY of {path}, and delete the line MITTO_BASE_URL.\n")
     return "".join(lines)
