@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from mitto_phone_hook.config.settings import SettingsError, load
+from mitto_phone_hook.follow_ups import REPORT_SECONDS
 from mitto_phone_hook.hook import Hook
 from mitto_phone_hook.request import Call
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
@@ -344,3 +345,13 @@ def test_a_wrong_setting_is_named_without_its_value(settings: dict[str, str], pr
     [found] = caught.value.problems
     assert found.startswith(problem)
     assert not any(value in found for value in ("slash", "example", "005=", "maybe"))
+
+
+async def test_reports_of_a_storm_take_turns_and_all_are_taken() -> None:
+    stage = Stage(**REPORTS)
+    clock = asyncio.get_running_loop().time
+    calls = [stage.acall(b"", {}, "GET", f"/reports/{TOKEN}", b"msgid=%d&status=DELIVERED" % number) for number in range(20)]
+    began = clock()
+    replies = await asyncio.gather(*calls)
+    assert {reply.status for reply in replies} == {200}
+    assert clock() - began >= 19 * REPORT_SECONDS * 0.9

@@ -28,6 +28,9 @@ from mitto_phone_hook.telemetry.log_lines import Emit
 GRACE_SECONDS = 2.0
 """So long after the deadline of its call, a message that nobody knows is unknown."""
 
+REPORT_SECONDS, MOST_WAIT_SECONDS = 0.002, 1.0
+"""Reports of a storm are read so far apart, unless one would wait longer than that: somebody waits for a message, nobody for a report."""
+
 _READ_SECONDS = 5.0
 _MAX_CLIENT_ID = 100
 _MAX_FIELDS = 20
@@ -51,6 +54,7 @@ class FollowUps:
         self._reports = DeliveryReports(store, emit, early_seconds=early_seconds, wall_clock=wall_clock)
         self._conversions = Conversions(store, mitto, emit, wall_clock)
         self._rates = ConversionRates(store, emit)
+        self._next_report = 0.0
 
     def keep(self, message: PhoneMessage, masked: str, result: Result, request_id: str) -> None:
         """Keep the record of a message that was sent, or possibly sent, by this very call; ``masked`` is its masked number."""
@@ -84,6 +88,7 @@ class FollowUps:
             response = respond(Result(Outcome.METHOD_NOT_ALLOWED), request_id)
             response.headers["allow"] = ", ".join(REPORTS.methods)
             return response
+        await self._take_turns()
         try:
             until = asyncio.get_running_loop().time() + _READ_SECONDS
             body = await read_body(call, max_bytes=self._settings.max_body_bytes, until=until) if call.method == "POST" else b""
@@ -92,6 +97,14 @@ class FollowUps:
             return Response(200, _TAKEN, dict(_CLOSING))
         self._reports.take(*read_reports(call.query, body))
         return Response(200, _TAKEN, dict(HEADERS))
+
+    async def _take_turns(self) -> None:
+        """Wait until this report's turn comes; at once where no other came in this moment."""
+        now = asyncio.get_running_loop().time()
+        wait_seconds = min(max(self._next_report - now, 0.0), MOST_WAIT_SECONDS)
+        self._next_report = now + wait_seconds + REPORT_SECONDS
+        if wait_seconds:
+            await asyncio.sleep(wait_seconds)
 
     async def _is_known(self, token: str) -> bool:
         secrets = self._settings.report_secrets
