@@ -1,6 +1,6 @@
 """What each import costs: ``python -m benchmarks.imports``.
 
-The function starts under functions-framework with ``-X importtime`` and handles one message. All imported modules are
+The function starts as in the container, with ``-X importtime`` and handles one message. All imported modules are
 counted by package: those imported at the start, and those imported by the first message.
 """
 
@@ -103,7 +103,7 @@ def _measure(core: int) -> dict[str, Cost]:
     port = free_port()
     with tempfile.TemporaryDirectory(dir=CACHE) as folder, delay_stub(core) as upstream:
         path = Path(folder) / "importtime"
-        command = [str(PYTHON), "-X", "importtime", *OURS.command(port, upstream.url)]
+        command = [str(PYTHON), "-X", "importtime", *OURS.command(port, upstream.url)[1:]]
         with running(["sh", "-c", f'exec "$@" 2>{path}', "sh", *command], port, core, OURS.environment(upstream.url)) as server:
             wait_for_200(server, "GET", "/health")
             early = path.read_text(encoding="utf-8").splitlines()

@@ -14,6 +14,7 @@ from mitto_phone_hook.config.settings import SettingsError, load
 from mitto_phone_hook.follow_ups import REPORT_SECONDS
 from mitto_phone_hook.hook import Hook
 from mitto_phone_hook.request import Call
+from mitto_phone_hook.storage.message_records import MemoryRecordStore, key_of_id
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
 from support.messages import mitto_over
 from support.report_forms import READABLE, UNREADABLE, filled
@@ -355,3 +356,14 @@ async def test_reports_of_a_storm_take_turns_and_all_are_taken() -> None:
     replies = await asyncio.gather(*calls)
     assert {reply.status for reply in replies} == {200}
     assert clock() - began >= 19 * REPORT_SECONDS * 0.9
+
+
+async def test_the_record_names_the_sender_id_that_was_used() -> None:
+    records = MemoryRecordStore()
+    stage = Stage(**REPORTS, SENDER_IDS="US=18005550100", MITTO_SENDER_ID="Acme")
+    stage.hook = Hook(stage.hook.settings, stage.hook.mitto, stage.hook.stores._replace(records=records), stage.hook.emit)
+    sent = json.loads((await stage.acall(body())).body)
+    await some_turns()
+    record = await records.find(key_of_id(sent["message_id"]))
+    assert record is not None
+    assert record.sender_id == "18005550100"

@@ -49,14 +49,14 @@ class FollowUps:
         self._store = store
         self._key = key
         self._wall_clock = wall_clock
-        self._sender_id, self._is_converting = settings.mitto_sender_id, settings.conversions
+        self._is_converting = settings.conversions
         early_seconds = settings.deadline_seconds + GRACE_SECONDS
         self._reports = DeliveryReports(store, emit, early_seconds=early_seconds, wall_clock=wall_clock)
         self._conversions = Conversions(store, mitto, emit, wall_clock)
         self._rates = ConversionRates(store, emit)
         self._next_report = 0.0
 
-    def keep(self, message: PhoneMessage, masked: str, result: Result, request_id: str) -> None:
+    def keep(self, message: PhoneMessage, sender_id: str, masked: str, result: Result, request_id: str) -> None:
         """Keep the record of a message that was sent, or possibly sent, by this very call; ``masked`` is its masked number."""
         if result.is_duplicate or result.is_test or result.outcome not in POSSIBLY_SENT:
             return
@@ -67,7 +67,7 @@ class FollowUps:
             message.source,
             masked,
             message.region,
-            self._sender_id,
+            sender_id,
             result.segments or 0,
             result.message_id,
             message.client_id and message.client_id[:_MAX_CLIENT_ID],

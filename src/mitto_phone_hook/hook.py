@@ -90,7 +90,7 @@ class Hook:
         is_observing = settings.policy_mode == OBSERVE
         self._follow_ups: FollowUps | None = None
         if settings.report_secrets or settings.conversions:
-            records = stores.records or MemoryRecordStore()
+            records = MemoryRecordStore() if stores.records is None else stores.records
             self._follow_ups = FollowUps(settings, self.mitto, records, stores.key, self.emit, self.wall_clock)
         if settings.conversions:
             self._routes = {**self._routes, CONVERSIONS.path: CONVERSIONS}
@@ -137,7 +137,7 @@ class Hook:
         self.emit(line)
         if self._follow_ups and record.message:
             # To mask a number takes as long as all the rest of a record.
-            self._follow_ups.keep(record.message, str(line["recipient"]), result, record.request_id)
+            self._follow_ups.keep(record.message, record.sender_id, str(line["recipient"]), result, record.request_id)
 
     async def _convert(self, call: Call, platform: Platform, follow_ups: FollowUps, request_id: str) -> Response:
         """Take the word that a code was used. Raises ``Refused``."""
@@ -240,7 +240,7 @@ class Hook:
             count=count,
             reserve_seconds=until - latest,
         )
-        record.attempts, record.upstream_seconds = sent.attempts, sent.seconds
+        record.attempts, record.upstream_seconds, record.sender_id = sent.attempts, sent.seconds, sms.sender_id
         record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
         await self._finalizer.finish(reservation.settle(possibly_sent=sent.result.outcome in POSSIBLY_SENT), until)
         return sent.result

@@ -37,6 +37,8 @@ class CallRecord:
     message: PhoneMessage | None = None
     would_refuse: list[str] = field(default_factory=list)
     """Reasons for which observe mode would refuse the message."""
+    sender_id: str = ""
+    """The one of the SMS that was sent. Not in the log line: it may be a phone number."""
     attempts: int | None = None
     segments: int | None = None
     encoding: str | None = None
