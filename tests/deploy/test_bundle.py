@@ -36,7 +36,9 @@ def _pins(extra: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", LOCKS[extra].read_text(encoding="utf-8"), re.MULTILINE))
 
 
-@pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"].keys() & {"redis", "okta"}], ids=lambda extra: extra or "runtime")
+@pytest.mark.parametrize(
+    "extra", ["", *sorted(PROJECT["optional-dependencies"].keys() & {"redis", "okta"})], ids=lambda extra: extra or "runtime"
+)
 def test_the_lock_satisfies_pyproject(extra: str) -> None:
     wanted = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     pins = _pins("") | _pins(extra)
