@@ -121,7 +121,7 @@ def test_the_bundle_is_the_source_and_its_lock_and_nothing_else(bundle: Path) ->
     staged = {path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file()}
     assert staged == expected | {Path("requirements.txt")}
     assert (bundle / "requirements.txt").read_bytes() == LOCKS[""].read_bytes()
-    assert {path.suffix for path in staged} <= {".py", ".typed", ".txt"}
+    assert {path.suffix for path in staged} <= {".py", ".typed", ".txt", ".toml"}
 
 
 @pytest.mark.parametrize("extra", ["redis", "okta"])

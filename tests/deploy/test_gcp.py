@@ -284,7 +284,7 @@ def test_the_service_is_set_up_for_callers_who_wait_seconds_and_have_no_google_t
     }
     source = (cloud.folder / "calls.source").read_text(encoding="utf-8").split()
     assert {"./main.py", "./requirements.txt"} <= set(source)
-    assert not [name for name in source if "sandbox" in name or "test" in name or "/.env" in name]
+    assert not [name for name in source if "/sandbox/" in name or "test_" in name or "/.env" in name]
 
 
 def test_the_function_accepts_the_environment_that_it_is_deployed_with(cloud: Cloud) -> None:

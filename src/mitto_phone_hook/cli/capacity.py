@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mitto_phone_hook.cli.terminal import Terminal
 
-CPU_MS_PER_MESSAGE = 0.41
+CPU_MS_PER_MESSAGE = 0.47
 """CPU time of one message with every feature on, as measured by ``make bench`` (benchmarks/results/results.md)."""
 
 REDIS_CALLS_PER_MESSAGE = 2
