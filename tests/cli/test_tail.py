@@ -179,7 +179,17 @@ def test_a_price_file_that_is_wrong_is_wrong_usage(tmp_path: Path, capsys: pytes
 @contextmanager
 def following(file: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [*COMMAND, str(file), "--follow", *arguments]
-    with subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as popen:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        env=ENVIRONMENT,
+        cwd=ROOT,
+        stdout=pipe,
+        stderr=pipe,
+        encoding="utf-8",
+        # Tests that run in the background of a shell hand on that they ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    ) as popen:
         try:
             yield popen
         finally:

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Mapping
@@ -169,10 +170,18 @@ def test_commands_are_valid_shell_and_post_files_that_are_there(name: str) -> No
             assert (ROOT / path).is_file(), path
 
 
+# The program of coreutils, where the machine may have none: it encodes the file that is named last, or standard input.
+_BASE64 = f"""base64() {{ '{sys.executable}' -c '
+import base64, pathlib, sys
+files = [word for word in sys.argv[1:] if not word.startswith("-") and pathlib.Path(word).is_file()]
+data = pathlib.Path(files[-1]).read_bytes() if files else sys.stdin.buffer.read()
+sys.stdout.write(base64.b64encode(data).decode())' "$@"; }}"""
+
+
 def test_the_command_for_ory_network_is_the_configuration_in_the_file() -> None:
     [command, *_] = [block for block in blocks("ory", "sh") if "ory patch" in block]
     printed = subprocess.run(
-        ["/usr/bin/env", "bash", "-c", f'ory() {{ printf "%s" "${{@: -1}}"; }}; {command}'],
+        ["/usr/bin/env", "bash", "-c", f'ory() {{ printf "%s" "${{@: -1}}"; }}; {_BASE64}; {command}'],
         capture_output=True,
         text=True,
         timeout=10,
