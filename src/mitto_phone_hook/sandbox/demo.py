@@ -197,7 +197,7 @@ async def _demo() -> None:
     async with FakeMitto(api_key=api_key, on_message=messages.append) as mitto:
         _say(f"The fake Mitto listens on {mitto.url}")
         async with running_function(port, function_environment(mitto.url, api_key, secret, **_reporting(port)), on_line) as base:
-            _say(f"The function listens on   {base}  (functions-framework)")
+            _say(f"The function listens on   {base}")
             await run_once(base, secret, messages, report)
     _say("Everything works; both are stopped. Next: `make run`, or the README's five steps.")
 
