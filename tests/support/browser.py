@@ -44,7 +44,12 @@ def install() -> None:
         shutil.copy(file, FOLDER)
     node = bundled("node")
     npm = Path(node).parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
-    subprocess.run([node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=FOLDER, check=True)
+    words = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    if subprocess.run(words, cwd=FOLDER, stdout=subprocess.DEVNULL, check=False).returncode:
+        sys.exit(
+            "npm could not install the browser for the tests: see above. Behind a proxy with a certificate of its own, set NODE_EXTRA_CA_CERTS to\n"
+            "its file; then run the same command again."
+        )
     if _IS_BUNDLED:
         (FOLDER / "fonts.conf").write_text(_FONTS, encoding="utf-8")
         environment = os.environ | {"TMPDIR": str(FOLDER), "AWS_LAMBDA_JS_RUNTIME": "nodejs22.x"}
