@@ -44,11 +44,11 @@ def install() -> None:
         shutil.copy(file, FOLDER)
     node = bundled("node")
     npm = Path(node).parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
-    words = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    words = [node, str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     if subprocess.run(words, cwd=FOLDER, stdout=subprocess.DEVNULL, check=False).returncode:
         sys.exit(
-            "npm could not install the browser for the tests: see above. Behind a proxy with a certificate of its own, set NODE_EXTRA_CA_CERTS to\n"
-            "its file; then run the same command again."
+            "npm could not install the browser for the tests: see above.\n"
+            "Behind a proxy with a certificate of its own, set NODE_EXTRA_CA_CERTS to its file; then run the same command again."
         )
     if _IS_BUNDLED:
         (FOLDER / "fonts.conf").write_text(_FONTS, encoding="utf-8")
