@@ -140,6 +140,8 @@ def test_each_finding_is_shown_before_the_next_thing_is_tried() -> None:
         ({"MITTO_SENDER_ID": "Acme", "SENDER_IDS": "US=123456; SG=Acme"}, "sender ID", Mark.OK, "Acme"),
         ({"ALLOWED_REGIONS": "US,CA,CH"}, "sender by country", Mark.WARNING, "CA, US: only numbers"),
         ({"ALLOWED_REGIONS": "SG,IN,CH", "SENDER_IDS": "SG=Acme"}, "sender by country", Mark.WARNING, "IN: only registered sender IDs"),
+        ({"ALLOWED_REGIONS": "CH", "SENDER_IDS": "FR=Acme;CH=Acme"}, "unused senders", Mark.WARNING, "FR: not among the allowed regions"),
+        ({"DEFAULT_LOCALE": "xx"}, "DEFAULT_LOCALE", Mark.WARNING, "xx has no template, so texts are in English"),
         ({"MAX_SEGMENTS": "1", "APP_NAME": "A very long name of an app"}, "texts", Mark.WARNING, "ar, cs, "),
         ({"MITTO_TEST": "true"}, "test mode", Mark.WARNING, "delivers nothing"),
         ({"ALLOWED_REGIONS": "de,CH, GB"}, "regions", Mark.OK, "CH, DE, GB"),

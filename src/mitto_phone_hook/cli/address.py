@@ -73,6 +73,14 @@ def has_secrets(platform: str, environment: Mapping[str, str]) -> bool:
     return any(environment.get(f"{_variable(platform)}{suffix}") for suffix in ("", "_FILE"))
 
 
+def secrets_step(platform: str, environment: Mapping[str, str]) -> str:
+    """Say what to do about secrets that are missing or wrong."""
+    name = secrets_variable(platform, environment)
+    if environment.get(name) or environment.get(f"{name}_FILE"):
+        return f"write {name} as the function has it: mitto-phone-hook secret makes a new one"
+    return SECRETS_STEP
+
+
 def secrets_variable(platform: str, environment: Mapping[str, str]) -> str:
     """Name the variable that holds a platform's secrets: its own, else that for all."""
     return _variable(platform if has_secrets(platform, environment) else "")

@@ -4,6 +4,7 @@ import argparse
 import getpass
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from mitto_phone_hook.callers import MissingSecret, all_callers, build_call
 from mitto_phone_hook.cli.key import FICTIONAL_RECIPIENT
 from mitto_phone_hook.cli.secret import bearer_secret, signing_key
+from mitto_phone_hook.cli.simulate import DEFAULT_URL
 from mitto_phone_hook.cli.terminal import Terminal
 from mitto_phone_hook.config import rules
 from mitto_phone_hook.config.settings import SettingsError, load
@@ -146,7 +148,8 @@ def _settings(options: argparse.Namespace, environment: Mapping[str, str], termi
     platform, key = replies.pop(PLATFORM), replies.pop(KEY)
     values = {"MITTO_API_KEY": key or DEFAULT_KEY}
     if not key:
-        values["MITTO_BASE_URL"] = f"http://127.0.0.1:{DEFAULT_PORT}"
+        values |= {"MITTO_BASE_URL": f"http://127.0.0.1:{DEFAULT_PORT}", "PUBLIC_URL": DEFAULT_URL}
+    values |= {"REPORT_SECRETS": bearer_secret()}
     values |= {"HOOK_SECRETS": f"{signing_key()} {bearer_secret()}"}
     if platform != _NATIVE:
         values[f"HOOK_SECRETS_{platform.upper()}"] = _new_secret(platform)
@@ -208,19 +211,25 @@ def _write(file: Path, values: Mapping[str, str]) -> None:
         raise
 
 
+def _program() -> str:
+    """Give the command as it works in this shell."""
+    called = sys.argv[0]
+    is_elsewhere = Path(called).name == "mitto-phone-hook" and shutil.which("mitto-phone-hook") is None
+    return shlex.quote(called) if is_elsewhere else "mitto-phone-hook"
+
+
 def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
     """Say what to do next, with commands that work as they stand."""
-    path, regions = shlex.quote(str(file)), rules.regions(values["ALLOWED_REGIONS"])
-    # The fictional number of the command is American.
-    to = "" if regions & {ANY_REGION, "US"} else " --to NUMBER-OF-YOURS"
+    path, program = shlex.quote(str(file)), _program()
     is_fake, title = "MITTO_BASE_URL" in values, all_callers()[platform].title
+    to = "" if is_fake else " --to NUMBER-OF-YOURS"
     paste, variable = PASTES[platform], "HOOK_SECRETS" if platform == _NATIVE else f"HOOK_SECRETS_{platform.upper()}"
     steps = [
-        ("In another terminal, the fake Mitto:", "mitto-phone-hook sandbox")
+        ("In another terminal, the fake Mitto:", f"{program} sandbox")
         if is_fake
-        else ("Does Mitto accept it all?", f"mitto-phone-hook check --env {path}"),
-        ("Start the function:", f"mitto-phone-hook run --env {path}"),
-        (f"In another terminal, call it as {title} does:", f"mitto-phone-hook simulate {platform} --env {path}{to}"),
+        else ("Does Mitto accept it all?", f"{program} check --env {path}"),
+        ("Start the function:", f"{program} run --env {path}"),
+        (f"In another terminal, call it as {title} does:", f"{program} simulate {platform} --env {path}{to}"),
     ]
     lines = [f"{number}. {text}\n\n     {command}\n\n" for number, (text, command) in enumerate(steps, 1)]
     shown = f"its {paste.field}" if paste.is_made_there else f"{paste.field} = {paste.form.format(f'<the secret in {variable}>')}"
@@ -231,7 +240,12 @@ def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
         )
     else:
         lines.append(f"{len(steps) + 1}. Deploy it. At {title}, enter:\n\n     {address}\n     {shown}\n")
-    lines.append(f"   The rest: docs/platforms/{platform}.md\n" if platform != _NATIVE else "   The rest: docs/native.md\n")
-    if is_fake:
-        lines.append(f"\nWhen Mitto has given you a key: put it into MITTO_API_KEY of {path}, and delete the line MITTO_BASE_URL.\n")
+    page = "docs/native.md" if platform == _NATIVE else f"docs/platforms/{platform}.md"
+    lines.append(f"   The rest: {page} in the repository\n")
+    lines.append(
+        f"\nWhen Mitto has given you a key: put it into MITTO_API_KEY of {path}, and delete the lines MITTO_BASE_URL and PUBLIC_URL.\n"
+        if is_fake
+        else ""
+    )
+    lines.append("\nFor delivery reports, set PUBLIC_URL to the function's https address, once you know it.\n")
     return "".join(lines)

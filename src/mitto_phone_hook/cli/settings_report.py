@@ -12,6 +12,7 @@ from mitto_phone_hook.domain.phone_number import BareDigits
 from mitto_phone_hook.domain.territories import TERRITORIES
 from mitto_phone_hook.policy.destination import ANY_REGION, INTERNATIONAL_NETWORKS
 from mitto_phone_hook.policy.limits import MICRO, NAMES, UNITS, Limits
+from mitto_phone_hook.sms.languages import fallbacks
 from mitto_phone_hook.sms.segments import encode
 from mitto_phone_hook.sms.sender_countries import COUNTRIES, Takes
 from mitto_phone_hook.sms.template_file import SAMPLE
@@ -65,6 +66,7 @@ def lines(settings: Settings, environment: Mapping[str, str]) -> Iterator[Line]:
         yield from _secrets_lines(topic, secrets.current(0), _source(variable, environment))
     yield _sender_line(settings)
     yield from _senders_lines(settings)
+    yield from _unused_senders_lines(settings)
     yield from _texts_lines(settings)
     if settings.mitto_test:
         yield Line(Mark.WARNING, "test mode", "on: Mitto delivers nothing", "for real messages: MITTO_TEST=false")
@@ -176,8 +178,21 @@ def _senders_lines(settings: Settings) -> Iterator[Line]:
             yield Line(Mark.WARNING, "sender by country", f"{', '.join(regions)}: only {takes}", _SENDER_STEPS[takes])
 
 
+def _unused_senders_lines(settings: Settings) -> Iterator[Line]:
+    """Name the regions that have a sender ID but get no message."""
+    allowed = settings.allowed_regions
+    regions = sorted({scope.region for scope in settings.sender_ids if scope.region} - allowed)
+    if regions and allowed and ANY_REGION not in allowed:
+        step = "add them to ALLOWED_REGIONS, or remove them from SENDER_IDS"
+        yield Line(Mark.WARNING, "unused senders", f"{', '.join(regions)}: not among the allowed regions", step)
+
+
 def _texts_lines(settings: Settings) -> Iterator[Line]:
-    """Name the languages in which a code alone would not be sent: with the app's name, its text is too long."""
+    """Name a default language without a template, and languages in which a text would be too long with the app's name."""
+    languages = {language for _, _, language in {**built_in(), **settings.templates_file}}
+    if languages.isdisjoint(fallbacks(settings.default_locale)):
+        step = "choose a language of mitto-phone-hook text --catalogue, or write one: TEMPLATES_FILE"
+        yield Line(Mark.WARNING, "DEFAULT_LOCALE", f"{settings.default_locale} has no template, so texts are in English", step)
     domains, is_smart = settings.otp_domain, settings.smart_encoding[""]
     too_long = set()
     for (caller, _, language), template in {**built_in(), **settings.templates_file}.items():

@@ -9,15 +9,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import httpx
+import phonenumbers
 
 from mitto_phone_hook.callers import Caller, Case, HookRequest, MissingSecret, NoSuchCase, Reading, all_callers, build_call, platform_of
 from mitto_phone_hook.cli.address import (
-    SECRETS_STEP,
     hook_url,
     is_loopback,
     open_client,
     recipient_number,
     secrets_of,
+    secrets_step,
     secrets_variable,
     split_route,
 )
@@ -27,11 +28,13 @@ from mitto_phone_hook.cli.key import FICTIONAL_RECIPIENT
 from mitto_phone_hook.cli.report import Line, Mark, milliseconds
 from mitto_phone_hook.cli.settings_report import problem_lines
 from mitto_phone_hook.cli.terminal import Terminal
+from mitto_phone_hook.config import rules
 from mitto_phone_hook.config.settings import SettingsError
 from mitto_phone_hook.domain.message import Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.platforms import load_platform
 from mitto_phone_hook.platforms._contract import Response
+from mitto_phone_hook.policy.destination import ANY_REGION
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 ALL = "all"
@@ -128,9 +131,9 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     try:
         secrets = secrets_of(platform, environment)
     except SettingsError as error:
-        terminal.show_all(problem_lines(error.problems, SECRETS_STEP))
+        terminal.show_all(problem_lines(error.problems, secrets_step(platform, environment)))
         return terminal.finish()
-    recipient = options.to or Recipient(FICTIONAL_RECIPIENT)
+    recipient = options.to or Recipient(_default_recipient(environment))
     build = partial(build_call, options.platform, secrets, recipient.get_secret_value())
     try:
         with open_client(options.url) as client:
@@ -153,6 +156,20 @@ class _Function(NamedTuple):
 
     client: httpx.Client
     base_url: str
+
+
+def _default_recipient(environment: Mapping[str, str]) -> str:
+    """Give a fictional number: of a country that gets messages, where the settings are for a fake Mitto."""
+    try:
+        regions = rules.regions(environment.get("ALLOWED_REGIONS", ""))
+    except ValueError:
+        return FICTIONAL_RECIPIENT
+    if not regions or regions & {ANY_REGION, "US"} or not is_loopback(environment.get("MITTO_BASE_URL", "")):
+        return FICTIONAL_RECIPIENT
+    # Only few countries reserve numbers for fiction. These are the library's examples, and no SMS leaves.
+    examples = (phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE) for region in sorted(regions))
+    number = next((example for example in examples if example), None)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if number else FICTIONAL_RECIPIENT
 
 
 def _results(name: str, steps: tuple[Step, ...], function: _Function, build: Any, terminal: Terminal) -> Iterator[Line]:  # noqa: ANN401 - a partial function
