@@ -59,7 +59,7 @@ def test_what_is_to_be_entered_at_the_platform_is_what_its_page_says(platform: s
 
 
 def test_without_a_key_the_next_commands_work_as_they_stand_with_the_fake_mitto(tmp_path: Path) -> None:
-    status, shown, file = made(tmp_path, "--platform", "okta", "--regions", "US")
+    status, shown, file = made(tmp_path, "--platform", "okta", "--regions", "CH,DE")
     assert status == 0
     sandbox, start, call = steps(shown)
     assert sandbox == ["sandbox"]
@@ -81,11 +81,25 @@ def test_without_a_key_the_next_commands_work_as_they_stand_with_the_fake_mitto(
 @pytest.mark.parametrize("platform", NAMES)
 @pytest.mark.parametrize("environment", [{}, {"MITTO_API_KEY": API_KEY}])
 def test_every_command_that_it_names_exists(platform: str, environment: dict[str, str], tmp_path: Path) -> None:
-    _, shown, _ = made(tmp_path, "--platform", platform, "--regions", "CH", **environment)
+    _, shown, file = made(tmp_path, "--platform", platform, "--regions", "CH", **environment)
+    assert load(env_file(str(file))).report_secrets
     assert [words[0] for words in steps(shown)] == [*(["check"] if environment else ["sandbox"]), "run", "simulate"]
     for words in steps(shown):
         assert words[0] in COMMANDS
         parser_of(words[0]).parse_args([word.replace("NUMBER-OF-YOURS", "+41791234567") for word in words])
+
+
+def test_where_the_command_is_not_on_the_path_its_own_path_is_named(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("mitto-phone-hook")
+    done = subprocess.run(
+        [program, "init", "--yes", "--file", str(tmp_path / ".env")],
+        env=function_environment(PATH="/usr/bin:/bin"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert f"     {program} run --env " in done.stdout
 
 
 def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.platforms._native_response import RESPONSES
 from mitto_phone_hook.platforms.auth0 import PLATFORM
 from support import documents, processes
-from support.processes import BEARER, fake_mitto, function
+from support.processes import API_KEY, BEARER, fake_mitto, function
 
 CONFIGURATION, NATIVE, REPLIES = (
     (documents.ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("configuration", "native", "replies")
@@ -39,9 +39,9 @@ JSON_COMMAND = re.findall(
     (documents.ROOT / "docs" / "platforms.md").read_text(encoding="utf-8"),
     re.DOTALL | re.MULTILINE,
 )[0]
-CHECK_COMMAND = ".venv/bin/mitto-phone-hook check"
-SANDBOX_COMMAND = ".venv/bin/python -m mitto_phone_hook.sandbox --help"
-FUNCTION_COMMAND = ".venv/bin/mitto-phone-hook run"
+CHECK_COMMAND = ".venv/bin/mitto-phone-hook check --env .env"
+SANDBOX_COMMAND = ".venv/bin/mitto-phone-hook sandbox --help"
+FUNCTION_COMMAND = ".venv/bin/mitto-phone-hook run --env .env"
 RUN_BY_THE_GATE = {"make test", "make check"}
 
 
@@ -167,15 +167,23 @@ def test_a_taken_port_gives_one_clear_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
-def test_the_secret_that_the_readme_makes_is_a_good_one() -> None:
+def test_the_secret_that_the_pages_make_is_a_good_one() -> None:
     made = subprocess.run([*_here(SECRET_COMMAND)], capture_output=True, text=True, timeout=20, check=True)
     assert hook_secrets(made.stdout.strip()).signing_keys
 
 
 def test_the_check_of_the_readme_finds_a_good_set_up_good(tmp_path: Path) -> None:
     with fake_mitto(tmp_path / "mitto.txt") as mitto:
-        environment = processes.function_environment(MITTO_BASE_URL=f"http://127.0.0.1:{mitto.port}", ALLOWED_REGIONS="US")
-        done = subprocess.run([*_here(CHECK_COMMAND)], env=environment, capture_output=True, text=True, timeout=30, check=False)
+        own = {
+            "MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}",
+            "ALLOWED_REGIONS": "US",
+            "MITTO_API_KEY": API_KEY,
+            "HOOK_SECRETS": BEARER,
+        }
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in own.items()), encoding="ascii")
+        done = subprocess.run(
+            [*_here(CHECK_COMMAND)], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=30, check=False
+        )
     assert done.returncode == 0, done.stdout
     assert not mitto.output.read_text(encoding="utf-8").count("Mitto SMS")
 
@@ -186,10 +194,13 @@ def test_the_sandbox_of_the_readme_explains_itself() -> None:
 
 
 def test_the_function_starts_as_the_readme_says(tmp_path: Path) -> None:
-    def command(port: int) -> list[str]:
-        return [*_here(FUNCTION_COMMAND), "--port", str(port)]
+    own = tmp_path / ".env"
+    own.write_text("MITTO_BASE_URL=http://127.0.0.1:9\n", encoding="ascii")
 
-    with processes.function_by(command, tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
+    def command(port: int) -> list[str]:
+        return [*_here(FUNCTION_COMMAND.removesuffix(".env") + str(own)), "--port", str(port)]
+
+    with processes.function_by(command, tmp_path / "function.txt") as process:
         assert process.post({}, bearer=BEARER)[0] == 422
 
 

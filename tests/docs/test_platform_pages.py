@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from mitto_phone_hook.cli.init import PASTES
 from mitto_phone_hook.config.settings import variables
 from mitto_phone_hook.platforms import NAMES, load_platform
 from support import documents
@@ -42,7 +43,7 @@ def test_a_page_uses_the_route_and_the_secrets_of_its_platform(name: str) -> Non
     assert set(re.findall(r"(?<!internal)/hooks/([a-z0-9]+)", page)) == {route}
     assert set(re.findall(r"HOOK_SECRETS_([A-Z0-9]+)", page)) == {route.upper()}
     [test, *_] = re.findall(r"^## Test it\n\n```sh\n(.*?)\n```", page, re.DOTALL | re.MULTILINE)
-    assert test == f'mitto-phone-hook simulate {route} --url https://the-function --to "$MY_NUMBER"'
+    assert test == f'mitto-phone-hook simulate {PASTES[route].caller or route} --url https://the-function --to "$MY_NUMBER"'
 
 
 def test_the_index_lists_every_page_and_every_route() -> None:

@@ -85,7 +85,8 @@ def test_taken_port_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 2
-    assert capsys.readouterr().err == f"cannot start the fake Mitto: 127.0.0.1 port {port}: Address already in use\n"
+    step = "choose another one with --port, and put it into MITTO_BASE_URL, too"
+    assert capsys.readouterr().err == f"cannot start the fake Mitto: 127.0.0.1 port {port}: Address already in use; {step}\n"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ variable "settings" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name in keys(var.settings) : !can(regex("^(MITTO_API_KEY|HOOK_SECRETS)", name))])
+    condition     = alltrue([for name in keys(var.settings) : !can(regex("^(MITTO_API_KEY|HOOK_SECRETS|REPORT_SECRETS|TEST_NUMBERS)", name))])
     error_message = "Secrets would end up in Terraform's state: keep them in Secret Manager and name them in \"secrets\"."
   }
 
@@ -64,8 +64,8 @@ variable "secrets" {
   default     = ["MITTO_API_KEY", "HOOK_SECRETS"]
 
   validation {
-    condition     = alltrue([for name in var.secrets : can(regex("^(MITTO_API_KEY|STORE_URL|HOOK_SECRETS(_[A-Z0-9]+)?)$", name))])
-    error_message = "MITTO_API_KEY, HOOK_SECRETS, HOOK_SECRETS_ with the name of a platform, or STORE_URL."
+    condition     = alltrue([for name in var.secrets : can(regex("^(MITTO_API_KEY|STORE_URL|REPORT_SECRETS|TEST_NUMBERS|HOOK_SECRETS(_[A-Z0-9]+)?)$", name))])
+    error_message = "MITTO_API_KEY, HOOK_SECRETS, HOOK_SECRETS_ with the name of a platform, REPORT_SECRETS, TEST_NUMBERS, or STORE_URL."
   }
 }
 

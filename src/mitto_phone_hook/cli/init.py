@@ -74,11 +74,13 @@ class Paste(NamedTuple):
     """How the secret is written there."""
     is_made_there: bool = False
     """Whether the platform makes the secret, so that ours is only for tests."""
+    caller: str | None = None
+    """How it calls today, where it has several ways."""
 
 
 PASTES: Mapping[str, Paste] = {
     "native": Paste("Authorization", "Bearer {}"),
-    "auth0": Paste("HOOK_SECRET"),
+    "auth0": Paste("HOOK_SECRET", caller="auth0-provider"),
     "supabase": Paste("GOTRUE_HOOK_SEND_SMS_SECRETS", "v1,{}"),
     "zitadel": Paste("signingKey", is_made_there=True),
     "authgear": Paste("secret", is_made_there=True),
@@ -221,7 +223,8 @@ def _program() -> str:
 def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
     """Say what to do next, with commands that work as they stand."""
     path, program = shlex.quote(str(file)), _program()
-    is_fake, title = "MITTO_BASE_URL" in values, all_callers()[platform].title
+    caller = PASTES[platform].caller or platform
+    is_fake, title = "MITTO_BASE_URL" in values, all_callers()[caller].title
     to = "" if is_fake else " --to NUMBER-OF-YOURS"
     paste, variable = PASTES[platform], "HOOK_SECRETS" if platform == _NATIVE else f"HOOK_SECRETS_{platform.upper()}"
     steps = [
@@ -229,7 +232,7 @@ def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
         if is_fake
         else ("Does Mitto accept it all?", f"{program} check --env {path}"),
         ("Start the function:", f"{program} run --env {path}"),
-        (f"In another terminal, call it as {title} does:", f"{program} simulate {platform} --env {path}{to}"),
+        (f"In another terminal, call it as {title} does:", f"{program} simulate {caller} --env {path}{to}"),
     ]
     lines = [f"{number}. {text}\n\n     {command}\n\n" for number, (text, command) in enumerate(steps, 1)]
     shown = f"its {paste.field}" if paste.is_made_there else f"{paste.field} = {paste.form.format(f'<the secret in {variable}>')}"

@@ -45,6 +45,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
         # Each worker would say so, again and again.
         terminal.write("mitto-phone-hook does not start:\n" + "".join(f"  {problem}\n" for problem in problems))
         return 1
+    if terminal.is_terminal:
+        terminal.write(f"Starting on http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}; Ctrl-C ends it.\n")
     try:
         http_server.run(options.host, port, workers)
     except OSError as error:

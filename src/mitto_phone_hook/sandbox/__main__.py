@@ -89,7 +89,8 @@ def _reason(error: Exception, options: argparse.Namespace) -> str:
     if not isinstance(error, OSError):
         return str(error)
     # Python adds the address to the text of a failed bind(). It is already in front.
-    return f"{options.host} port {options.port}: {str(error.strerror).partition(' (while')[0]}"
+    reason = f"{options.host} port {options.port}: {str(error.strerror).partition(' (while')[0]}"
+    return f"{reason}; choose another one with --port, and put it into MITTO_BASE_URL, too"
 
 
 def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -199,7 +199,9 @@ async def _demo() -> None:
         async with running_function(port, function_environment(mitto.url, api_key, secret, **_reporting(port)), on_line) as base:
             _say(f"The function listens on   {base}")
             await run_once(base, secret, messages, report)
-    _say("Everything works; both are stopped. Next: `make run`, or the README's five steps.")
+    _say(
+        "Everything works; both are stopped. Next: `mitto-phone-hook demo --stay` keeps them, `mitto-phone-hook init` writes your settings."
+    )
 
 
 class Running(NamedTuple):
