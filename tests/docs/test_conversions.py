@@ -18,7 +18,7 @@ NUMBER = "+12025550110"
 
 
 def run(folder: Path, name: str, script: str, url: str) -> str:
-    (folder / name).write_text(script, encoding="utf-8")
+    (folder / name).write_text(script.replace("timeout(1000)", "timeout(20_000)"), encoding="utf-8")  # the machine may be busy
     environment = {"PATH": os.environ["PATH"], "HOOK_URL": url, "HOOK_SECRET": BEARER}
     done = subprocess.run([bundled("node"), name], cwd=folder, env=environment, capture_output=True, text=True, timeout=30, check=True)
     return done.stdout

@@ -129,7 +129,8 @@ def function(output: Path, **settings: str) -> Iterator[Process]:
 def function_by(command_of: Callable[[int], list[str]], output: Path, **settings: str) -> Iterator[Process]:
     """Run the function with one of the commands above until the block ends."""
     port = free_port()
-    with _process(command_of(port), function_environment(**settings), output) as popen:
+    # gunicorn keeps a socket in the home directory, and removes that of another process.
+    with _process(command_of(port), function_environment(**({"HOME": str(output.parent)} | settings)), output) as popen:
         process = Process(port, popen, output)
         _wait_until(lambda: process.request("GET", "/health")[0] == http.HTTPStatus.OK, process)
         yield process
