@@ -63,7 +63,7 @@ def test_every_platform_gets_through_all_cases_with_two_sms(name: str, hook: Pro
     mitto.clear()
     status, shown = simulate(hook.port, name, "--case", "all")
     assert status == 0, shown
-    assert list(marks(shown)) == [step.topic for step in STEPS[ALL]]
+    assert list(marks(shown)) == ["authentication", *(step.topic for step in STEPS[ALL])]
     assert set(marks(shown).values()) == {"✓"}
     assert len({message["text"] for message in mitto.inbox()}) == len(mitto.inbox()) == 2
     assert "must get 2 SMS, and not more.\n" in shown
@@ -75,6 +75,7 @@ def test_the_route_is_the_platforms_own_whatever_the_address_names(path: str, ho
     status, shown = simulate(hook.port, "supabase", path=path)
     assert (status, len(mitto.inbox())) == (0, 1)
     assert shown.startswith(f"Supabase calls http://127.0.0.1:{hook.port}/hooks/supabase\n")
+    assert "  ✓ authentication   signed by a key from HOOK_SECRETS\n" in shown
     assert re.search(r"  ✓ ok               accepted \(200, [0-9.]+ ms\)\n", shown)
     assert hook.log()[-1]["route"] == "/hooks/supabase"
 
@@ -149,7 +150,7 @@ def test_nothing_there_is_one_line_with_what_the_platform_does_then() -> None:
     status, shown = simulate(closed_port(), "okta", "--case", "all")
     assert status == 1
     assert "  ✗ forged           cannot connect: sent by its own provider\n" in shown
-    assert list(marks(shown)) == ["forged"]
+    assert list(marks(shown)) == ["authentication", "forged"]
 
 
 def test_a_function_that_is_not_on_this_machine_needs_a_number_where_it_would_send(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,8 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     recipient = options.to or Recipient(_default_recipient(environment))
     build = partial(build_call, options.platform, secrets, recipient.get_secret_value())
     try:
+        how = f"{_credential(build('000000', time.time()))} from {secrets_variable(platform, environment)}"
+        terminal.show(Line(Mark.OK, "authentication", how))
         with open_client(options.url) as client:
             marks = set()
             for line in _results(options.platform, steps, _Function(client, base_url), build, terminal):
@@ -156,6 +158,12 @@ class _Function(NamedTuple):
 
     client: httpx.Client
     base_url: str
+
+
+def _credential(request: HookRequest) -> str:
+    """Say how a call proves who makes it."""
+    value = {name.lower(): value for name, value in request.headers.items()}.get("authorization")
+    return "signed by a key" if value is None else f"{value.partition(' ')[0]} secret" if " " in value else "bare secret"
 
 
 def _default_recipient(environment: Mapping[str, str]) -> str:
