@@ -17,7 +17,7 @@ from mitto_phone_hook.cli.price_file import amount, price
 from mitto_phone_hook.cli.usage import MAX_BYTES, Usage, read_usage
 from mitto_phone_hook.config import limit_rules
 from mitto_phone_hook.config.rules import KNOWN_REGIONS
-from support.logs import morning, plain, with_timestamps
+from support.logs import morning, untimed, with_timestamps
 from support.processes import API_KEY
 from support.terminals import in_process
 from support.upstream import closed_port
@@ -172,7 +172,7 @@ def test_a_response_that_is_no_usage_is_said(status: int, content: bytes, words:
             "no valid response",
         ),
         (with_timestamps(morning()), {}, "not asked: MITTO_API_KEY is required"),
-        (plain(morning()), {"MITTO_API_KEY": API_KEY}, "not asked: no accepted message in the log has a time"),
+        (untimed(morning()), {"MITTO_API_KEY": API_KEY}, "not asked: no accepted message in the log has a time"),
     ],
     ids=["nobody there", "no key", "no times"],
 )

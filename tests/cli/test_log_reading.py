@@ -15,7 +15,7 @@ from mitto_phone_hook.cli.log_reading import MAX_LINE_BYTES, LogReader
 from mitto_phone_hook.cli.report import Mark
 from mitto_phone_hook.domain.outcome import Outcome
 from mitto_phone_hook.telemetry.log_lines import SEVERITIES
-from support.logs import GERMAN, MORNING, cloud_logging, morning, plain, report, with_timestamps
+from support.logs import GERMAN, MORNING, cloud_logging, morning, plain, report, untimed, with_timestamps
 from support.stage import Stage, body
 
 EVENTS = [json.loads(line)["event"] for _, line in morning()]
@@ -29,7 +29,7 @@ def read(text: str | bytes, piece_bytes: int = 1 << 16) -> tuple[list[LogLine], 
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 7, 1000, 1 << 16])
-@pytest.mark.parametrize("form", [with_timestamps, cloud_logging])
+@pytest.mark.parametrize("form", [plain, with_timestamps, cloud_logging])
 def test_every_form_of_a_log_gives_the_same_lines_and_times(form: object, piece_bytes: int) -> None:
     assert callable(form)
     lines, passed_over = read(form(morning()), piece_bytes)
@@ -38,11 +38,11 @@ def test_every_form_of_a_log_gives_the_same_lines_and_times(form: object, piece_
     assert [line.text("severity") for line in lines] == [json.loads(line)["severity"] for _, line in morning()]
 
 
-def test_a_line_alone_has_no_time_but_the_one_at_which_it_came() -> None:
-    lines, _ = read(plain(morning()))
+def test_a_line_of_an_older_version_has_no_time_but_the_one_at_which_it_came() -> None:
+    lines, _ = read(untimed(morning()))
     assert [line.event for line in lines] == EVENTS
     assert {line.at for line in lines} == {None}
-    assert next(iter(LogReader().read_all([plain(morning()).encode()], MORNING))).at == MORNING
+    assert next(iter(LogReader().read_all([untimed(morning()).encode()], MORNING))).at == MORNING
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,17 @@ def test_a_line_alone_has_no_time_but_the_one_at_which_it_came() -> None:
         '2026-11-28T09:14:00.000000000Z {"event":"accepted"}',
         '2026-11-28T10:14:00+01:00 {"event":"accepted"}',
         'hook-1  | 2026-11-28T09:14:00.000000000Z {"event":"accepted"}',
+        '[pod/mitto-phone-hook-5d4f7c9b6-x2v8k/mitto-phone-hook] {"time":"2026-11-28T09:14:00.000Z","event":"accepted"}',
         '2026-11-28T09:14:00+0000 host hook[41]: {"event":"accepted"}',
         '2026-11-28 09:14:00,000 {"event":"accepted"}',
         '{"event":"accepted","time":"2026-11-28T09:14:00Z"}',
+        '{"time":"2026-11-28T09:14:00.000Z","event":"accepted"}',
+        '2026-11-28T09:14:03.000000000Z {"time":"2026-11-28T09:14:00.000Z","event":"accepted"}',
+        '2026-11-28T09:14:00.000000000Z {"time":"some time","event":"accepted"}',
         '{"jsonPayload":{"event":"accepted"},"timestamp":"2026-11-28T09:14:00Z"}',
         '{"textPayload":"{\\"event\\":\\"accepted\\"}","timestamp":"2026-11-28T09:14:00Z"}',
         '{"log":"{\\"event\\":\\"accepted\\"}\\n","stream":"stdout","time":"2026-11-28T09:14:00.000000001Z"}',
+        '{"log":"{\\"time\\":\\"2026-11-28T09:14:00.000Z\\",\\"event\\":\\"accepted\\"}\\n","time":"2026-11-28T09:14:03Z"}',
     ],
 )
 def test_the_time_is_read_wherever_collectors_put_it(line: str) -> None:

@@ -18,7 +18,7 @@ from mitto_phone_hook.cli.columns import padded, padded_left, table, width
 from mitto_phone_hook.cli.command import run
 from mitto_phone_hook.cli.log_source import growing_pieces
 from mitto_phone_hook.cli.terminal import Terminal
-from support.logs import AMERICAN, MORNING, SWISS, accepted, cloud_logging, message_id, morning, plain, report, with_timestamps
+from support.logs import AMERICAN, MORNING, SWISS, accepted, cloud_logging, message_id, morning, plain, report, untimed, with_timestamps
 from support.processes import ROOT
 from support.terminals import TerminalStream, in_process
 
@@ -43,7 +43,7 @@ def test_each_event_is_one_aligned_row_under_its_day(tmp_path: Path) -> None:
     assert rows[2] == "09:15:04 ✓ auth0      +41*******67     CH           delivered after 1.7 s"
     assert rows[10] == "09:16:11 ✗ auth0      +41*******67     CH    1.2 s  not sent: Mitto unavailable (http_503)"
     assert {row[50:52] for row in rows} == {"  "}
-    assert text == tail(tmp_path, cloud_logging(morning()))
+    assert text == tail(tmp_path, cloud_logging(morning())) == tail(tmp_path, plain(morning()))
 
 
 def test_the_next_day_has_a_heading_of_its_own(tmp_path: Path) -> None:
@@ -62,9 +62,10 @@ def test_only_failures_are_those_that_somebody_may_have_to_look_at(tmp_path: Pat
     ]
 
 
-def test_since_keeps_what_is_new_and_counts_what_has_no_time(tmp_path: Path) -> None:
-    log = with_timestamps([(-1000, accepted(1, SWISS)), (-800, accepted(2, AMERICAN))], datetime.now(UTC))
-    text = tail(tmp_path, log + plain(morning()[:2]), "--since", "15m")
+@pytest.mark.parametrize("form", [plain, with_timestamps])
+def test_since_keeps_what_is_new_and_counts_what_has_no_time(form: Callable[..., str], tmp_path: Path) -> None:
+    log = form([(-1000, accepted(1, SWISS)), (-800, accepted(2, AMERICAN))], datetime.now(UTC))
+    text = tail(tmp_path, log + untimed(morning()[:2]), "--since", "15m")
     assert text.count("accepted by Mitto") == 1
     assert " US " in text
     assert text.endswith("2 lines left out: without a time\n")

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from support.logs import cloud_logging, message_id, morning, plain, request_id, with_timestamps
+from support.logs import cloud_logging, message_id, morning, plain, request_id, untimed, with_timestamps
 from support.processes import ROOT
 from support.terminals import in_process
 
-FORMS = [with_timestamps, cloud_logging]
+FORMS = [plain, with_timestamps, cloud_logging]
 
 
 def trace(tmp_path: Path, log: str, wanted: str) -> tuple[int, str]:
@@ -59,7 +59,7 @@ def test_a_repeated_call_belongs_to_the_message_that_it_repeats(wanted: str, tmp
 
 
 def test_a_failure_is_marked_and_a_line_without_a_time_says_so(tmp_path: Path) -> None:
-    _, text = trace(tmp_path, plain(morning()), request_id(8))
+    _, text = trace(tmp_path, untimed(morning()), request_id(8))
     assert "  ! time unknown     expired before it was delivered after 4 min (error 21)\n" in text
 
 

@@ -15,6 +15,7 @@ from support.documents import ROOT, name_of, pages
 RUN_HERE = (
     r"printf '[^']+'; read -rs \w+( && export \w+)?",
     r'printf "[^"]+"; read -rs \w+( && export \w+)?',
+    r"STATE_SECRET=\$\(\.venv/bin/mitto-phone-hook secret --bearer\)",
     r"HOOK_SECRETS?=\$\((\.venv/bin/)?mitto-phone-hook secret( --signing)?\)( && export HOOK_SECRETS)?",
     r"export (\w+=('[^']*'|\S+) ?)+",
     r"(MITTO_SENDER_ID|SENDER_IDS)='.*'",
@@ -55,6 +56,7 @@ RUN_ELSEWHERE = {
 
 A_CLOUD = "needs an account at a cloud"
 A_CONTAINER_ENGINE = "needs a container engine; the Dockerfile's own commands run in deploy/test_container.py"
+A_CLUSTER = "needs a cluster; the names and keys of the commands are compared with the manifest in deploy/test_kubernetes.py"
 A_PLATFORM = "needs an account at the platform; what the command uploads is read and called in tests/deploy and tests/platforms"
 NEWER_PACKAGES = "changes the lock to what the package index has today"
 
@@ -64,6 +66,7 @@ NOT_RUN = {
     r"aws .*": A_CLOUD,
     r"terraform .*": A_CLOUD,
     r"docker .*": A_CONTAINER_ENGINE,
+    r"kubectl .*": A_CLUSTER,
     r"curl .*https://(YOUR-|api\.supabase).*": A_PLATFORM,
     r"ory patch .*": A_PLATFORM,
     r"AUTH0_BASE_PATH=\. npx .*": A_PLATFORM,

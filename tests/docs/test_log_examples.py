@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from support.logs import morning, with_timestamps
+from support.logs import morning, plain
 from support.processes import ROOT
 from support.terminals import in_process
 
 PAGE = ROOT / "docs" / "tail.md"
 EXAMPLE = re.compile(r"(<!-- example: (.+) -->\n```text\n)((?:.*\n)*?)(```\n)")
 FILES = {
-    "log.txt": with_timestamps(morning()),
+    "log.txt": plain(morning()),
     "prices.csv": "region,price\nCH,0.05\nDE,0.07\n*,0.10\n",
     "usage.json": json.dumps(
         [

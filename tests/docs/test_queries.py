@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mitto_phone_hook.domain.outcome import Outcome
+from mitto_phone_hook.mitto.reports import State
 from mitto_phone_hook.telemetry.log_lines import FIELDS
 from support.processes import ROOT, fake_mitto, function
 from support.programs import path_with_jq
@@ -161,5 +163,85 @@ def test_every_field_that_a_query_names_exists() -> None:
 
 
 def test_every_event_that_a_query_names_exists() -> None:
-    events = set(re.findall(r'event=+\(?"(\w+)"|event == "(\w+)"', PAGE))
-    assert {name for pair in events for name in pair if name} <= {*Outcome, *BUDGETS}
+    """Every event of the log has its row in docs/operations.md: tests/docs/test_operations.py."""
+    named = re.findall(r'event ?[=!]?[=~]+ ?\(?"([\w|]+)"', PAGE) + re.findall(r'OR "(\w+)"', PAGE)
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"^\| `(\w+)` \| [A-Z]", operations.partition("## Every event")[2].partition("\n## ")[0], re.MULTILINE))
+    assert {*Outcome, *BUDGETS} <= known
+    assert len(named) > 20
+    assert {name for names in named for name in names.split("|")} <= known
+
+
+# The rules for Loki's ruler
+
+
+def terraform_alerts() -> dict[str, tuple[str, str]]:
+    """Give severity and query of the alerts of Cloud Run, with the values that Terraform puts into the text."""
+    folder = ROOT / "deploy" / "gcp" / "terraform" / "monitoring"
+    text = (folder / "alerts.tf").read_text(encoding="utf-8")
+    defaults = dict(re.findall(r'variable "(\w+)" \{[^}]*?default += ([\d.]+)', (folder / "variables.tf").read_text(encoding="utf-8")))
+    for name, events in re.findall(r"(refusals|follow_ups) += \[(.*?)\]", text, re.DOTALL):
+        text = text.replace(f'${{join("|", local.{name})}}', "|".join(re.findall(r'"(\w+)"', events)))
+    [calls] = re.findall(r'^  calls += "(.*)"$', text, re.MULTILINE)
+    text = (
+        re.sub(r"\$\{var\.(\w+)\}", lambda found: defaults.get(found[1], found[0]), text)
+        .replace("${local.calls}", calls)
+        .replace('join(" ", [', "[")
+    )
+    alerts = {
+        event: (severity, f'sum(increase(${{local.events}}{{${{local.one}},event="{event}"}}[10m])) > {above}')
+        for event, above, severity in re.findall(r'^    (\w+) += \{ above = (\d+), severity = "(\w+)"', text, re.MULTILINE)
+    }
+    for name, severity, block in re.findall(r'^      (\w+) = \{\n +severity = "(\w+)"(.*?)^      \}', text, re.MULTILINE | re.DOTALL):
+        parts = re.findall(r'"((?:[^"\\]|\\.)*)"', block.partition(" query ")[2])
+        alerts[name] = (severity, " ".join(parts).replace('\\"', '"'))
+    return alerts
+
+
+def in_loki(query: str) -> str:
+    """Write a query of Cloud Monitoring as Loki reads the same lines."""
+
+    def counted_lines(found: re.Match[str]) -> str:
+        # A line of another program has no event, and its error would end the query.
+        before = 'event!="" | ' if found[1].startswith("event!") else ""
+        # The metric of Cloud Run leaves out the budgets of observe mode.
+        after = ' | policy!="observe"' if "budget_exhausted" in found[1] else ""
+        return f'count_over_time({{app="mitto-phone-hook"}} | json | {before}{found[1]}{after} [{found[2]}])'
+
+    query = re.sub(r"increase\(\$\{local\.events\}\{\$\{local\.one\},(event[^}]*)\}\[(\w+)\]\)", counted_lines, query)
+    return re.sub(
+        r"histogram_quantile\(([\d.]+), sum by \(le\) \(rate\(\$\{local\.milliseconds\.duration\}\{\$\{local\.one\}\}\[(\w+)\]\)\)\)",
+        r'quantile_over_time(\1, {app="mitto-phone-hook"} | json | attempts>0 | unwrap duration_ms [\2]) by ()',
+        query,
+    )
+
+
+def rules() -> list[dict[str, Any]]:
+    [text] = re.findall(r"^```yaml\n(groups:.*?)^```", section("Loki"), re.DOTALL | re.MULTILINE)
+    [group] = yaml.safe_load(text)["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def test_the_rules_of_loki_alert_on_the_same_as_those_of_cloud_run() -> None:
+    wanted = {name: (severity.lower(), in_loki(query)) for name, (severity, query) in terraform_alerts().items()}
+    assert "${" not in "".join(query for _, query in wanted.values())
+    assert {rule["alert"]: (rule["labels"]["severity"], rule["expr"]) for rule in rules()} == wanted
+    assert all(rule["annotations"]["summary"] for rule in rules())
+
+
+def test_the_page_of_deployment_has_the_same_alerts() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", page.partition("\n### Alerts\n")[2].partition("\n## ")[0], re.MULTILINE)
+    words = {name: meaning for names, meaning in rows for name in re.findall(r"`(\w+)`", names)}
+    assert words.keys() == {rule["alert"] for rule in rules()}
+    for rule in rules():
+        for number in re.findall(r"[<>] ([\d.]+)", rule["expr"]):
+            share, many, seconds = f"{float(number):.0%}".replace("%", " %"), f"more than {number}", f"{float(number) / 1000} s"
+            assert number == "0" or any(text in words[rule["alert"]] for text in (share, many, seconds)), (rule["alert"], number)
+
+
+def test_the_alert_on_delivery_reports_names_reports() -> None:
+    [query] = re.findall(r"^```text\n(sum by .*?)^```", section("Loki"), re.DOTALL | re.MULTILINE)
+    named = {name for names in re.findall(r'event=~"([\w|]+)"', query) for name in names.split("|")}
+    assert {State.UNDELIVERED, State.REJECTED} < named < set(State)

@@ -69,7 +69,7 @@ def test_the_first_request_after_the_server_forked_is_answered(hook: Process, mi
 
 def test_the_start_warns_when_every_country_gets_messages(tmp_path: Path) -> None:
     with function(tmp_path / "function.txt", MITTO_BASE_URL="http://127.0.0.1:9") as process:
-        assert process.log()[1:] == [
+        assert process.untimed_log()[1:] == [
             {"severity": "WARNING", "event": "all_regions_allowed", "setting": "ALLOWED_REGIONS"},
             {"severity": "WARNING", "event": "sender_id_not_allowed", "setting": "SENDER_IDS", "regions": ",".join(COUNTRIES)},
         ]
@@ -101,7 +101,7 @@ def test_the_start_says_how_it_is_set_and_what_looks_like_a_mistake(tmp_path: Pa
     settings = {"MITTO_BASE_URL": "http://127.0.0.1:9", "ALLOWED_REGIONS": "US", "MITTO_TEST": "true"}
     old = {"DUPLICATE_WINDOW_SECONDS": "60"}
     with function(tmp_path / "function.txt", HOOK_SECRET="x", ALLOWED_REGION="CH", **settings, **old) as process:
-        assert process.log() == [
+        assert process.untimed_log() == [
             {"severity": "INFO", "event": "started", "regions": "US", "policy": "enforce", "store": "memory"},
             {"severity": "WARNING", "event": "sender_id_not_allowed", "setting": "SENDER_IDS", "regions": "US"},
             {"severity": "WARNING", "event": "test_mode", "setting": "MITTO_TEST"},

@@ -199,7 +199,7 @@ def test_a_failed_rotation_locks_nobody_out_and_is_reported(mitto: FakeMittoProc
         mount(file, "short")
         assert not lets_in(process, NEW)
         until(lambda: any(line["event"] == "secret_unreadable" for line in process.log()))
-        [line] = [line for line in process.log() if line["event"] == "secret_unreadable"]
+        [line] = [line for line in process.untimed_log() if line["event"] == "secret_unreadable"]
         assert line == {"severity": "ERROR", "event": "secret_unreadable", "setting": "HOOK_SECRETS"}
         assert lets_in(process, OLD)
 

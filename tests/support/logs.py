@@ -7,14 +7,17 @@ from typing import Any
 from mitto_phone_hook.domain.message import PhoneMessage, Purpose, Recipient
 from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.telemetry.call_record import CallRecord
-from mitto_phone_hook.telemetry.log_lines import as_line
+from mitto_phone_hook.telemetry.log_lines import as_line, time_text
 from support.messages import parse
 from support.stage import body
 
 MORNING = datetime(2026, 11, 28, 9, 14, tzinfo=UTC)
 
 Timed = tuple[float, str]
-"""Seconds after ``MORNING``, and a line."""
+"""Seconds after ``MORNING``, and a line without its time."""
+
+READ_LATER = 0.25
+"""How many seconds after it was written a collector reads a line."""
 
 
 def request_id(number: int) -> str:
@@ -90,18 +93,23 @@ def morning() -> list[Timed]:
     ]
 
 
-def plain(lines: list[Timed]) -> str:
+def plain(lines: list[Timed], start: datetime = MORNING) -> str:
     """Give the lines alone, as the function writes them."""
+    return "".join(_with_time(line, start, seconds) for seconds, line in lines)
+
+
+def untimed(lines: list[Timed]) -> str:
+    """Give the lines alone, as older versions of the function wrote them."""
     return "".join(line for _, line in lines)
 
 
 def with_timestamps(lines: list[Timed], start: datetime = MORNING) -> str:
-    """Give the lines behind their times, as ``docker logs --timestamps`` does."""
-    return "".join(f"{_time(start, seconds)} {line}" for seconds, line in lines)
+    """Give the lines behind the times at which they were read, as ``docker logs --timestamps`` does."""
+    return "".join(f"{_time(start, seconds + READ_LATER)} {_with_time(line, start, seconds)}" for seconds, line in lines)
 
 
 def cloud_logging(lines: list[Timed], start: datetime = MORNING) -> str:
-    """Give the lines as ``gcloud logging read --format=json`` prints them: Cloud Logging takes severity and trace out of a line."""
+    """Give the lines as ``gcloud logging read --format=json`` prints them: Cloud Logging takes time, severity and trace out of a line."""
     entries = []
     for seconds, line in lines:
         payload = json.loads(line)
@@ -116,6 +124,11 @@ def cloud_logging(lines: list[Timed], start: datetime = MORNING) -> str:
         }
         entries.append(entry)
     return json.dumps(entries, indent=2, separators=(",", ": "), sort_keys=True) + "\n"
+
+
+def _with_time(line: str, start: datetime, seconds: float) -> str:
+    milliseconds = round((start + timedelta(seconds=seconds)).timestamp() * 1000)
+    return f'{{"time":"{time_text(milliseconds * 1_000_000)}",{line[1:]}'
 
 
 def _time(start: datetime, seconds: float) -> str:

@@ -76,6 +76,13 @@ class Process:
             self.request("GET", "/health")
         return [json.loads(line) for line in self.lines()]
 
+    def untimed_log(self) -> list[dict[str, Any]]:
+        """Give the log without the time that each line has."""
+        lines = self.log()
+        for line in lines:
+            del line["time"]
+        return lines
+
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """Send one plain HTTP request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

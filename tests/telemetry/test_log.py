@@ -3,8 +3,11 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 import pytest
@@ -18,7 +21,7 @@ from mitto_phone_hook.sms.compose import Sms
 from mitto_phone_hook.sms.segments import encode
 from mitto_phone_hook.telemetry.call_record import CallRecord, trace_fields
 from mitto_phone_hook.telemetry.library_logs import LibraryFormatter
-from mitto_phone_hook.telemetry.log_lines import FIELDS, LEVELS, SEVERITIES, as_line, emitter, stack_of, standard_output
+from mitto_phone_hook.telemetry.log_lines import FIELDS, LEVELS, SEVERITIES, as_line, emitter, stack_of, standard_output, time_text
 from support.messages import parse
 from support.stage import AUTHORIZED, Stage
 
@@ -34,6 +37,11 @@ def record(route: str = "/", headers: dict[bytes, bytes] | None = None) -> CallR
 
 def test_the_record_of_a_call_prints_no_header() -> None:
     assert "canary" not in repr(record("/", {b"authorization": b"Bearer canary"}))
+
+
+def without_time(line: str) -> str:
+    """Take away what the test cannot know; a line that does not begin with a time stays as it is."""
+    return re.sub(r'^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",', "{", line)
 
 
 def raised() -> Exception:
@@ -317,7 +325,50 @@ def test_lines_below_the_operators_level_are_not_written(level: str, written: li
 
 def test_lines_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     emitter("INFO", standard_output())({"severity": "INFO", "event": "accepted"})
-    assert capfd.readouterr() == ('{"severity":"INFO","event":"accepted"}\n', "")
+    printed = capfd.readouterr()
+    assert (without_time(printed.out), printed.err) == ('{"severity":"INFO","event":"accepted"}\n', "")
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        pytest.param(0, "1970-01-01T00:00:00.000Z", id="the first"),
+        pytest.param(1_795_857_302_124_000_000, "2026-11-28T09:15:02.124Z", id="milliseconds"),
+        pytest.param(1_795_857_302_007_000_000, "2026-11-28T09:15:02.007Z", id="always three digits"),
+        pytest.param(1_795_857_302_999_999_999, "2026-11-28T09:15:02.999Z", id="never the second after it"),
+        pytest.param(1_798_761_600_000_000_000, "2027-01-01T00:00:00.000Z", id="the next year"),
+        pytest.param(1_835_395_200_000_000_000, "2028-02-29T00:00:00.000Z", id="a leap day"),
+    ],
+)
+def test_a_time_is_written_as_rfc_3339_says(nanoseconds: int, text: str) -> None:
+    assert time_text(nanoseconds) == text
+    assert datetime.fromisoformat(text) == datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)
+
+
+@given(st.lists(st.integers(0, 4_102_444_800_000_000_000), max_size=20))
+def test_times_sort_as_their_texts_whatever_was_written_before(times: list[int]) -> None:
+    assert [time_text(one) for one in sorted(times)] == sorted(time_text(one) for one in times)
+
+
+def test_every_line_begins_with_the_time_at_which_it_was_written() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LibraryFormatter())
+    before = datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
+    emitter("INFO", stream)({"severity": "INFO", "event": "accepted"})
+    handler.handle(library_record(logging.ERROR, "secret"))
+    after = datetime.now(UTC)
+    assert [next(iter(json.loads(line))) for line in stream.getvalue().splitlines()] == ["time", "time"]
+    for line in stream.getvalue().splitlines():
+        assert before <= datetime.fromisoformat(json.loads(line)["time"]) <= after
+
+
+def test_the_time_of_a_line_does_not_depend_on_where_the_machine_is() -> None:
+    program = "from mitto_phone_hook.telemetry.log_lines import line_of_now; print(line_of_now({'severity': 'INFO'}), end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"TZ": "Asia/Kathmandu"}, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert abs(datetime.fromisoformat(json.loads(done.stdout)["time"]) - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def library_record(level: int, message: str, *args: object, error: Exception | None = None) -> logging.LogRecord:
@@ -326,7 +377,7 @@ def library_record(level: int, message: str, *args: object, error: Exception | N
 
 def test_a_librarys_line_says_where_and_never_what() -> None:
     line = LibraryFormatter().format(library_record(logging.WARNING, "secret %s", "secret-argument"))
-    assert json.loads(line) == {"severity": "WARNING", "event": "library", "logger": "httpx", "why": "client.py:42 send"}
+    assert json.loads(without_time(line)) == {"severity": "WARNING", "event": "library", "logger": "httpx", "why": "client.py:42 send"}
 
 
 def test_a_librarys_exception_is_logged_by_its_type_and_lines() -> None:

@@ -29,7 +29,7 @@ class LogLine(NamedTuple):
     """One line of our log. ``values`` holds only texts without control characters, finite numbers, truth values and lists of texts."""
 
     at: datetime | None
-    """In UTC; ``None`` where nobody wrote it down, for the line itself has no time."""
+    """In UTC: the line's own time, else its collector's; ``None`` where nobody wrote it down: lines of older versions have no time."""
     values: Mapping[str, Value]
 
     @property
@@ -67,7 +67,10 @@ def key_of_id(text: str) -> str:
 
 
 def line_of(text: bytes, arrived: datetime | None = None) -> LogLine | None:
-    """Read one line; ``None`` where it is none of ours. ``arrived`` is its time where it has none."""
+    """Read one line; ``None`` where it is none of ours. ``arrived`` is its time where it has none.
+
+    The line's own time comes first: a collector's is that of reading it, which is late where the output had to wait.
+    """
     start = text.find(b"{", 0, _MAX_PREFIX)
     values = _object(text[start:]) if start >= 0 else None
     prefix = _TIME.search(text[:start]) if start > 0 else None
@@ -85,7 +88,7 @@ def line_of(text: bytes, arrived: datetime | None = None) -> LogLine | None:
     kept = {name: value for name, raw in {**entry, **values}.items() if (value := _value(raw)) is not None}
     if not _MASKED.fullmatch(str(kept.get("recipient", ""))):
         kept.pop("recipient", None)
-    return LogLine(at or _time(values.get("time")) or _time(values.get("timestamp")) or arrived, kept)
+    return LogLine(_time(values.get("time")) or at or _time(values.get("timestamp")) or arrived, kept)
 
 
 def clean(text: str) -> str:

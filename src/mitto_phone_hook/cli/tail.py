@@ -24,11 +24,12 @@ Show the function's log, one event per line: time (UTC), platform, masked
 number, region, how long the call took, and what came of it. A message that was
 accepted has another line when Mitto reports that it is on the handset.
 
-The log is a file, or standard input. Each line may be alone, behind the time
-that `docker logs --timestamps` or `kubectl logs --timestamps` puts before it,
-or inside what `gcloud logging read --format=json --order=asc` and
-`gcloud beta logging tail --format=json` print. Without one of these the log has
-no times. Lines that are not the function's are passed over and counted.
+The log is a file, or standard input. Each line may be alone, behind what
+`docker logs --timestamps` or `kubectl logs --prefix` puts before it, or inside
+what `gcloud logging read --format=json --order=asc` and
+`gcloud beta logging tail --format=json` print. A line's own time is shown, or
+else the one that its collector gave it. Lines that are not the function's are
+passed over and counted.
 """
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")

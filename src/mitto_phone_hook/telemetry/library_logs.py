@@ -3,7 +3,7 @@
 import logging
 import os
 
-from mitto_phone_hook.telemetry.log_lines import LEVELS, Output, as_line, stack_of
+from mitto_phone_hook.telemetry.log_lines import LEVELS, Output, line_of_now, stack_of
 
 
 class LibraryFormatter(logging.Formatter):
@@ -15,7 +15,7 @@ class LibraryFormatter(logging.Formatter):
         place = f"{os.path.basename(record.pathname)}:{record.lineno} {record.funcName}"  # noqa: PTH119 - no import of pathlib
         stack = stack_of(record.exc_info[1]) if record.exc_info and record.exc_info[1] else None
         values = {"severity": severity, "event": "library", "logger": record.name, "why": place, "stack_trace": stack}
-        return as_line(values).rstrip("\n")
+        return line_of_now(values).rstrip("\n")
 
 
 def take_over_library_logs(level: str, output: Output) -> None:
