@@ -21,10 +21,12 @@ call goes to a country that the settings do not name. ``load.lua`` stays within 
 and IP address. The default of the total limit would end a run after seconds, so it is counted, but very high.
 """
 
+RESEND_SECONDS = 10
+
 SHORT_WINDOWS = {
     "DEADLINE_SECONDS": "2",
     "CODE_LIFETIME_SECONDS": "30",
-    "RESEND_AFTER_SECONDS": "10",
+    "RESEND_AFTER_SECONDS": str(RESEND_SECONDS),
     "LIMITS": "recipient=100/10second; prefix=100/10second; ip=100/10second; total=9000000/10second",
 }
 """Replaces some of these settings: the data in memory soon reaches its maximum, so further growth is a leak."""
