@@ -41,14 +41,14 @@ chaos: ready ## Send 2,000 codes, with random repeats, while everything around f
 attack: ready ## Replay SMS pumping with protection off, in observe mode, and on
 	@$(BIN)/python tests/attack.py
 
-bench: ready ## Compare this function with the alternatives (18 min)
+bench: ready ## Compare this function with the alternatives (22 min)
 	@$(BIN)/python -m benchmarks.costs
 	@$(BIN)/python -m benchmarks
 
 counts: ready ## Check counts that do not depend on speed: connections, responses, file descriptors (15 s)
 	@$(BIN)/python -m benchmarks.counts
 
-soak: ready ## Run a steady load with faults for 10 minutes; anything that grows is a failure
+soak: ready ## Run a steady load with faults for 10 minutes; anything that grows or is lost is a failure
 	@$(BIN)/python -m benchmarks.soak
 
 platforms: ready ## Call the function as every platform does, and write docs/conformance.md (15 s)

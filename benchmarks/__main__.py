@@ -72,6 +72,8 @@ def _measure(lengths: Lengths, server_core: int, load_core: int) -> Results:
                 bench.measure(contestant)
         bench.round_number = 1
         for contestant, steps in ((OURS, lengths.memory_steps), (KEPT, lengths.memory_steps[:2]), (SHORT, lengths.short_steps)):
+            if steps is None:
+                continue
             _say(f"memory: {contestant.title}, {steps[-1]:,} requests")
             bench.measure_memory(contestant, steps)
     return results

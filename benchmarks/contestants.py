@@ -30,6 +30,12 @@ class Contestant:
     has_tls: bool = True
     is_main: bool = True
     """Whether it takes part in quick runs, and in the load with the most calls in flight."""
+    has_delay: bool = True
+    """Whether it is measured with an upstream that takes time."""
+    path: str = "/"
+    """Where wrk's calls go."""
+    has_redis: bool = False
+    """Whether it gets a Redis on this machine."""
 
     def environment(self, upstream: str, authority: Path | None = None) -> dict[str, str]:
         """Return the environment with Mitto's URL and, for TLS, the certificate authority."""
@@ -69,6 +75,22 @@ _NODE_SETTINGS = _KEY | {"NODE_ENV": "production", "HOST": HOST}
 _SOURCES = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
 
 OURS = Contestant("ours", "this function, everything on", _run, FUNCTION_SETTINGS | _SOURCES)
+PLATFORM = replace(
+    OURS,
+    name="ours_platform",
+    title="the same, Supabase's calls and a template",
+    settings=FUNCTION_SETTINGS | _SOURCES | {"APP_NAME": "Example"},
+    has_delay=False,
+    path="/hooks/supabase",
+)
+REDIS = replace(
+    OURS,
+    name="ours_redis",
+    title="the same with Redis on loopback",
+    settings=FUNCTION_SETTINGS | _SOURCES | {"WORKERS": "1"},
+    has_delay=False,
+    has_redis=True,
+)
 FRAMEWORK = replace(
     OURS,
     name="ours_framework",
@@ -76,6 +98,7 @@ FRAMEWORK = replace(
     command=_python(ROOT / "src" / "main.py", "send_phone_message"),
     settings=FUNCTION_SETTINGS,
     has_tls=False,
+    has_delay=False,
 )
 SHORT = replace(OURS, name="ours_short", title="this function, short windows", settings=FUNCTION_SETTINGS | _SOURCES | SHORT_WINDOWS)
 KEPT = Contestant("node_kept", "(b) Node, axios, kept connections", _node("kept_connection"), _NODE_SETTINGS, NODE)
@@ -94,7 +117,7 @@ HTTPCORE = replace(
 RELAY = Contestant("asyncio_relay", "(d) floor: bare asyncio relay", _relay, _KEY, has_tls=False)
 NGINX = Contestant("nginx", "(d) floor: nginx proxy_pass", _nginx, {}, has_tls=False, is_main=False)
 
-ALL = (OURS, FRAMEWORK, KEPT, BARE, HTTPCORE, RELAY, NEW, SYNC, ASYNC, NGINX)
+ALL = (OURS, PLATFORM, REDIS, FRAMEWORK, KEPT, BARE, HTTPCORE, RELAY, NEW, SYNC, ASYNC, NGINX)
 """In the order of the tables."""
 
 DIRECT = "direct"

@@ -16,19 +16,20 @@ _OLDEST = (3, 11)
 
 
 def install_production() -> None:
-    """Install exactly what is deployed, once, for the best available interpreter. Raises ``RunError``.
+    """Install exactly what is deployed with a shared store, once, for the best available interpreter. Raises ``RunError``.
 
     ``BENCH_PYTHON`` selects another interpreter. The system's Python has all optimisations, like the Python of clouds and
     images. A Python that was built by hand may lack them, which makes everything a fifth slower.
     """
-    lock, done = ROOT / "deploy" / "requirements.txt", PRODUCTION / "made-of"
+    locks, done = [ROOT / "deploy" / name for name in ("requirements.txt", "requirements-redis.txt")], PRODUCTION / "made-of"
     interpreter = os.environ.get("BENCH_PYTHON") or (_SYSTEM_PYTHON if _is_recent(_SYSTEM_PYTHON) else sys.executable)
-    made_of = f"{interpreter}\n{lock.read_text(encoding='utf-8')}"
+    made_of = "\n".join([interpreter, *(lock.read_text(encoding="utf-8") for lock in locks)])
     if done.exists() and done.read_text(encoding="utf-8") == made_of:
         return
     run_tool([interpreter, "-m", "venv", "--without-pip", "--clear", str(PRODUCTION)], timeout=_SECONDS)
     pip = [sys.executable, "-m", "pip", "--python", str(PYTHON), "--disable-pip-version-check", "install", "--quiet"]
-    run_tool([*pip, "--only-binary", ":all:", "--require-hashes", "--requirement", str(lock)], timeout=_SECONDS)
+    requirements = [word for lock in locks for word in ("--requirement", str(lock))]
+    run_tool([*pip, "--only-binary", ":all:", "--require-hashes", *requirements], timeout=_SECONDS)
     done.write_text(made_of, encoding="utf-8")
 
 
@@ -53,7 +54,7 @@ def install_node_packages() -> None:
 
 
 def drawing_python() -> Path:
-    """Return an interpreter with matplotlib. It is installed on first use. Raises ``RunError``."""
+    """Return an interpreter with matplotlib; py-spy is beside it. They are installed on first use. Raises ``RunError``."""
     requirements, done = _HERE / "requirements.txt", CACHE / "venv" / "requirements.txt"
     python = CACHE / "venv" / "bin" / "python"
     if not (done.exists() and done.read_bytes() == requirements.read_bytes()):

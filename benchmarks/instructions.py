@@ -15,6 +15,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.running import ROOT, RunError, inherited_environment, run_tool
@@ -30,12 +31,12 @@ _SUMMARY = re.compile(r"^summary: ([0-9]+)", re.MULTILINE)
 _PROFILE = "--profile"
 
 
-def instructions(run: str, *platforms: str) -> float:
-    """Count the instructions of one message, with these platforms configured in addition. Raises ``RunError``."""
+def instructions(run: str, *platforms: str, **settings: str) -> float:
+    """Count the instructions of one message, with these platforms and settings in addition. Raises ``RunError``."""
     with tempfile.TemporaryDirectory() as folder:
         # callgrind writes down what it has counted when that function is called, and begins anew.
         tool = ["valgrind", "--tool=callgrind", f"--dump-before={os.getppid.__name__}", f"--callgrind-out-file={folder}/out"]
-        _run([*tool, *_command(run, *platforms)], platforms)
+        _run([*tool, *_command(run, *platforms)], platforms, settings)
         found = _SUMMARY.search((Path(folder) / "out.2").read_text())
         if found is None:
             raise RunError("callgrind counted nothing")
@@ -45,12 +46,12 @@ def instructions(run: str, *platforms: str) -> float:
 def rooms(run: str) -> str:
     """Profile one message by room: how many calls of functions of Python, and which share of the time. Raises ``RunError``."""
     with tempfile.TemporaryDirectory() as folder:
-        _run(_command(_PROFILE, f"{folder}/profile", run), ())
+        _run(_command(_PROFILE, f"{folder}/profile", run), (), {})
         stats = pstats.Stats(f"{folder}/profile")
     calls, seconds = Counter[str](), Counter[str]()
     for (file, _, _), (_, number, own, _, _) in stats.stats.items():  # type: ignore[attr-defined] # typeshed lacks it
-        calls[_room(file)] += number
-        seconds[_room(file)] += own
+        calls[room_of(file)] += number
+        seconds[room_of(file)] += own
     rows = [[room, f"{calls[room] / COUNTED:.1f}", f"{share / seconds.total():.1%}"] for room, share in seconds.most_common()]
     return table([run, "calls", "time"], rows)
 
@@ -59,15 +60,15 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "benchmarks.instructions", *arguments, "--here"]
 
 
-def _run(command: list[str], platforms: tuple[str, ...]) -> None:
-    settings = {f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms}
+def _run(command: list[str], platforms: tuple[str, ...], settings: Mapping[str, str]) -> None:
+    secrets = {f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms}
     # Otherwise hash collisions in dictionaries and sets would differ in every run.
-    environment = inherited_environment() | settings | {"PYTHONHASHSEED": "0"}
+    environment = inherited_environment() | secrets | dict(settings) | {"PYTHONHASHSEED": "0"}
     run_tool(["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command], timeout=_TIMEOUT_SECONDS)
 
 
-def _room(file: str) -> str:
-    """Give our room, or the package, that a file belongs to."""
+def room_of(file: str) -> str:
+    """Return our room, or the package, that a file belongs to."""
     path = Path(file)
     for folder in ("mitto_phone_hook", "site-packages"):
         if folder in path.parts:

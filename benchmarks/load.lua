@@ -1,6 +1,7 @@
 -- Every call is unique: its number, code, text and IP address occur once in a run of the function. So neither
 -- idempotency nor a limit per number, block of numbers or address ever responds instead of Mitto.
 -- Every call is signed by Standard Webhooks, with the libcrypto that wrk uses for TLS.
+-- A call to /hooks/supabase is Supabase's: a code, for which a template has the words. All others are Auth0's payload with a text.
 -- Usage: wrk -s load.lua URL -- FIRST KEY [MOST], with the signing key in hexadecimal digits; after MOST responses it starts no more calls.
 
 local ffi = require("ffi")
@@ -42,15 +43,27 @@ local function sign(body)
   wrk.headers["webhook-signature"] = "v1," .. ffi.string(encoded, ffi.C.EVP_EncodeBlock(encoded, digest, 32))
 end
 
+local function auth0(recipient, code, address)
+  return '{"recipient":"' .. recipient .. '","text":"Your verification code is: ' .. code .. '","context":{"factor_type":"first",'
+    .. '"message_type":"sms","action":"second-factor-authentication","language":"en","code":"' .. code .. '","ip":"' .. address
+    .. '","user_agent":"Mozilla/5.0","client":{"client_id":"1235","name":"Test Application","client_metadata":{}},'
+    .. '"user":{"user_id":"auth0|' .. number .. '","name":"Billie Magnusson","email":"billie@email.com"}}}'
+end
+
+local function supabase(recipient, code, address)
+  local phone, id = recipient:sub(2), string.format("7f6d9a52-0000-4000-8000-%012d", number)
+  return '{"metadata":{"uuid":"' .. id .. '","time":"2026-01-01T00:00:00.000Z","name":"send-sms","ip_address":"' .. address .. '"},"user":{"id":"'
+    .. id .. '","aud":"authenticated","role":"authenticated","email":"","phone":"' .. phone .. '","app_metadata":{"provider":"phone",'
+    .. '"providers":["phone"]},"user_metadata":{"locale":"en"},"identities":null,"created_at":"2026-01-01T00:00:00.000Z",'
+    .. '"updated_at":"2026-01-01T00:00:00.000Z","is_anonymous":false},"sms":{"otp":"' .. code .. '","phone":"' .. phone .. '"}}'
+end
+
 function request()
   number = number + 1
   local recipient = recipients[number % 4 + 1](math.floor(number / 4))
   local code = string.format("%06d", number * 7919 % 1000000)
   local address = string.format("10.%d.%d.%d", math.floor(number / 65536) % 256, math.floor(number / 256) % 256, number % 256)
-  local body = '{"recipient":"' .. recipient .. '","text":"Your verification code is: ' .. code .. '","context":{"factor_type":"first",'
-    .. '"message_type":"sms","action":"second-factor-authentication","language":"en","code":"' .. code .. '","ip":"' .. address
-    .. '","user_agent":"Mozilla/5.0","client":{"client_id":"1235","name":"Test Application","client_metadata":{}},'
-    .. '"user":{"user_id":"auth0|' .. number .. '","name":"Billie Magnusson","email":"billie@email.com"}}}'
+  local body = (wrk.path == "/hooks/supabase" and supabase or auth0)(recipient, code, address)
   sign(body)
   return wrk.format("POST", nil, nil, body)
 end

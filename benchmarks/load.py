@@ -1,6 +1,8 @@
 """Load: a steady load by wrk, and many calls at the same moment."""
 
 import asyncio
+import base64
+import hmac
 import json
 import time
 from dataclasses import dataclass
@@ -45,12 +47,12 @@ class Generator:
 
     def __init__(self, core: int) -> None:
         """Take the core."""
-        self._core = core
+        self.core = core
         self._number = 0
 
     def wrk(self, port: int, *, in_flight: int, seconds: int, path: str = "/", most: int = 0) -> Load:
         """Keep ``in_flight`` calls in flight for some seconds. Start no more calls after ``most`` responses."""
-        command = ["taskset", "-c", str(self._core), "wrk", "-t", "1", "-c", str(in_flight), "-d", f"{seconds}s", "--timeout", "15s"]
+        command = ["taskset", "-c", str(self.core), "wrk", "-t", "1", "-c", str(in_flight), "-d", f"{seconds}s", "--timeout", "15s"]
         command += ["-s", str(_SCRIPT), f"http://{HOST}:{port}{path}", "--", str(self._number), SIGNING_KEY.hex(), str(most)]
         output = run_tool(command, timeout=seconds + _GRACE_SECONDS)
         seen = json.loads(next(line for line in output.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT "))
@@ -87,8 +89,7 @@ class Burst:
 
 def call_number(number: int) -> bytes:
     """Return the bytes of a unique call, different from those of wrk."""
-    recipient = f"+417{5 + number // 1000 % 5}{number % 1000:03d}{number // 5000 % 10000:04d}"
-    code = f"{number % 1_000_000:06d}"
+    recipient, code = recipient_of(number), f"{number % 1_000_000:06d}"
     context = PAYLOAD["context"]
     assert isinstance(context, dict)  # noqa: S101 - see configuration.py
     address = f"10.254.{number // 250 % 250}.{number % 250}"
@@ -97,6 +98,36 @@ def call_number(number: int) -> bytes:
     )
     head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: Bearer {BEARER}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def signed_call(number: int, call_id: str, *, is_supabase: bool) -> bytes:
+    """Return the bytes of a call that Standard Webhooks signs: a text to the native route, or Supabase's code, which needs a template.
+
+    The same ``number`` gives the same message.
+    """
+    recipient, code, address = recipient_of(number), f"{number % 1_000_000:06d}", f"11.253.{number // 250 % 250}.{number % 250}"
+    if is_supabase:
+        user = {"id": f"{number:032x}", "phone": recipient[1:], "user_metadata": {"locale": "en"}}
+        content = {"metadata": {"ip_address": address}, "user": user, "sms": {"otp": code, "phone": recipient[1:]}}
+    else:
+        content = {"recipient": recipient, "text": f"Your verification code is: {code}", "context": {"code": code, "ip": address}}
+    body, now = as_json(content), str(int(time.time()))
+    signature = base64.b64encode(hmac.digest(SIGNING_KEY, f"{call_id}.{now}.".encode() + body, "sha256")).decode()
+    lines = [
+        f"POST /hooks/{'supabase' if is_supabase else 'native'} HTTP/1.1",
+        f"Host: {HOST}",
+        "Content-Type: application/json",
+        f"webhook-id: {call_id}",
+        f"webhook-timestamp: {now}",
+        f"webhook-signature: v1,{signature}",
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def recipient_of(number: int) -> str:
+    """Return a Swiss mobile number. The digits that change fastest are in its middle, so that few numbers have the same first digits."""
+    return f"+417{5 + number // 1000 % 5}{number % 1000:03d}{number // 5000 % 10000:04d}"
 
 
 async def _burst(port: int, numbers: range) -> Burst:

@@ -49,6 +49,7 @@ def tables_of(lengths: Lengths) -> Mapping[str, tuple[Column, ...]]:
             _plain(f"MiB after {middle:,}", f"memory_{middle}_mib", ".1f"),
             _plain("start to first 200, ms", "start_ms", ".0f"),
             _plain(f"connections opened per request, {IN_FLIGHT} in flight", "opened_many", ".4f"),
+            _plain("CPU us of Redis per request", "redis_cpu_us", ".0f"),
         ),
     }
 

@@ -12,7 +12,8 @@ from benchmarks.contestants import DIRECT, KEPT, OURS, Contestant
 from benchmarks.load import Generator, Load
 from benchmarks.machine import cpu_seconds, memory_mib
 from benchmarks.results import Results
-from benchmarks.running import Server, as_json, free_port, running, wait_for_200
+from benchmarks.running import HOST, Server, as_json, free_port, running, wait_for_200
+from benchmarks.store import redis_cpu_seconds, redis_port, redis_server
 from benchmarks.upstreams import DelayStub, NginxStub, TlsSide, Upstream
 
 _SETTLE_SECONDS = 0.3
@@ -30,11 +31,14 @@ class Bench:
     lengths: Lengths
     results: Results
     round_number: int = 0
+    redis_port: int | None = None
+    """Of the Redis that the contestant under test has."""
 
     def measure(self, contestant: Contestant) -> None:
         """Measure the figures of every contestant."""
         self._against_instant(contestant)
-        self._against_delayed(contestant)
+        if contestant.has_delay:
+            self._against_delayed(contestant)
         if contestant in (OURS, KEPT) and self.round_number <= self.lengths.tls_rounds:
             self._against_tls(contestant)
 
@@ -52,7 +56,7 @@ class Bench:
 
     def measure_memory(self, contestant: Contestant, steps: tuple[int, ...]) -> None:
         """Measure the memory of a new server after each number of requests."""
-        with self._started(contestant, self.instant.url) as server:
+        with self.started(contestant, self.instant.url) as server:
             requests, speed, fault = 0, 0.0, None
             for step in steps:
                 in_flight = min(IN_FLIGHT, step // 100)
@@ -68,26 +72,28 @@ class Bench:
 
     def _against_instant(self, contestant: Contestant) -> None:
         name, lengths = contestant.name, self.lengths
-        with self._started(contestant, self.instant.url):
+        with self.started(contestant, self.instant.url):
             pass  # The system may have dropped files that were not used for minutes. A first start reads them from the disk.
-        with self._started(contestant, self.instant.url) as server:
+        with self.started(contestant, self.instant.url) as server:
             self.results.add(self.round_number, name, start_ms=server.started_in_seconds * 1000)
-            self._warm(server, lengths.warm_seconds)
-            used, opened = cpu_seconds(server.pid), _Opened(self.instant)
-            many = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.load_seconds)
-            used = cpu_seconds(server.pid) - used
+            self._warm(server, lengths.warm_seconds, contestant.path)
+            used, opened, of_redis = cpu_seconds(server.pid), _Opened(self.instant), self._redis_cpu_seconds()
+            many = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=lengths.load_seconds, path=contestant.path)
+            used, of_redis = cpu_seconds(server.pid) - used, self._redis_cpu_seconds() - of_redis
             fault = many.fault or opened.fault(many)
             values = {"rps_instant": many.rps, "cpu_ms": used * 1000 / max(many.requests, 1), "opened_many": opened.per(many)}
+            if contestant.has_redis:
+                values["redis_cpu_us"] = of_redis * 1e6 / max(many.requests, 1)
             self.results.add(self.round_number, name, fault, **values)
             # The first calls after a burst still notice its effects.
-            self.load.wrk(server.port, in_flight=1, seconds=1)
+            self.load.wrk(server.port, in_flight=1, seconds=1, path=contestant.path)
             opened = _Opened(self.instant)
-            one = self.load.wrk(server.port, in_flight=1, seconds=lengths.one_seconds)
+            one = self.load.wrk(server.port, in_flight=1, seconds=lengths.one_seconds, path=contestant.path)
             self.results.add(self.round_number, name, one.fault, p50_ms=one.p50_ms, p99_ms=one.p99_ms, opened_one=opened.per(one))
 
     def _against_delayed(self, contestant: Contestant) -> None:
         name, lengths = contestant.name, self.lengths
-        with self._started(contestant, self.delayed.url) as server:
+        with self.started(contestant, self.delayed.url) as server:
             if contestant is OURS:
                 self._bursts(server)
             self.delayed.set_delay(DELAY_MS)
@@ -101,13 +107,16 @@ class Bench:
                 values = {"rps_delayed_many": load.rps, "rps_delayed_many_p50_ms": load.p50_ms}
                 self.results.add(self.round_number, name, load.fault, **values)
 
-    def _warm(self, server: Server, seconds: int) -> None:
+    def _redis_cpu_seconds(self) -> float:
+        return redis_cpu_seconds(self.redis_port) if self.redis_port else 0.0
+
+    def _warm(self, server: Server, seconds: int, path: str = "/") -> None:
         """Warm up for a load whose connections to the upstream are counted.
 
         The final burst has more calls than the load has in flight. Otherwise the load itself could reach a new maximum of
         calls at the upstream, and open a connection for it although it is warm.
         """
-        self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=seconds)
+        self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=seconds, path=path)
         self.load.burst(server.port, MANY_IN_FLIGHT)
 
     def _bursts(self, server: Server) -> None:
@@ -127,7 +136,7 @@ class Bench:
 
     def _against_tls(self, contestant: Contestant) -> None:
         side = TlsSide(self.instant)
-        with self._started(contestant, side.url, self.instant.authority) as server:
+        with self.started(contestant, side.url, self.instant.authority) as server:
             self._warm(server, 1)
             opened = _Opened(side)
             load = self.load.wrk(server.port, in_flight=IN_FLIGHT, seconds=self.lengths.load_seconds)
@@ -135,13 +144,21 @@ class Bench:
             self.results.add(self.round_number, contestant.name, fault, rps_tls=load.rps, opened_tls=opened.per(load))
 
     @contextlib.contextmanager
-    def _started(self, contestant: Contestant, upstream: str, authority: Path | None = None) -> Iterator[Server]:
+    def started(self, contestant: Contestant, upstream: str, authority: Path | None = None) -> Iterator[Server]:
+        """Run a contestant until the block ends. It has responded to a message."""
         port = free_port()
         if upstream == self.delayed.url:
             self.delayed.set_delay(0)
         environment = contestant.environment(upstream, authority)
-        started = time.perf_counter()
-        with running(contestant.command(port, upstream), port, self.server_core, environment, folder=contestant.folder) as server:
+        with contextlib.ExitStack() as stack:
+            if contestant.has_redis:
+                self.redis_port = redis_port()
+                stack.callback(setattr, self, "redis_port", None)
+                stack.enter_context(redis_server(self.redis_port, self.load.core))
+                environment["STORE_URL"] = f"redis://{HOST}:{self.redis_port}"
+            started = time.perf_counter()
+            command = contestant.command(port, upstream)
+            server = stack.enter_context(running(command, port, self.server_core, environment, folder=contestant.folder))
             wait_for_200(server, "POST", "/", as_json(PAYLOAD), HEADERS)
             server.started_in_seconds = time.perf_counter() - started
             yield server

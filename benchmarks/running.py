@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.machine import tree
@@ -39,10 +39,11 @@ def free_port() -> int:
 class Output:
     """A pipe that is always read, in large pieces, like by a log collector, so that no writer waits."""
 
-    def __init__(self, descriptor: int) -> None:
-        """Read in its own thread until the last writer has closed."""
+    def __init__(self, descriptor: int, on_line: Callable[[bytes], object] | None = None) -> None:
+        """Read in its own thread until the last writer has closed. ``on_line`` gets every line, in that thread."""
         self.lines = 0
         self.bytes = 0
+        self._on_line = on_line
         self._last: deque[bytes] = deque(maxlen=4)
         self._descriptor = descriptor
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -58,11 +59,16 @@ class Output:
         self._thread.join(_STOP_SECONDS)
 
     def _read(self) -> None:
+        rest = b""
         with contextlib.closing(os.fdopen(self._descriptor, "rb", buffering=0)) as pipe:
             while data := pipe.read(1 << 16):
                 self.lines += data.count(b"\n")
                 self.bytes += len(data)
                 self._last.append(data)
+                if self._on_line:
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        self._on_line(line)
                 time.sleep(_DRAIN_PAUSE_SECONDS)
 
 
@@ -91,8 +97,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], port: int, core: int, environment: Mapping[str, str], *, folder: Path = ROOT) -> Iterator[Server]:
-    """Run a server on one core until the block ends."""
+def running(  # noqa: PLR0913 - what a process needs
+    command: Sequence[str],
+    port: int,
+    core: int,
+    environment: Mapping[str, str],
+    *,
+    folder: Path = ROOT,
+    on_line: Callable[[bytes], object] | None = None,
+) -> Iterator[Server]:
+    """Run a server on one core until the block ends. ``on_line`` gets every line that it prints, in a thread of its own."""
     read, write = os.pipe()
     pinned = ["taskset", "-c", str(core), *command]
     try:
@@ -101,7 +115,7 @@ def running(command: Sequence[str], port: int, core: int, environment: Mapping[s
         )
     finally:
         os.close(write)
-    output = Output(read)
+    output = Output(read, on_line)
     try:
         yield Server(port, popen, output)
     finally:

@@ -20,8 +20,8 @@ def promise(name: str) -> str:
 
 
 def figure(row: str, column: int) -> float:
-    """Give the median of a figure in the report."""
-    [cells] = [line.split("|") for line in REPORT.splitlines() if line.startswith(f"| {row} ") and len(line.split("|")) > column]
+    """Give the median of a figure in the report; ``row`` is a regular expression."""
+    [cells] = [line.split("|") for line in REPORT.splitlines() if re.match(rf"\| {row} ", line) and len(line.split("|")) > column]
     return float(cells[column].split()[0])
 
 
@@ -44,7 +44,7 @@ def test_what_the_picture_says_of_failures_is_what_callers_get() -> None:
 
 def test_the_figures_are_those_of_the_last_report() -> None:
     assert f"{figure('256 at once, upstream 2000 ms, fresh pool: slowest / upstream', 3):.2f} times" in promise("A response in time")
-    growth = figure("the same, 100,000 / 50,000, windows of 10 s: what would be left is a leak", 3)
+    growth = figure("[^|]*, windows of 10 s[^|]*leak", 3)
     assert f"grows by {100 * (growth - 1):.0f} %" in promise("Nothing leaks")
     [rate] = re.findall(r"^\| this function, everything on +\| +(\d{3,}) \(", REPORT, re.MULTILINE)
     [cost] = re.findall(r"^\| this function, everything on +\| (0\.\d{3}) \([^|]*\| +[\d.]+ \|", REPORT, re.MULTILINE)
