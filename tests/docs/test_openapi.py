@@ -79,7 +79,7 @@ def test_what_is_no_message_does_not_fit(path: str, wrong: object) -> None:
 @pytest.mark.parametrize(
     ("phase", "bound"),
     [
-        ("coverage", ["--max-time", "15"]),  # one value of each kind for each field: 2,400 calls where there is time
+        ("coverage", ["--max-time", "30"]),  # one value of each kind for each field: 2,400 calls where there is time
         ("fuzzing", ["--max-examples", "5"]),
     ],
 )
