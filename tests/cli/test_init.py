@@ -30,7 +30,11 @@ def made(tmp_path: Path, *options: str, **environment: str) -> tuple[int, str, P
 
 
 def steps(shown: str) -> list[list[str]]:
-    return [shlex.split(line)[1:] for line in shown.splitlines() if line.strip().startswith("mitto-phone-hook ")]
+    return [
+        words[1:]
+        for line in shown.splitlines()
+        if line.startswith("     ") and Path((words := shlex.split(line))[0]).name == "mitto-phone-hook"
+    ]
 
 
 @pytest.mark.parametrize("platform", NAMES)
@@ -94,6 +98,7 @@ def test_where_the_command_is_not_on_the_path_its_own_path_is_named(tmp_path: Pa
     done = subprocess.run(
         [program, "init", "--yes", "--file", str(tmp_path / ".env")],
         env=function_environment(PATH="/usr/bin:/bin"),
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=30,
@@ -182,8 +187,8 @@ def test_it_asks_again_where_a_reply_is_wrong_and_never_shows_the_key(tmp_path: 
     file = tmp_path / ".env"
     status, shown = dialogue(
         file,
-        ("Who calls [native]: ", "oktaa"),
-        ("Who calls [native]: ", "okta"),
+        ("Who calls, such as auth0 or okta (native: any other) [native]: ", "oktaa"),
+        ("Who calls, such as auth0 or okta (native: any other) [native]: ", "okta"),
         ("Mitto's API key", API_KEY),
         ("Countries", "CH,UK"),
         ("Countries", "CH,GB"),
@@ -204,7 +209,7 @@ def test_it_asks_again_where_a_reply_is_wrong_and_never_shows_the_key(tmp_path: 
 
 
 def test_who_stops_replying_leaves_nothing(tmp_path: Path) -> None:
-    status, shown = dialogue(tmp_path / ".env", ("Who calls [native]: ", "\x04"))
+    status, shown = dialogue(tmp_path / ".env", ("Who calls, such as auth0 or okta (native: any other) [native]: ", "\x04"))
     assert (status, list(tmp_path.iterdir())) == (1, [])
     assert "Traceback" not in shown
 

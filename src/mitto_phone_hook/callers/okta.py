@@ -3,7 +3,7 @@
 import json
 
 from mitto_phone_hook.callers._contract import Caller, Message, Reading, Verdict
-from mitto_phone_hook.callers._credentials import basic
+from mitto_phone_hook.callers._credentials import bearer
 from mitto_phone_hook.platforms._contract import Response
 
 _OK = 200
@@ -52,7 +52,7 @@ CALLERS = {
     "okta": Caller(
         "Okta",
         _payload,
-        basic("okta"),
+        bearer,
         _judge,
         3,
         "Okta's documentation of inline hooks",

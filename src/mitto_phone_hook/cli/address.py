@@ -78,7 +78,8 @@ def secrets_step(platform: str, environment: Mapping[str, str]) -> str:
     name = secrets_variable(platform, environment)
     if environment.get(name) or environment.get(f"{name}_FILE"):
         return f"write {name} as the function has it: mitto-phone-hook secret makes a new one"
-    return SECRETS_STEP
+    own = f"HOOK_SECRETS_{platform.upper()}"
+    return f"put {own} of the function, or else its HOOK_SECRETS, into this shell: read -rs {own} && export {own}; or give --env FILE"
 
 
 def secrets_variable(platform: str, environment: Mapping[str, str]) -> str:

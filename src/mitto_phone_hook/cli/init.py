@@ -4,7 +4,6 @@ import argparse
 import getpass
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from mitto_phone_hook.config.settings import SettingsError, load
 from mitto_phone_hook.platforms import NAMES
 from mitto_phone_hook.policy.destination import ANY_REGION
 from mitto_phone_hook.sandbox.__main__ import DEFAULT_KEY, DEFAULT_PORT
+from mitto_phone_hook.sandbox.program import program
 
 _HELP = """\
 Write a file of settings, which only you can read. It asks for the platform, Mitto's API key (what you type is not shown), the
@@ -55,7 +55,13 @@ def _optional_key(text: str) -> str:
     return rules.api_key(text) if text else ""
 
 
-PLATFORM = Question("platform", "the platform", "Who calls", _NATIVE, _platform)
+PLATFORM = Question(
+    "platform",
+    "the platform",
+    "Who calls, such as auth0 or okta (native: any other)",
+    _NATIVE,
+    _platform,
+)
 KEY = Question("", "MITTO_API_KEY", "Mitto's API key (not shown; empty: none yet, use the fake Mitto)", "", _optional_key)
 QUESTIONS = (
     Question("regions", "ALLOWED_REGIONS", "Countries that get messages, such as CH,DE (* for all)", ANY_REGION, rules.regions),
@@ -213,26 +219,19 @@ def _write(file: Path, values: Mapping[str, str]) -> None:
         raise
 
 
-def _program() -> str:
-    """Give the command as it works in this shell."""
-    called = sys.argv[0]
-    is_elsewhere = Path(called).name == "mitto-phone-hook" and shutil.which("mitto-phone-hook") is None
-    return shlex.quote(called) if is_elsewhere else "mitto-phone-hook"
-
-
 def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
     """Say what to do next, with commands that work as they stand."""
-    path, program = shlex.quote(str(file)), _program()
+    path, command = shlex.quote(str(file)), program()
     caller = PASTES[platform].caller or platform
     is_fake, title = "MITTO_BASE_URL" in values, all_callers()[caller].title
     to = "" if is_fake else " --to NUMBER-OF-YOURS"
     paste, variable = PASTES[platform], "HOOK_SECRETS" if platform == _NATIVE else f"HOOK_SECRETS_{platform.upper()}"
     steps = [
-        ("In another terminal, the fake Mitto:", f"{program} sandbox")
+        ("In another terminal, the fake Mitto:", f"{command} sandbox")
         if is_fake
-        else ("Does Mitto accept it all?", f"{program} check --env {path}"),
-        ("Start the function:", f"{program} run --env {path}"),
-        (f"In another terminal, call it as {title} does:", f"{program} simulate {caller} --env {path}{to}"),
+        else ("Does Mitto accept it all?", f"{command} check --env {path}"),
+        ("Start the function:", f"{command} run --env {path}"),
+        (f"In another terminal, call it as {title} does:", f"{command} simulate {caller} --env {path}{to}"),
     ]
     lines = [f"{number}. {text}\n\n     {command}\n\n" for number, (text, command) in enumerate(steps, 1)]
     shown = f"its {paste.field}" if paste.is_made_there else f"{paste.field} = {paste.form.format(f'<the secret in {variable}>')}"
@@ -246,9 +245,7 @@ def next_steps(platform: str, file: Path, values: Mapping[str, str]) -> str:
     page = "docs/native.md" if platform == _NATIVE else f"docs/platforms/{platform}.md"
     lines.append(f"   The rest: {page} in the repository\n")
     lines.append(
-        f"\nWhen Mitto has given you a key: put it into MITTO_API_KEY of {path}, and delete the lines MITTO_BASE_URL and PUBLIC_URL.\n"
-        if is_fake
-        else ""
+        f"\nWhen Mitto has given you a key: put it into MITTO_API_KEY of {path}, and delete the line MITTO_BASE_URL.\n" if is_fake else ""
     )
-    lines.append("\nFor delivery reports, set PUBLIC_URL to the function's https address, once you know it.\n")
+    lines.append("\nOnce you know the function's https address, write it into PUBLIC_URL, for delivery reports.\n")
     return "".join(lines)

@@ -50,7 +50,10 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     try:
         http_server.run(options.host, port, workers)
     except OSError as error:
-        terminal.write(f"Cannot listen on {options.host} port {port} ({os.strerror(error.errno or 0)}); choose another one with --port.\n")
+        reason = os.strerror(error.errno or 0)
+        terminal.write(
+            f"Cannot listen on {options.host} port {port} ({reason}); choose another one with --port, and put it into PUBLIC_URL.\n"
+        )
         return 1
     except OverflowError:
         terminal.write("A port is 0 to 65535; choose another one with --port.\n")

@@ -37,6 +37,7 @@ from mitto_phone_hook.platforms._contract import Response
 from mitto_phone_hook.policy.destination import ANY_REGION
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+"""Where ``mitto-phone-hook run`` listens."""
 ALL = "all"
 
 _UNAUTHORIZED = 401
@@ -114,7 +115,9 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
     )
     parser.add_argument("platform", choices=all_callers(), metavar="PLATFORM", help=f"one of {', '.join(all_callers())}")
     parser.add_argument(
-        "--url", type=hook_url, default=DEFAULT_URL, help="address of the function, with or without the route (%(default)s)"
+        "--url",
+        type=hook_url,
+        help=f"address of the function, with or without the route (default: a PUBLIC_URL on this machine, else {DEFAULT_URL})",
     )
     parser.add_argument("--to", type=recipient_number, metavar="NUMBER", help="E.164 number of your own (on this machine: a fictional one)")
     parser.add_argument("--case", choices=STEPS, default=Case.OK.value, metavar="NAME", help="see above (default: %(default)s)")
@@ -124,9 +127,11 @@ def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is pr
 def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: Terminal) -> int:
     """Run the calls of one case. Returns the exit status."""
     steps = STEPS[options.case]
-    if not options.to and not is_loopback(options.url) and any(step.expected is Outcome.ACCEPTED for step in steps):
+    own = environment.get("PUBLIC_URL", "")
+    url = options.url or (own if is_loopback(own) else DEFAULT_URL)
+    if not options.to and not is_loopback(url) and any(step.expected is Outcome.ACCEPTED for step in steps):
         options.refuse_usage("--to is required: this case sends a real SMS")
-    platform, (base_url, _) = platform_of(options.platform), split_route(options.url)
+    platform, (base_url, _) = platform_of(options.platform), split_route(url)
     terminal.heading(f"{all_callers()[options.platform].title} calls {base_url.rstrip('/')}/hooks/{platform}")
     try:
         secrets = secrets_of(platform, environment)
@@ -138,7 +143,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
     try:
         how = f"{_credential(build('000000', time.time()))} from {secrets_variable(platform, environment)}"
         terminal.show(Line(Mark.OK, "authentication", how))
-        with open_client(options.url) as client:
+        with open_client(url) as client:
             marks = set()
             for line in _results(options.platform, steps, _Function(client, base_url), build, terminal):
                 terminal.show(line)

@@ -24,6 +24,7 @@ import httpx
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.sandbox.handset import draw
 from mitto_phone_hook.sandbox.inbox import Function, Inbox
+from mitto_phone_hook.sandbox.program import program
 from mitto_phone_hook.sandbox.rules import Message
 from mitto_phone_hook.sandbox.server import FakeMitto
 
@@ -199,9 +200,7 @@ async def _demo() -> None:
         async with running_function(port, function_environment(mitto.url, api_key, secret, **_reporting(port)), on_line) as base:
             _say(f"The function listens on   {base}")
             await run_once(base, secret, messages, report)
-    _say(
-        "Everything works; both are stopped. Next: `mitto-phone-hook demo --stay` keeps them, `mitto-phone-hook init` writes your settings."
-    )
+    _say(f"Everything works; both are stopped. Next: `{program()} demo --stay` keeps them, `{program()} init` writes your settings.")
 
 
 class Running(NamedTuple):
