@@ -10,12 +10,13 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from mitto_phone_hook.config import limit_rules, rules, sender_rules, text_rules
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.credentials.rotation import RotatingSecret, RunInBackground
 from mitto_phone_hook.domain.phone_number import BareDigits
+from mitto_phone_hook.domain.read_by import ReadBy
 from mitto_phone_hook.platforms import NAMES, load_platform
 from mitto_phone_hook.platforms._contract import FAILED, UNKNOWN_AS
 from mitto_phone_hook.policy.destination import ANY_REGION, DestinationPolicy
@@ -71,18 +72,18 @@ def _parsed(parse: Callable[[str], T], source: _Source) -> T:
     return parse(text)
 
 
-def _read(parse: Callable[[str], object]) -> PlainValidator:
-    return PlainValidator(partial(_parsed, parse))
+def _read(parse: Callable[[str], object]) -> ReadBy:
+    return ReadBy(partial(_parsed, parse))
 
 
-def _rotating(parse: Callable[[str], object]) -> PlainValidator:
+def _rotating(parse: Callable[[str], object]) -> ReadBy:
     """Read a secret that is read again while the function runs, where it comes from a file."""
 
     def validate(source: _Source) -> object:
         read = partial(_parsed, parse, source)
         return RotatingSecret(read(), read if source.is_file else None, source.run_in_background, source.on_unavailable)
 
-    return PlainValidator(validate)
+    return ReadBy(validate)
 
 
 def _prices(source: _Source, info: ValidationInfo) -> dict[str, int]:
@@ -143,7 +144,7 @@ class Settings(BaseModel):
     mitto_sender_id: Annotated[str, _read(rules.sender_id)] = _setting(
         "Mitto SMS", "sender ID that the handset shows: 3 to 11 letters, digits and inner spaces, or 3 to 14 digits"
     )
-    sender_ids: Annotated[dict[Scope, str], PlainValidator(_sender_ids)] = _setting(
+    sender_ids: Annotated[dict[Scope, str], ReadBy(_sender_ids, takes_info=True)] = _setting(
         "",
         "other sender IDs, by country, application (`client:`), organization (`org:`) and platform: "
         "`US=18005550100; client:abc123=Acme; org:acme+supabase+CH=Acme`; the most specific rule counts",
@@ -177,7 +178,7 @@ class Settings(BaseModel):
     android_app_hash: Annotated[Mapping[str, str], _read(text_rules.app_hashes)] = _setting(
         "", "hash of the Android app, which then fills the code in (SMS Retriever); by client or organization as in OTP_DOMAIN"
     )
-    templates_file: Annotated[Catalogue, PlainValidator(_templates)] = _setting(
+    templates_file: Annotated[Catalogue, ReadBy(_templates, takes_info=True)] = _setting(
         "", "TOML file with templates of your own, which come before the built-in ones: docs/texts.md"
     )
     code_lifetime_seconds: Annotated[int, _read(rules.whole(30, 86400))] = _setting("300", "how long a code without `expires_at` is valid")
@@ -236,7 +237,7 @@ class Settings(BaseModel):
     budget_per_day: dict[_Region, _Money] = _setting(
         None, "money that may be spent in any day, at the prices in PRICES_FILE; `BUDGET_PER_DAY_CH`: in one region", is_family=True
     )
-    prices_file: Annotated[dict[str, int], PlainValidator(_prices)] = _setting(
+    prices_file: Annotated[dict[str, int], ReadBy(_prices, takes_info=True)] = _setting(
         "", "CSV file with the price of a segment, in any currency: lines `region,price`, and `*,price` for all other regions"
     )
     okta_issuer: Annotated[str, _read(rules.okta_issuer)] = _setting(

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated
 
-from pydantic import PlainValidator, SecretStr
+from pydantic import SecretStr
 
 from mitto_phone_hook.domain.end_user_address import UNREADABLE, EndUserIp, end_user_address
 from mitto_phone_hook.domain.message import Channel, Purpose
+from mitto_phone_hook.domain.read_by import ReadBy
 
 CHANNELS = {
     "sms": Channel.SMS,
@@ -168,36 +169,36 @@ def _instant(raw: object) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
-WrittenNumber = Annotated[str, PlainValidator(_digits_or_string)]
+WrittenNumber = Annotated[str, ReadBy(_digits_or_string)]
 """A phone number as the caller writes it, also as a JSON integer; ``read_number`` checks it."""
 
-MessageText = Annotated[SecretStr, PlainValidator(_text)]
+MessageText = Annotated[SecretStr, ReadBy(_text)]
 """The words of the SMS; ``clean_text`` judges what nobody sees of them."""
 
-Code = Annotated[SecretStr, PlainValidator(_code)]
+Code = Annotated[SecretStr, ReadBy(_code)]
 """The one-time code: 1 to 64 visible ASCII characters, where decimal digits may be those of another script; or a JSON integer."""
 
-MessageChannel = Annotated[Channel, PlainValidator(_channel)]
+MessageChannel = Annotated[Channel, ReadBy(_channel)]
 
-MessagePurpose = Annotated[Purpose, PlainValidator(lambda raw: PURPOSES.get(raw if isinstance(raw, str) else "", Purpose.OTHER))]
+MessagePurpose = Annotated[Purpose, ReadBy(lambda raw: PURPOSES.get(raw if isinstance(raw, str) else "", Purpose.OTHER))]
 
-Name = Annotated[str, PlainValidator(_name)]
+Name = Annotated[str, ReadBy(_name)]
 """A name that matters for sending: at most 512 characters, no control characters."""
 
-Description = Annotated[str | None, PlainValidator(_description)]
+Description = Annotated[str | None, ReadBy(_description)]
 """A name that only describes the message. A wrong one becomes ``None``, so that no login fails because of it."""
 
-SenderId = Annotated[str | None, PlainValidator(_sender_id)]
+SenderId = Annotated[str | None, ReadBy(_sender_id)]
 """The sender ID that the caller would like; of a phone number its digits. Anything wrong becomes ``None``."""
 
-Language = Annotated[str | None, PlainValidator(_language)]
+Language = Annotated[str | None, ReadBy(_language)]
 """A BCP 47 tag, also with an underscore; anything else becomes ``None``."""
 
-EndUserAddress = Annotated[EndUserIp | None, PlainValidator(_address)]
+EndUserAddress = Annotated[EndUserIp | None, ReadBy(_address)]
 """An IP address, also with a port, or the first of a list as in ``X-Forwarded-For`` that can be an end user's.
 
 ``UNREADABLE`` where it is none: an address that nobody can read must not be a way round the limits. ``None`` only where it is blank.
 """
 
-Instant = Annotated[datetime, PlainValidator(_instant)]
+Instant = Annotated[datetime, ReadBy(_instant)]
 """A time in Unix seconds, as a JSON integer or as digits."""

@@ -34,7 +34,10 @@ def at(*places: str, default: Any = PydanticUndefined) -> Any:  # noqa: ANN401 -
 class Payload(BaseModel):
     """What a platform sends: the fields of ``PhoneMessage`` that it has. A subclass declares their types and places."""
 
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=False, loc_by_alias=False, hide_input_in_errors=True)
+    # A model is built by the first call that needs it: a platform has several, and an installation often gets one of them.
+    model_config = ConfigDict(
+        defer_build=True, validate_by_name=True, validate_by_alias=False, loc_by_alias=False, hide_input_in_errors=True
+    )
 
     SOURCE: ClassVar[str]
     """Name of the payload in the log."""

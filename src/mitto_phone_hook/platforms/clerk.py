@@ -7,12 +7,12 @@ Source: clerk/javascript, ``packages/backend/src/webhooks.ts`` and ``api/resourc
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import PlainValidator
 from pydantic_core import from_json
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import PhoneMessage
 from mitto_phone_hook.domain.outcome import POSSIBLY_SENT, Outcome, Refused, Result
+from mitto_phone_hook.domain.read_by import ReadBy
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms import _signatures
 from mitto_phone_hook.platforms._contract import Defaults, Headers, Platform, Response, webhook_id
@@ -55,7 +55,7 @@ class SmsCreated(Payload):
     code: field.Code | None = at("data.data.otp_code", default=None)
     tenant: field.Name | None = at("instance_id", default=None)
     client_ip: field.EndUserAddress = at("event_attributes.http_request.client_ip", default=None)
-    sent_at: Annotated[datetime, PlainValidator(_instant)] | None = at("timestamp", default=None)
+    sent_at: Annotated[datetime, ReadBy(_instant)] | None = at("timestamp", default=None)
 
 
 _read = reader(SmsCreated)

@@ -9,12 +9,12 @@ import re
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import PlainValidator
 from pydantic_core import to_json
 
 from mitto_phone_hook.credentials.hook_secrets import HookSecrets
 from mitto_phone_hook.domain.message import Channel
 from mitto_phone_hook.domain.outcome import Outcome, Refused, Result
+from mitto_phone_hook.domain.read_by import ReadBy
 from mitto_phone_hook.platforms import _fields as field
 from mitto_phone_hook.platforms import _signatures
 from mitto_phone_hook.platforms._contract import Headers, Platform, Response
@@ -53,8 +53,8 @@ class TelephonyRequest(Payload):
     code: field.Code | None = at("data.messageProfile.otpCode", default=None)
     locale: field.Language = at("data.messageProfile.locale", default=None)
     client_ip: field.EndUserAddress = at("data.context.request.ipAddress", default=None)
-    expires_at: Annotated[datetime | None, PlainValidator(_instant)] = at("data.messageProfile.otpExpires", default=None)
-    sent_at: Annotated[datetime | None, PlainValidator(_instant)] = at("eventTime", default=None)
+    expires_at: Annotated[datetime | None, ReadBy(_instant)] = at("data.messageProfile.otpExpires", default=None)
+    sent_at: Annotated[datetime | None, ReadBy(_instant)] = at("eventTime", default=None)
 
 
 def authenticate(headers: Headers, body: bytes, secrets: HookSecrets, now: float) -> float | None:
