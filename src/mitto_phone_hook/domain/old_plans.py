@@ -20,9 +20,7 @@ Source: libphonenumber's history. Its metadata listed these ranges as mobile in 
 table of renumberings (``migrator/src/data/recipes.csv``) has Brazil and Vietnam, too.
 """
 
-_PATTERNS = {code: re.compile(pattern) for code, pattern in OLD_MOBILES.items()}
-
 
 def is_of_old_plan(code: int, national: str) -> bool:
     """Tell whether a national number that is none today was a mobile one before its plan changed."""
-    return code in _PATTERNS and _PATTERNS[code].fullmatch(national) is not None
+    return code in OLD_MOBILES and re.fullmatch(OLD_MOBILES[code], national) is not None

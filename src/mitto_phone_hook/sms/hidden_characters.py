@@ -72,19 +72,19 @@ _SUSPECT = re.compile(
     f"[{_NEVER}{_MEANINGLESS}{_JOINERS}{_LEFT_TO_RIGHT_MARK}{_RIGHT_TO_LEFT_MARKS}\u202a-\u202e\u2066-\u2069\u2d7f\U00016fe4{_MARKS}{_SELECTORS}]"
 )
 _CONTROL = re.compile(f"[{_CONTROLS}]")
-_OVERRIDE = re.compile(f"[{_OVERRIDES}]")
-_DIRECTED = re.compile("[\u202a-\u202c\u2066-\u2069]")
-_WORD = re.compile(f"[\\dA-Za-z{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+")
-_SPLIT = re.compile(f"(?<=\\d)[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+(?=\\d)")
+_OVERRIDE = f"[{_OVERRIDES}]"
+_DIRECTED = "[\u202a-\u202c\u2066-\u2069]"
+_WORD = f"[\\dA-Za-z{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+"
+_SPLIT = f"(?<=\\d)[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}]+(?=\\d)"
 _RIGHT_TO_LEFT_LETTERS = (
     "\u0590-\u061b\u061d-\u065f\u066a-\u06ef\u06fa-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 )
-_RIGHT_TO_LEFT = re.compile(f"[{_RIGHT_TO_LEFT_LETTERS}\u0660-\u0669\u06f0-\u06f9]")
+_RIGHT_TO_LEFT = f"[{_RIGHT_TO_LEFT_LETTERS}\u0660-\u0669\u06f0-\u06f9]"
 # Digits that are turned to the right-to-left direction without a letter of such a script: their groups change places.
 _NO_LETTER = f"[^{_RIGHT_TO_LEFT_LETTERS}\u2069\u202c]*"
 _TURNED_DIGITS = f"[\u2067\u202b](?={_NO_LETTER}\\d{_NO_LETTER}(?:[\u2069\u202c]|\\Z))"
 # First for a text that runs right to left, then for one that runs left to right.
-_REMOVED = re.compile(f"[{_MEANINGLESS}]"), re.compile(f"[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}\u202a-\u202c\u2066-\u2069]")
+_REMOVED = f"[{_MEANINGLESS}]", f"[{_MEANINGLESS}{_LEFT_TO_RIGHT_MARK}\u202a-\u202c\u2066-\u2069]"
 # What an editor or a keyboard left behind, but not between two digits. First the selector of an emoji form where no emoji is. Then, in
 # a text that runs right to left, the non-joiner of a Persian keyboard between two Latin words.
 _STRAY_SELECTOR = (
@@ -92,7 +92,7 @@ _STRAY_SELECTOR = (
     f"{_EMOJI_SELECTOR}+(?![{_EMOJI_SELECTOR}\u20e3])"
 )
 _STRAY_NON_JOINER = f"(?<=[0-9{_ALPHABETIC}]){_NON_JOINER}+(?=[{_ALPHABETIC}])|(?<=[{_ALPHABETIC}]){_NON_JOINER}+(?=[0-9])"
-_STRAY = re.compile(f"{_STRAY_SELECTOR}|{_STRAY_NON_JOINER}"), re.compile(_STRAY_SELECTOR)
+_STRAY = f"{_STRAY_SELECTOR}|{_STRAY_NON_JOINER}", _STRAY_SELECTOR
 _PAIRS = _ISOLATES, _ISOLATES | _EMBEDDINGS
 
 
@@ -125,13 +125,13 @@ def clean_text(text: str, code: str = "") -> str:
     text = normalize("NFC", text).translate(_LINE_BREAKS)
     if not _SUSPECT.search(text):
         return text
-    runs_left_to_right = _RIGHT_TO_LEFT.search(text) is None
-    removed = _REMOVED[runs_left_to_right]
-    for word in _WORD.finditer(text):
-        if (split := _SPLIT.search(text, word.start(), word.end())) and removed.sub("", word[0]) != code:
+    runs_left_to_right = _pattern(_RIGHT_TO_LEFT).search(text) is None
+    removed = _pattern(_REMOVED[runs_left_to_right])
+    for word in _pattern(_WORD).finditer(text):
+        if (split := _pattern(_SPLIT).search(text, word.start(), word.end())) and removed.sub("", word[0]) != code:
             raise HiddenCharacter(split.start() + 1)
     with_strays = removed.sub("", text)
-    stray = _STRAY[runs_left_to_right]
+    stray = _pattern(_STRAY[runs_left_to_right])
     kept = stray.sub("", with_strays)
     for found in _forgeries(runs_left_to_right=runs_left_to_right).finditer(kept):
         if found["forgery"]:
@@ -139,20 +139,26 @@ def clean_text(text: str, code: str = "") -> str:
     if code not in with_strays and code in kept:
         raise HiddenCharacter(_positions(text, removed, stray)[kept.index(code)] + 1)
     _check_pairs(text, _PAIRS[runs_left_to_right])
-    return normalize("NFC", _OVERRIDE.sub("", kept))
+    return normalize("NFC", _pattern(_OVERRIDE).sub("", kept))
 
 
 @cache
 def _forgeries(*, runs_left_to_right: bool) -> re.Pattern[str]:
-    """Give the pattern whose group ``forgery`` is what a text is refused for. Made when it is needed: it takes milliseconds."""
+    """Give the pattern whose group ``forgery`` is what a text is refused for."""
     forgeries = (*_FORGERIES, f"[{_RIGHT_TO_LEFT_MARKS}]" if runs_left_to_right else _TURNED_DIGITS)
     return re.compile(f"{_FLAG}|(?P<forgery>{'|'.join(forgeries)})")
+
+
+@cache
+def _pattern(expression: str) -> re.Pattern[str]:
+    """Compile an expression when a text needs a closer look: few do, and compiling takes milliseconds."""
+    return re.compile(expression)
 
 
 def _check_pairs(text: str, ends: dict[str, str]) -> None:
     """Raise ``HiddenCharacter`` for a beginning or an end that has no partner; ``ends`` gives the end of each beginning."""
     open_ones: list[tuple[int, str]] = []
-    for found in _DIRECTED.finditer(text):
+    for found in _pattern(_DIRECTED).finditer(text):
         if found[0] in ends:
             open_ones.append((found.start() + 1, ends[found[0]]))
         elif found[0] in ends.values() and (not open_ones or open_ones.pop()[1] != found[0]):
