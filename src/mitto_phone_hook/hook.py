@@ -242,8 +242,9 @@ class Hook:
         )
         record.attempts, record.upstream_seconds, record.sender_id = sent.attempts, sent.seconds, sms.sender_id
         record.segments, record.encoding = sent.sms.encoded.segments, sent.sms.encoded.encoding.value
-        await self._finalizer.finish(reservation.settle(possibly_sent=sent.result.outcome in POSSIBLY_SENT), until)
-        return sent.result
+        result = sent.result
+        await self._finalizer.finish(reservation.settle(possibly_sent=result.outcome in POSSIBLY_SENT), until)
+        return result
 
     def _defaults_of(self, platform: Platform) -> Defaults:
         return self._defaults._replace(bare_digits=BareDigits.INTERNATIONAL) if platform.digits_are_international else self._defaults

@@ -11,6 +11,8 @@ from mitto_phone_hook.storage.protocols import Acquired, Charge, Refusal
 MAX_WINDOWS = 100_000
 """Some 40 MiB; then, of the length of which there are most, the window touched longest ago is forgotten."""
 
+_FORGET_EVERY_MS = 1000
+
 
 class _Log:
     """What was counted in one window, oldest first, and its sum.
@@ -70,6 +72,7 @@ class MemoryCounterStore:
         self._clock = clock
         # By length, each in the order of use: a window of a day must not keep those of ten minutes behind it.
         self._logs: defaultdict[int, OrderedDict[str, _Log]] = defaultdict(OrderedDict)
+        self._forget_at = 0
 
     def __len__(self) -> int:
         """Count the windows kept."""
@@ -78,7 +81,9 @@ class MemoryCounterStore:
     async def acquire(self, charges: Sequence[Charge], latest: float = math.inf) -> Acquired | Refusal:  # noqa: ARG002 - nobody waits here
         """See ``CounterStore``."""
         now = int(self._clock() * 1000)
-        self._forget(now)
+        if now >= self._forget_at:
+            self._forget(now)
+            self._forget_at = now + _FORGET_EVERY_MS
         found, waits = [], []
         for charge in charges:
             limit, seconds = charge.window
