@@ -19,7 +19,7 @@ from benchmarks.configuration import HEADERS, PAYLOAD
 from benchmarks.contestants import OURS, PYTHON
 from benchmarks.install import install_production
 from benchmarks.machine import cores
-from benchmarks.running import CACHE, as_json, free_port, running, wait_for_200
+from benchmarks.running import CACHE, as_json, free_port, running, wait_for_200, wait_for_port
 from benchmarks.tables import table
 from benchmarks.upstreams import delay_stub
 
@@ -105,7 +105,8 @@ def _measure(core: int) -> dict[str, Cost]:
         path = Path(folder) / "importtime"
         command = [str(PYTHON), "-X", "importtime", *OURS.command(port, upstream.url)[1:]]
         with running(["sh", "-c", f'exec "$@" 2>{path}', "sh", *command], port, core, OURS.environment(upstream.url)) as server:
-            wait_for_200(server, "GET", "/health")
+            # A first request, even for /health, would load the platform of its path.
+            wait_for_port(server)
             early = path.read_text(encoding="utf-8").splitlines()
             wait_for_200(server, "POST", "/", as_json(PAYLOAD), HEADERS)
             late = path.read_text(encoding="utf-8").splitlines()[len(early) :]
