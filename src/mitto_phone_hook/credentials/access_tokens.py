@@ -7,6 +7,7 @@ reference of their claims (``scp``, ``uid``).
 import math
 import ssl
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -148,7 +149,12 @@ def fetch_keys(url: str, tls: ssl.SSLContext) -> bytes:
     until = time.monotonic() + FETCH_SECONDS
     body = bytearray()
     request = urllib.request.Request(url, headers={"accept": "application/json"})  # noqa: S310 - https, or http on loopback: see its rule
-    with urllib.request.build_opener(*handlers).open(request, timeout=FETCH_SECONDS) as response:
+    try:
+        opened = urllib.request.build_opener(*handlers).open(request, timeout=FETCH_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise
+    with opened as response:
         while piece := response.read1(_PIECE):
             body += piece
             if len(body) > MAX_KEYS_BYTES or time.monotonic() > until:
