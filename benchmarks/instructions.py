@@ -8,6 +8,7 @@ functions-framework. A Mitto in the same process accepts all of them.
 ``--guard`` counts the function as a plain ASGI application instead, with and without ``http_guard``, and gives the guard's share.
 """
 
+import contextlib
 import cProfile
 import os
 import pstats
@@ -23,6 +24,7 @@ from mitto_phone_hook.platforms import load_platform
 
 sys.path.append(str(ROOT / "tests"))
 from support import served
+from support.processes import redis_server
 
 WARM, COUNTED = 100, 400
 _TIMEOUT_SECONDS = 600
@@ -35,7 +37,7 @@ def instructions(run: str, *platforms: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         # callgrind writes down what it has counted when that function is called, and begins anew.
         tool = ["valgrind", "--tool=callgrind", f"--dump-before={os.getppid.__name__}", f"--callgrind-out-file={folder}/out"]
-        _run([*tool, *_command(run, *platforms)], platforms)
+        _run([*tool, *_command(run, *platforms)], platforms, needs_redis=_needs_redis(run))
         found = _SUMMARY.search((Path(folder) / "out.2").read_text())
         if found is None:
             raise RunError("callgrind counted nothing")
@@ -45,7 +47,7 @@ def instructions(run: str, *platforms: str) -> float:
 def rooms(run: str) -> str:
     """Profile one message by room: how many calls of functions of Python, and which share of the time. Raises ``RunError``."""
     with tempfile.TemporaryDirectory() as folder:
-        _run(_command(_PROFILE, f"{folder}/profile", run), ())
+        _run(_command(_PROFILE, f"{folder}/profile", run), (), needs_redis=_needs_redis(run))
         stats = pstats.Stats(f"{folder}/profile")
     calls, seconds = Counter[str](), Counter[str]()
     for (file, _, _), (_, number, own, _, _) in stats.stats.items():  # type: ignore[attr-defined] # typeshed lacks it
@@ -59,11 +61,18 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "benchmarks.instructions", *arguments, "--here"]
 
 
-def _run(command: list[str], platforms: tuple[str, ...]) -> None:
+def _run(command: list[str], platforms: tuple[str, ...], *, needs_redis: bool) -> None:
     settings = {f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms}
     # Otherwise hash collisions in dictionaries and sets would differ in every run.
     environment = inherited_environment() | settings | {"PYTHONHASHSEED": "0"}
-    run_tool(["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command], timeout=_TIMEOUT_SECONDS)
+    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) if needs_redis else contextlib.nullcontext() as redis:
+        if redis:
+            environment["STORE_URL"] = f"redis://127.0.0.1:{redis.port}"
+        run_tool(["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command], timeout=_TIMEOUT_SECONDS)
+
+
+def _needs_redis(run: str) -> bool:
+    return (served.SETUPS | served.FOR_COMPARISON)[run].needs_redis
 
 
 def _room(file: str) -> str:
