@@ -105,7 +105,7 @@ class RedisClient:
             raise
         except (redis.RedisError, OSError, TimeoutError) as fault:
             node.left_alone_until = time.monotonic() + PAUSE_SECONDS
-            await self._nodes.failed(node, fault)
+            self._nodes.failed(node, fault)
             if now >= self._quiet_until:
                 self._quiet_until = now + REPORT_SECONDS
                 self._on_unavailable()
