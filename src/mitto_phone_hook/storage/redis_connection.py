@@ -85,7 +85,11 @@ class Connection(asyncio.Protocol):
         self._asked.append(asked)
         if self._timer is None:
             self._timer = loop.call_at(asked.until, self._end_overdue)
-        return await asked.future
+        try:
+            return await asked.future
+        finally:
+            if not self.is_usable:
+                self.retire()
 
     def retire(self) -> None:
         """Take no more commands, and close as soon as nothing is under way."""
@@ -113,8 +117,6 @@ class Connection(asyncio.Protocol):
             self._fail(redis.ConnectionError())
             return
         self._received = data[at:]
-        if not self.is_usable:
-            self.retire()
 
     def eof_received(self) -> None:
         """Take no more commands: Redis has closed its side, and the transport closes ours."""
