@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
         """Send commands, and give the response to the last. Raises what redis-py raises, and ``TimeoutError``."""
         if not self.is_usable:
             raise redis.ConnectionError
-        self._transport.write(_packed(commands))
+        self._transport.write(packed(commands))
         loop = self._loop
         asked = _Asked(loop.create_future(), len(commands), loop.time() + self._timeout_seconds)
         self._asked.append(asked)
@@ -208,7 +208,7 @@ _LINES: dict[int, Callable[[bytes], Any]] = {_INTEGER: int, _SIMPLE: bytes.decod
 """What reads a response of one line, by its first byte."""
 
 
-def _packed(commands: Sequence[Command]) -> bytes:
+def packed(commands: Sequence[Command]) -> bytes:
     """Give the bytes of commands in Redis' protocol."""
     return b"".join([_packed_one(command) for command in commands])
 

@@ -61,7 +61,7 @@ class Node:
         asking: tuple[Command, ...] = (("ASKING",),) if is_asking else ()
         if script in self._loaded:
             try:
-                return await self.call(*asking, ("EVALSHA", _sha(script), *rest))
+                return await self.call(*asking, ("EVALSHA", sha(script), *rest))
             except NoScriptError:
                 self._loaded.clear()
         given = await self.call(*asking, ("EVAL", script, *rest))
@@ -292,5 +292,6 @@ async def _no_greeting(_: AbstractConnection) -> None:
 
 
 @cache
-def _sha(script: str) -> str:
+def sha(script: str) -> str:
+    """Give the hash under which Redis knows a script."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
