@@ -50,7 +50,7 @@ from support.processes import Process, ask_redis, redis_server
 MESSAGES, AT_ONCE = 5000, 64
 PROCESSES, PIPELINED = 2, 16
 """How many processes play the scripts again, and how many commands each of them sends to a server at once."""
-OWN_RUNS, OWN_WARM, OWN_MESSAGES = 5, 300, 1500
+OWN_RUNS, OWN_WARM, OWN_MESSAGES = 4, 200, 1000
 LIMITS = "total=9999999/hour,9999999/day"
 WITHOUT_TOTAL = "total=off"
 """With the defaults of the other rules, windows of the recipient and of the user's address are counted, and with ``LIMITS`` the total."""
@@ -87,12 +87,15 @@ class Recorder(RedisClient):
     """A client that notes all that it asks."""
 
     def __init__(self, port: int) -> None:
+        """Connect on first use."""
         super().__init__(f"redis://127.0.0.1:{port}", lambda: sys.exit("a server failed"), timeout_seconds=10, queue_seconds=60)
         self.recorded: list[Recorded] = []
 
     async def eval(self, script: str, keys: Keys, arguments: Arguments, *, latest: float = math.inf, may_repeat: bool = True) -> Any:  # noqa: ANN401 - whatever the script gives
+        """See ``RedisClient``."""
+        given = await super().eval(script, keys, arguments, latest=latest, may_repeat=may_repeat)
         self.recorded.append(Recorded(script, keys, arguments))
-        return await super().eval(script, keys, arguments, latest=latest, may_repeat=may_repeat)
+        return given
 
 
 def _body(number: int) -> bytes:
@@ -172,7 +175,7 @@ def _replay(batches: Sequence[Batch]) -> None:
             received = connections[port].recv(1 << 16)
             left -= received.count(b"\n")
             if not received or received.startswith(b"-") or b"\n-" in received:
-                sys.exit("a server did not run a script")
+                sys.exit(f"a server did not run a script: {received[:200]!r}")
 
     for batch in batches:
         wait_for(batch.port)

@@ -143,7 +143,7 @@ async def handle(name: str, few: int, many: int, between: Callable[[], object]) 
     if setup.needs_redis:
         # callgrind makes everything slow, and a time-out is not to be counted.
         os.environ["DEADLINE_SECONDS"] = "25"
-        RedisClient.__init__.__kwdefaults__["timeout_seconds"] = 30.0
+        (RedisClient.__init__.__kwdefaults__ or {})["timeout_seconds"] = 30.0
     make = _protocols(setup)
     callers = [_Caller(make()) for _ in range(setup.callers)]
     requests = [_request(setup, number) for number in range(few + many)]
