@@ -217,5 +217,5 @@ def _packed_one(command: Command) -> bytes:
     words = list(map(str, command))
     head = f"*{len(words)}\r\n"
     if "".join(words).isascii():
-        return (head + "".join([f"${len(word)}\r\n{word}\r\n" for word in words])).encode()
+        return (head + "".join([f"${length}\r\n{word}\r\n" for length, word in zip(map(len, words), words, strict=True)])).encode()
     return head.encode() + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words)])

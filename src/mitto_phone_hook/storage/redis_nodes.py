@@ -78,6 +78,11 @@ class Node:
             connection = await self.ready()
         return await connection.call(commands)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None and self._connection.is_usable
+
     async def ready(self) -> Connection:
         """Give the connection. Where there is none, wait for it together with all others; it is opened once."""
         if self._connection is not None and self._connection.is_usable:
@@ -168,7 +173,7 @@ class Nodes:
         clock = asyncio.get_running_loop().time
         end, node, is_asking = clock() + self._timeout_seconds, None, False
         while True:
-            if not self._owners:
+            if not self._owners and not self._named.is_ready:
                 await self._named.ready()
             node = node or self.owner(*keys)
             if not may_repeat:
