@@ -91,10 +91,12 @@ class Node:
             raise redis.ConnectionError
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._opened())
-        done, _ = await asyncio.wait({self._opening}, timeout=self._timeout_seconds)
+        # Another call may have begun the next try by the time this one is over.
+        opening = self._opening
+        done, _ = await asyncio.wait({opening}, timeout=self._timeout_seconds)
         if not done:
             raise TimeoutError
-        given = self._opening.result()
+        given = opening.result()
         if isinstance(given, Exception):
             raise given
         return given
