@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.exceptions
 
 from mitto_phone_hook.storage.redis_client import RedisClient, Unavailable
-from support.processes import Process, ask_redis, redis_server
+from mitto_phone_hook.storage.redis_nodes import Nodes
+from support.processes import Process, ask_redis, free_port, redis_server
 from support.stores import Reports, asked_again, with_patience
 
 ECHO = "return ARGV[1]"
@@ -122,3 +124,14 @@ async def test_a_caller_who_gives_up_takes_nobodys_response_along(tmp_path: Path
             given: list[Any] = [await asked[number] for number in (0, 2, 3)]
             assert given == ["value 0", "value 2", "value 3"]
             assert asked[1].cancelled()
+
+
+async def test_whoever_asks_at_whatever_moment_of_a_connection_that_fails_hears_that_it_fails() -> None:
+    async with contextlib.aclosing(Nodes(f"redis://127.0.0.1:{free_port()}", timeout_seconds=5)) as nodes:
+        asked: list[asyncio.Task[Any]] = []
+        async with asyncio.timeout(10):
+            while not any(one.done() for one in asked):
+                asked.append(asyncio.create_task(nodes.eval(ECHO, [], ["value"])))
+                await asyncio.sleep(0)
+            given = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(one, redis.exceptions.ConnectionError) for one in given), given

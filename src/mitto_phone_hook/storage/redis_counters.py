@@ -76,7 +76,7 @@ class RedisCounterStore:
         async def ask(part: Sequence[EntryClaim | Charge]) -> tuple[Admitted, bool]:
             # Groups keep the order, so the claim is the first of its own.
             has_claim = part[0] is claim
-            counted = cast(Sequence[Charge], part[1:] if has_claim else part)
+            counted = cast("Sequence[Charge]", part[1:] if has_claim else part)
             return await admit(self._client, claim if has_claim else None, counted, latest), bool(counted)
 
         asked = await self._client.by_slot(items, name_of, ask)
