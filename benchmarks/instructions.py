@@ -4,6 +4,8 @@ A count says nothing about time, but other work on the machine does not change i
 response, with everything on: ``native`` brings a text, for ``supabase`` a template has the words, ``framework`` is ``native`` under
 functions-framework. A Mitto in the same process accepts all of them.
 
+The runs ``memory`` and ``redis``, with ``-unsigned`` for a bearer secret and ``-16`` for 16 calls in flight, say what Redis costs us.
+
 ``--rooms`` adds where the time goes, from a profile of Python's own, which makes small functions look dearer than they are.
 ``--guard`` counts the function as a plain ASGI application instead, with and without ``http_guard``, and gives the guard's share.
 """

@@ -1,4 +1,4 @@
-"""A Redis with more callers than connections: nobody is counted twice, and what it could not hear it is told later."""
+"""A Redis with more callers than it is asked for at once: nobody is counted twice, and what it could not hear it is told later."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from support.stores import KEYS, charge, crowd, fail, with_patience, without_pat
 
 
 async def in_a_crowd(client: RedisClient, *works: Awaitable[None], crowd: int = MAX_CALLS) -> None:
-    """Do this while so many connections are in use by others."""
+    """Do this while others have so many calls under way."""
     await asyncio.gather(*(client.eval("return 1", [], []) for _ in range(crowd)), *works)
 
 

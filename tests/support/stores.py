@@ -39,7 +39,7 @@ def with_patience(redis: Process) -> contextlib.aclosing[RedisClient]:
 
 @contextlib.asynccontextmanager
 async def without_patience(redis: Process, on_unavailable: Callable[[], None] = fail) -> AsyncIterator[RedisClient]:
-    """Return a Redis client on which an operation never waits for a free connection."""
+    """Return a Redis client on which an operation never waits for its turn."""
     async with contextlib.aclosing(
         RedisClient(f"redis://127.0.0.1:{redis.port}", on_unavailable, timeout_seconds=30, queue_seconds=0)
     ) as client:
@@ -47,7 +47,7 @@ async def without_patience(redis: Process, on_unavailable: Callable[[], None] = 
 
 
 async def crowd(client: RedisClient) -> list[asyncio.Task[Any]]:
-    """Take all of the connections to a Redis that stands still, until it goes on."""
+    """Have as many calls under way as may be, at a Redis that stands still, until it goes on."""
     asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CALLS)]
     await asyncio.sleep(0)
     return asked

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 1.0
 REPORT_SECONDS = 60.0
 
 LINE_SECONDS = 1.0
-"""An operation waits so long for one of the connections, where nobody says otherwise."""
+"""An operation waits so long for its turn, where nobody says otherwise."""
 
 KEY_PREFIX = "mitto-phone-hook:3:"
 """Of all keys."""
