@@ -4,10 +4,13 @@ A count says nothing about time, but other work on the machine does not change i
 response, with everything on: ``native`` brings a text, for ``supabase`` a template has the words, ``framework`` is ``native`` under
 functions-framework. A Mitto in the same process accepts all of them.
 
+The runs ``memory`` and ``redis``, with ``-unsigned`` for a bearer secret and ``-16`` for 16 calls in flight, say what Redis costs us.
+
 ``--rooms`` adds where the time goes, from a profile of Python's own, which makes small functions look dearer than they are.
 ``--guard`` counts the function as a plain ASGI application instead, with and without ``http_guard``, and gives the guard's share.
 """
 
+import contextlib
 import cProfile
 import os
 import pstats
@@ -24,6 +27,7 @@ from mitto_phone_hook.platforms import load_platform
 
 sys.path.append(str(ROOT / "tests"))
 from support import served
+from support.processes import redis_server
 
 WARM, COUNTED = 100, 400
 _TIMEOUT_SECONDS = 600
@@ -36,7 +40,7 @@ def instructions(run: str, *platforms: str, **settings: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         # callgrind writes down what it has counted when that function is called, and begins anew.
         tool = ["valgrind", "--tool=callgrind", f"--dump-before={os.getppid.__name__}", f"--callgrind-out-file={folder}/out"]
-        _run([*tool, *_command(run, *platforms)], platforms, settings)
+        _run([*tool, *_command(run, *platforms)], platforms, settings, needs_redis=_needs_redis(run))
         found = _SUMMARY.search((Path(folder) / "out.2").read_text())
         if found is None:
             raise RunError("callgrind counted nothing")
@@ -46,7 +50,7 @@ def instructions(run: str, *platforms: str, **settings: str) -> float:
 def rooms(run: str) -> str:
     """Profile one message by room: how many calls of functions of Python, and which share of the time. Raises ``RunError``."""
     with tempfile.TemporaryDirectory() as folder:
-        _run(_command(_PROFILE, f"{folder}/profile", run), (), {})
+        _run(_command(_PROFILE, f"{folder}/profile", run), (), {}, needs_redis=_needs_redis(run))
         stats = pstats.Stats(f"{folder}/profile")
     calls, seconds = Counter[str](), Counter[str]()
     for (file, _, _), (_, number, own, _, _) in stats.stats.items():  # type: ignore[attr-defined] # typeshed lacks it
@@ -60,11 +64,18 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "benchmarks.instructions", *arguments, "--here"]
 
 
-def _run(command: list[str], platforms: tuple[str, ...], settings: Mapping[str, str]) -> None:
+def _run(command: list[str], platforms: tuple[str, ...], settings: Mapping[str, str], *, needs_redis: bool) -> None:
     secrets = {f"HOOK_SECRETS_{name.upper()}": f"secret-of-{name}-in-the-benchmark" for name in platforms}
     # Otherwise hash collisions in dictionaries and sets would differ in every run.
     environment = inherited_environment() | secrets | dict(settings) | {"PYTHONHASHSEED": "0"}
-    run_tool(["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command], timeout=_TIMEOUT_SECONDS)
+    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder)) if needs_redis else contextlib.nullcontext() as redis:
+        if redis:
+            environment["STORE_URL"] = f"redis://127.0.0.1:{redis.port}"
+        run_tool(["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command], timeout=_TIMEOUT_SECONDS)
+
+
+def _needs_redis(run: str) -> bool:
+    return (served.SETUPS | served.FOR_COMPARISON)[run].needs_redis
 
 
 def room_of(file: str) -> str:

@@ -28,7 +28,7 @@ from mitto_phone_hook.storage.protocols import ALWAYS, Entry, Validity
 from mitto_phone_hook.storage.redis_client import RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
+from mitto_phone_hook.storage.redis_nodes import MAX_CALLS
 from mitto_phone_hook.telemetry.log_lines import FIELDS, as_line
 from support.messages import mitto_over, parse
 from support.processes import redis_server
@@ -77,7 +77,7 @@ async def test_a_call_stands_in_line_for_redis_no_longer_than_its_deadline_allow
             else:
                 stage.stores = stage.stores._replace(counters=RedisCounterStore(client, is_closed_on_failure=False))
             redis.popen.send_signal(signal.SIGSTOP)
-            asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+            asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CALLS)]
             await asyncio.sleep(0)
             async with asyncio.timeout(10):
                 reply = await stage.acall(body())

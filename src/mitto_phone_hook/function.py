@@ -173,5 +173,6 @@ def _stores() -> Stores:
     client = redis_client.RedisClient(_SETTINGS.store_url, lambda: _EMIT(problem), queue_seconds=queue_seconds(_SETTINGS.deadline_seconds))
     counters = redis_counters.RedisCounterStore(client, is_closed_on_failure=_SETTINGS.limits_fail == CLOSED)
     key = state_key(_SETTINGS.state_secret, _SETTINGS.mitto_api_key.current(time.monotonic()))
-    store = redis_idempotency.RedisIdempotencyStore
-    return Stores(store(client, messages), store(client, calls), counters, key, redis_records.RedisRecordStore(client))
+    store, unsettled = redis_idempotency.RedisIdempotencyStore, redis_idempotency.Settlements(client, stores=2)
+    records = redis_records.RedisRecordStore(client)
+    return Stores(store(client, messages, unsettled), store(client, calls, unsettled), counters, key, records)

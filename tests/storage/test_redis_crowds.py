@@ -1,4 +1,4 @@
-"""A Redis with more callers than connections: nobody is counted twice, and what it could not hear it is told later."""
+"""A Redis with more callers than it is asked for at once: nobody is counted twice, and what it could not hear it is told later."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from mitto_phone_hook.storage.protocols import Acquired, Entry, Refusal
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PAUSE_SECONDS, RedisClient
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
+from mitto_phone_hook.storage.redis_nodes import MAX_CALLS
 from support.processes import Process, redis_server
 from support.stage import PassingLoop
 from support.stores import KEYS, charge, crowd, fail, with_patience, without_patience
 
 
-async def in_a_crowd(client: RedisClient, *works: Awaitable[None], crowd: int = MAX_CONNECTIONS) -> None:
-    """Do this while so many connections are in use by others."""
+async def in_a_crowd(client: RedisClient, *works: Awaitable[None], crowd: int = MAX_CALLS) -> None:
+    """Do this while others have so many calls under way."""
     await asyncio.gather(*(client.eval("return 1", [], []) for _ in range(crowd)), *works)
 
 
@@ -62,7 +62,7 @@ async def test_a_newer_result_is_not_forgotten_when_redis_hears_the_older_one(re
         key, store = next(KEYS), RedisIdempotencyStore(client, 600)
         assert await store.claim(key, Entry("pending", "r1")) is None
         older, newer = store.settle(key, "r1", Entry("unknown", "r1")), store.settle(key, "r1", None)
-        await in_a_crowd(client, older, newer, crowd=MAX_CONNECTIONS - 1)
+        await in_a_crowd(client, older, newer, crowd=MAX_CALLS - 1)
         assert await store.claim(key, Entry("pending", "r2")) is None
 
 
@@ -107,13 +107,13 @@ async def test_a_call_whose_turn_with_redis_does_not_come_is_refused_and_holds_n
             store = RedisIdempotencyStore(client, 600)
             await store.claim("first", Entry("pending", "r1"))
             server.popen.send_signal(signal.SIGSTOP)
-            asked = [asyncio.create_task(store.claim(f"k{number}", Entry("pending", "r1"))) for number in range(MAX_CONNECTIONS)]
+            asked = [asyncio.create_task(store.claim(f"k{number}", Entry("pending", "r1"))) for number in range(MAX_CALLS)]
             await asyncio.sleep(0)
             with pytest.raises(Refused) as refusal:
                 await store.claim("late", Entry("pending", "r1"))
             server.popen.send_signal(signal.SIGCONT)
             assert (refusal.value.result.outcome, refusal.value.result.why) == (Outcome.UPSTREAM_UNAVAILABLE, "store_busy")
-            assert await asyncio.gather(*asked) == [None] * MAX_CONNECTIONS
+            assert await asyncio.gather(*asked) == [None] * MAX_CALLS
             assert await store.claim("late", Entry("pending", "r2")) is None
 
 

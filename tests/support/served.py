@@ -11,7 +11,7 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 from uvicorn.server import ServerState
 
+from mitto_phone_hook.storage.redis_client import RedisClient
 from support.processes import API_KEY
 
 _SIGNING_KEY = b"signing-key-of-the-counted-calls"
@@ -28,6 +29,12 @@ _OK = b"HTTP/1.1 200 "
 _HEAD = (
     "POST {path} HTTP/1.1\r\nHost: hook.example.org\r\nUser-Agent: node\r\nAccept: */*\r\nContent-Type: application/json\r\n"
     "webhook-id: msg_{number:08d}\r\nwebhook-timestamp: {now}\r\nwebhook-signature: v1,{signature}\r\nContent-Length: {length}\r\n\r\n"
+)
+_BEARER = "bearer-secret-of-the-counted-calls"
+_PLAIN_HEAD = (
+    "POST {path} HTTP/1.1\r\nHost: hook.example.org\r\nUser-Agent: node\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+    f"Authorization: Bearer {_BEARER}\r\n"
+    "Content-Length: {length}\r\n\r\n"
 )
 
 
@@ -52,6 +59,12 @@ class Setup(NamedTuple):
     """What uvicorn calls for each connection. ``auto``: its own protocol, guarded."""
     is_framework: bool = False
     """Served by functions-framework, as Google's buildpack does it; else without."""
+    is_signed: bool = True
+    """Else a bearer secret, and no id of the call: its message alone is remembered."""
+    needs_redis: bool = False
+    """Whether ``STORE_URL`` has to be in the environment."""
+    callers: int = 1
+    """Connections of callers, each of which has one call under way."""
 
 
 SETUPS = {
@@ -60,8 +73,19 @@ SETUPS = {
     "framework": Setup(http="auto", is_framework=True),
 }
 
-FOR_COMPARISON = {"guarded": Setup(http="auto"), "unguarded": Setup(http="httptools")}
-"""The function as a plain ASGI application, with and without ``http_guard``."""
+FOR_COMPARISON = {
+    "guarded": Setup(http="auto"),
+    "unguarded": Setup(http="httptools"),
+    **{
+        name + ("" if is_signed else "-unsigned") + ("" if callers == 1 else f"-{callers}"): Setup(
+            is_signed=is_signed, needs_redis=name == "redis", callers=callers
+        )
+        for name in ("memory", "redis")
+        for is_signed in (True, False)
+        for callers in (1, 16)
+    },
+}
+"""The function as a plain ASGI application, with and without ``http_guard``; and with memory and with Redis, for signed and other calls."""
 
 
 class _Mitto(asyncio.Protocol):
@@ -77,10 +101,22 @@ class _Mitto(asyncio.Protocol):
 class _Caller(asyncio.Transport):
     """The connection of a caller who reads everything at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__()
         self.got_response = asyncio.Event()
         self.received = b""
+        self._protocol = protocol
+        protocol.connection_made(self)
+
+    async def call_all(self, requests: Iterator[bytes]) -> None:
+        """Send one request after the other. Raises ``RuntimeError`` when one is not accepted."""
+        for request in requests:
+            self.received = b""
+            self.got_response.clear()
+            self._protocol.data_received(request)
+            await self.got_response.wait()
+            if not self.received.startswith(_OK):
+                raise RuntimeError(f"a call got {self.received!r}")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.received += data
@@ -92,7 +128,7 @@ class _Caller(asyncio.Transport):
 
 
 async def handle(name: str, few: int, many: int, between: Callable[[], object]) -> None:
-    """Handle ``few`` calls over one kept connection, then ``between``, then ``many`` calls. All of them are signed before.
+    """Handle ``few`` calls over kept connections, then ``between``, then ``many`` calls. All of them are made before.
 
     Raises ``RuntimeError`` when one is not accepted.
     """
@@ -101,20 +137,26 @@ async def handle(name: str, few: int, many: int, between: Callable[[], object]) 
     key = base64.b64encode(_SIGNING_KEY).decode()
     url = f"http://127.0.0.1:{mitto.sockets[0].getsockname()[1]}"
     # The total limit counts, but does not end the run.
-    os.environ |= {"MITTO_API_KEY": API_KEY, "MITTO_BASE_URL": url, "HOOK_SECRETS": f"whsec_{key}", "ALLOWED_REGIONS": "CH,DE"}
+    secrets = f"whsec_{key}" if setup.is_signed else _BEARER
+    os.environ |= {"MITTO_API_KEY": API_KEY, "MITTO_BASE_URL": url, "HOOK_SECRETS": secrets, "ALLOWED_REGIONS": "CH,DE"}
     os.environ |= {"LIMITS": "ip=9999999/hour; total=9999999/hour,9999999/day"}
-    protocol, caller = _protocol(setup), _Caller()
-    protocol.connection_made(caller)
+    if setup.needs_redis:
+        # callgrind makes everything slow, and a time-out is not to be counted.
+        os.environ["DEADLINE_SECONDS"] = "25"
+        (RedisClient.__init__.__kwdefaults__ or {})["timeout_seconds"] = 30.0
+    make = _protocols(setup)
+    callers = [_Caller(make()) for _ in range(setup.callers)]
     requests = [_request(setup, number) for number in range(few + many)]
-    for number in range(few + many):
-        if number == few:
-            between()
-        caller.received = b""
-        caller.got_response.clear()
-        protocol.data_received(requests[number])
-        await caller.got_response.wait()
-        if not caller.received.startswith(_OK):
-            raise RuntimeError(f"a call got {caller.received!r}")
+    await _call_all(callers, requests[:few])
+    between()
+    await _call_all(callers, requests[few:])
+
+
+async def _call_all(callers: Sequence["_Caller"], requests: Sequence[bytes]) -> None:
+    left = iter(requests)
+    await asyncio.gather(*(caller.call_all(left) for caller in callers))
+    # What Redis is told afterwards belongs to it.
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
 
 def run(name: str, few: int, many: int, between: Callable[[], object]) -> None:
@@ -124,7 +166,8 @@ def run(name: str, few: int, many: int, between: Callable[[], object]) -> None:
         runner.run(handle(name, few, many, between))
 
 
-def _protocol(setup: Setup) -> Any:
+def _protocols(setup: Setup) -> Callable[[], Any]:
+    """Give what makes the protocol of a connection."""
     application = import_module("mitto_phone_hook.function").app
     if setup.is_framework:
         application = import_module("functions_framework.aio").create_asgi_app("send_phone_message", "src/main.py", "http")
@@ -132,11 +175,14 @@ def _protocol(setup: Setup) -> Any:
     config.load()
     # The first call decides about garbage collection. Its moments would differ in every run.
     gc.enable = gc.disable
-    return config.http_protocol_class(config=config, server_state=ServerState(), app_state={})  # type: ignore[call-arg] # uvicorn's own
+    state = ServerState()
+    return lambda: config.http_protocol_class(config=config, server_state=state, app_state={})  # type: ignore[call-arg] # uvicorn's own
 
 
 def _request(setup: Setup, number: int) -> bytes:
     body, now = json.dumps(setup.payload(number)).encode(), int(time.time())
+    if not setup.is_signed:
+        return _PLAIN_HEAD.format(path=setup.path, length=len(body)).encode() + body
     signed = b"msg_%08d.%d.%b" % (number, now, body)
     signature = base64.b64encode(hmac.digest(_SIGNING_KEY, signed, "sha256")).decode()
     return _HEAD.format(path=setup.path, number=number, now=now, signature=signature, length=len(body)).encode() + body

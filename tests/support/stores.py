@@ -12,7 +12,7 @@ from mitto_phone_hook.domain.outcome import Outcome, Result
 from mitto_phone_hook.storage.protocols import Charge, Entry, IdempotencyStore, Window
 from mitto_phone_hook.storage.redis_client import RedisClient, Unavailable
 from mitto_phone_hook.storage.redis_idempotency import RedisIdempotencyStore
-from mitto_phone_hook.storage.redis_nodes import MAX_CONNECTIONS
+from mitto_phone_hook.storage.redis_nodes import MAX_CALLS
 from support.processes import Process
 
 ACCEPTED = Result(Outcome.ACCEPTED, message_id="m1", segments=2)
@@ -39,7 +39,7 @@ def with_patience(redis: Process) -> contextlib.aclosing[RedisClient]:
 
 @contextlib.asynccontextmanager
 async def without_patience(redis: Process, on_unavailable: Callable[[], None] = fail) -> AsyncIterator[RedisClient]:
-    """Return a Redis client on which an operation never waits for a free connection."""
+    """Return a Redis client on which an operation never waits for its turn."""
     async with contextlib.aclosing(
         RedisClient(f"redis://127.0.0.1:{redis.port}", on_unavailable, timeout_seconds=30, queue_seconds=0)
     ) as client:
@@ -47,8 +47,8 @@ async def without_patience(redis: Process, on_unavailable: Callable[[], None] = 
 
 
 async def crowd(client: RedisClient) -> list[asyncio.Task[Any]]:
-    """Take all of the connections to a Redis that stands still, until it goes on."""
-    asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CONNECTIONS)]
+    """Have as many calls under way as may be, at a Redis that stands still, until it goes on."""
+    asked = [asyncio.create_task(client.eval("return 1", [], [])) for _ in range(MAX_CALLS)]
     await asyncio.sleep(0)
     return asked
 

@@ -21,12 +21,13 @@ WRITES_AT_ONCE = 100
 class DeferredWrites(Generic[K, V]):
     """The writes that Redis has not made, by key. The newest are made first: their messages are repeated most."""
 
-    def __init__(self, write: Callable[[Mapping[K, V], float], Awaitable[Collection[K]]]) -> None:
-        """Begin with none. ``write`` makes some of them in one round trip and tells which need another try.
+    def __init__(self, write: Callable[[Mapping[K, V], float], Awaitable[Collection[K]]], most: int = MAX_DEFERRED) -> None:
+        """Begin with none, and keep ``most``. ``write`` makes some of them in one round trip and tells which need another try.
 
         It waits for its turn until the event loop's clock shows its second argument.
         """
         self._write = write
+        self._most = most
         self._waiting: dict[K, V] = {}
         self._new: dict[K, None] = {}
         self._writing: asyncio.Task[None] | None = None
@@ -39,7 +40,7 @@ class DeferredWrites(Generic[K, V]):
     def put(self, key: K, value: V) -> None:
         """Keep a write, in place of an older one under the same key."""
         self._waiting[key] = value
-        if len(self._waiting) > MAX_DEFERRED:
+        if len(self._waiting) > self._most:
             self._waiting.pop(next(iter(self._waiting)))
 
     async def make(self, *keys: K, latest: float = math.inf) -> bool:

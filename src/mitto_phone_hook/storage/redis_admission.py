@@ -132,7 +132,7 @@ Admitted = Held | Acquired | Refusal | Unavailable
 
 async def admit(client: RedisClient, claim: EntryClaim | None, charges: Sequence[Charge], latest: float) -> Admitted:
     """Claim and count what has one slot. If its connection breaks, it is asked again: at worst one message is counted twice."""
-    keys, arguments = [name_of(charge) for charge in charges], list[str | int]()
+    keys, arguments = [KEY_PREFIX + charge.key for charge in charges], list[str | int]()
     if claim is None:
         arguments += ("", "", 0, 0, 0, 0)
     else:

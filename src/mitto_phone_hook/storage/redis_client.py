@@ -24,7 +24,7 @@ PAUSE_SECONDS = 1.0
 REPORT_SECONDS = 60.0
 
 LINE_SECONDS = 1.0
-"""An operation waits so long for one of the connections, where nobody says otherwise."""
+"""An operation waits so long for its turn, where nobody says otherwise."""
 
 KEY_PREFIX = "mitto-phone-hook:3:"
 """Of all keys."""
@@ -105,7 +105,7 @@ class RedisClient:
             raise
         except (redis.RedisError, OSError, TimeoutError) as fault:
             node.left_alone_until = time.monotonic() + PAUSE_SECONDS
-            await self._nodes.failed(node, fault)
+            self._nodes.failed(node, fault)
             if now >= self._quiet_until:
                 self._quiet_until = now + REPORT_SECONDS
                 self._on_unavailable()

@@ -6,7 +6,7 @@ a moment a window can be too full, and never too empty.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
 from mitto_phone_hook.storage.deferred_writes import DeferredWrites
@@ -74,8 +74,10 @@ class RedisCounterStore:
         items: list[EntryClaim | Charge] = [claim, *charges]
 
         async def ask(part: Sequence[EntryClaim | Charge]) -> tuple[Admitted, bool]:
-            counted = [item for item in part if isinstance(item, Charge)]
-            return await admit(self._client, claim if part[0] is claim else None, counted, latest), bool(counted)
+            # Groups keep the order, so the claim is the first of its own.
+            has_claim = part[0] is claim
+            counted = cast("Sequence[Charge]", part[1:] if has_claim else part)
+            return await admit(self._client, claim if has_claim else None, counted, latest), bool(counted)
 
         asked = await self._client.by_slot(items, name_of, ask)
         said, counting = asked[0][0], [part for part, has_charges in asked if has_charges]
@@ -135,6 +137,8 @@ class RedisCounterStore:
 def _sum(own: Acquired, parts: Sequence[Admitted]) -> Acquired:
     """Give all that was counted."""
     counted = [part for part in parts if isinstance(part, Acquired)]
+    if len(counted) == 1:
+        return Acquired(*counted[0][:3], local=own)
     return Acquired(
         [charge for part in counted for charge in part.charges],
         [at_ms for part in counted for at_ms in part.at_ms],

@@ -4,15 +4,18 @@ import json
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 from mitto_phone_hook.domain.outcome import Outcome, Refused
-from mitto_phone_hook.storage.deferred_writes import DeferredWrites
+from mitto_phone_hook.storage.deferred_writes import MAX_DEFERRED, DeferredWrites
 from mitto_phone_hook.storage.memory_idempotency import MemoryIdempotencyStore
 from mitto_phone_hook.storage.protocols import ALWAYS, Acquired, Claimed, Entry, Quota, Refusal, Validity
 from mitto_phone_hook.storage.redis_admission import Admitted, EntryClaim, Held, admit
 from mitto_phone_hook.storage.redis_client import KEY_PREFIX, PoolTimeout, RedisClient, Unavailable
 from mitto_phone_hook.storage.redis_counters import RedisCounterStore
+
+_quoted = encode_basestring_ascii
 
 MAX_OWNERS = 20
 """The most calls of one message that wait for Redis to learn their end. Beyond it the first are forgotten."""
@@ -42,22 +45,43 @@ class _Settled(NamedTuple):
     owners: tuple[str, ...]
     entry: Entry | None
     since: float
+    window_ms: int
 
-    def arguments(self, window_ms: int) -> tuple[str, str, int]:
+    def arguments(self) -> tuple[str, str, int]:
         """Give what the script takes. A result that is told late is kept for the rest of its time, or no more."""
-        left_ms = window_ms - int((time.monotonic() - self.since) * 1000)
+        left_ms = self.window_ms - int((time.monotonic() - self.since) * 1000)
         return " ".join(self.owners), _written(self.entry) if self.entry and left_ms > 0 else "", left_ms
+
+
+class Settlements(DeferredWrites[str, _Settled]):
+    """The results that Redis has not been told. Stores may share them: then the results of a message and of its call share a script."""
+
+    def __init__(self, client: RedisClient, stores: int = 1) -> None:
+        """Write through ``client``, for so many stores."""
+        super().__init__(self._write_all, most=stores * MAX_DEFERRED)
+        self._client = client
+
+    async def _write_all(self, results: Mapping[str, _Settled], latest: float) -> Collection[str]:
+        async def write(keys: Sequence[str]) -> Sequence[str]:
+            arguments = [argument for key in keys for argument in results[key].arguments()]
+            try:
+                await self._client.eval(_SETTLE, [_name(key) for key in keys], arguments, latest=latest)
+            except Unavailable:
+                return keys
+            return ()
+
+        return {key for undone in await self._client.by_slot(list(results), _name, write) for key in undone}
 
 
 class RedisIdempotencyStore:
     """A ``IdempotencyStore`` in Redis with a ``MemoryIdempotencyStore`` in front, which goes on alone when Redis does not answer."""
 
-    def __init__(self, client: RedisClient, window_seconds: float) -> None:
-        """Keep entries for ``window_seconds``."""
+    def __init__(self, client: RedisClient, window_seconds: float, unsettled: Settlements | None = None) -> None:
+        """Keep entries for ``window_seconds``. ``unsettled`` are the results that Redis has not been told, also those of other stores."""
         self._client = client
         self._local = MemoryIdempotencyStore(window_seconds)
         self._window_ms = int(window_seconds * 1000)
-        self._unsettled = DeferredWrites[str, _Settled](self._write)
+        self._unsettled = Settlements(client) if unsettled is None else unsettled
         self._other_instances = MemoryIdempotencyStore(window_seconds)
         """What other instances were seen to hold: a Redis that falls silent does not make it ours."""
 
@@ -139,19 +163,8 @@ class RedisIdempotencyStore:
         # A Redis that hung runs the claim of an earlier call when it wakes, and nobody else would take that away.
         earlier = self._unsettled.get(key)
         owners = (*earlier.owners, owner)[-MAX_OWNERS:] if earlier and earlier.entry is None else (owner,)
-        self._unsettled.put(key, _Settled(owners, entry, time.monotonic() - (entry.age_seconds if entry else 0)))
+        self._unsettled.put(key, _Settled(owners, entry, time.monotonic() - (entry.age_seconds if entry else 0), self._window_ms))
         self._unsettled.make_soon(key)
-
-    async def _write(self, results: Mapping[str, _Settled], latest: float) -> Collection[str]:
-        async def write(keys: Sequence[str]) -> Sequence[str]:
-            arguments = [argument for key in keys for argument in results[key].arguments(self._window_ms)]
-            try:
-                await self._client.eval(_SETTLE, [_name(key) for key in keys], arguments, latest=latest)
-            except Unavailable:
-                return keys
-            return ()
-
-        return {key for undone in await self._client.by_slot(list(results), _name, write) for key in undone}
 
 
 def _name(key: str) -> str:
@@ -166,4 +179,11 @@ async def _release(quota: Quota | None, counted: Acquired | Refusal | Refused | 
 
 def _written(entry: Entry) -> str:
     # The scripts, and earlier versions, read state and owner at its beginning. What is not there is left out.
-    return json.dumps({name: value for name, value in entry._asdict().items() if name != "age_seconds" and value is not None})
+    fields = [f'"state": "{entry.state}", "owner": {_quoted(entry.owner)}']
+    if entry.message_id is not None:
+        fields.append(f'"message_id": {_quoted(entry.message_id)}')
+    if entry.segments is not None:
+        fields.append(f'"segments": {entry.segments}')
+    if entry.fingerprint is not None:
+        fields.append(f'"fingerprint": {_quoted(entry.fingerprint)}')
+    return "{" + ", ".join(fields) + "}"

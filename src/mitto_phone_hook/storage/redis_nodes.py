@@ -5,7 +5,6 @@ fails while its slot is moved, and it retries for longer than a message may wait
 """
 
 import asyncio
-import contextlib
 import hashlib
 import math
 from collections import defaultdict
@@ -18,7 +17,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MovedError, NoScriptError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScriptError, TryAgainError
+
+from mitto_phone_hook.storage.redis_connection import Command, Connection
 
 CONNECT_SECONDS = 1.0
 """For opening one connection: TCP, TLS and login take several round trips. It goes on in the background when nobody waits any more."""
@@ -26,41 +27,33 @@ CONNECT_SECONDS = 1.0
 TRY_AGAIN_SECONDS = 0.02
 """Between two tries while a slot is moved and its keys are on both servers."""
 
-MAX_CONNECTIONS = 16
-"""To one server. Further operations wait in line: opening hundreds at once would miss the time-out and pass for a server that is down."""
+MAX_CALLS = 16
+"""Under way at one server. Further operations wait in line, so that a server that hangs has little to do twice when it goes on."""
 
-_CLUSTER_ERRORS = {
-    "ASK": AskError,
-    "CLUSTERDOWN": ClusterDownError,
-    "CROSSSLOT": ClusterCrossSlotError,
-    "MOVED": MovedError,
-    "TRYAGAIN": TryAgainError,
-}
+_TURNS_TO_NOTICE = 2
+"""Of the event loop: asyncio looks at its sockets in the first, and tells of it in the second."""
 
 T = TypeVar("T")
 
-Command = tuple[str | int, ...]
-
 
 class Node:
-    """The connections to one server. One call at a time uses a connection, and one that breaks is not used again."""
+    """The connection to one server, which all operations share. One that breaks is replaced."""
 
     def __init__(
         self, make: Callable[[], AbstractConnection], timeout_seconds: float, greet: Callable[[AbstractConnection], Awaitable[None]]
     ) -> None:
-        """Open no connection yet. ``greet`` is awaited with the first one, before any call uses it."""
-        self.queue = asyncio.Semaphore(MAX_CONNECTIONS)
+        """Open no connection yet. ``greet`` is awaited with each, before any call uses it."""
+        self.queue = asyncio.Semaphore(MAX_CALLS)
         self.left_alone_until = -math.inf
         """On the monotonic clock: after a failure it is not asked for a moment."""
         self._make = make
         self._timeout_seconds = timeout_seconds
         self._greet = greet
-        self._idle: list[AbstractConnection] = []
+        self._connection: Connection | None = None
         self._loaded: set[str] = set()
         """The scripts that the server certainly has."""
-        self._open = 0
         self._is_closed = False
-        self._opening: set[asyncio.Task[Exception | None]] = set()
+        self._opening: asyncio.Task[Connection | Exception] | None = None
 
     async def eval(self, script: str, keys: Sequence[str], arguments: Sequence[str | int], *, is_asking: bool = False) -> Any:  # noqa: ANN401 - whatever the script gives
         """Run a script. The first time it is sent in full: asking for its hash in vain would take another round trip."""
@@ -68,7 +61,7 @@ class Node:
         asking: tuple[Command, ...] = (("ASKING",),) if is_asking else ()
         if script in self._loaded:
             try:
-                return await self.call(*asking, ("EVALSHA", _sha(script), *rest))
+                return await self.call(*asking, ("EVALSHA", sha(script), *rest))
             except NoScriptError:
                 self._loaded.clear()
         given = await self.call(*asking, ("EVAL", script, *rest))
@@ -76,110 +69,71 @@ class Node:
         return given
 
     async def call(self, *commands: Command) -> Any:  # noqa: ANN401 - whatever the last command gives
-        """Send commands on one connection in one round trip, and give the response to the last.
+        """Send commands in one round trip, and give the response to the last.
 
         Raises what redis-py and the system raise, and ``TimeoutError``.
         """
-        connection = self._idle.pop() if self._idle else await self._connected()
-        is_sound = False
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await connection.send_packed_command(_packed(commands))
-                for _ in commands[:-1]:
-                    await connection.read_response()
-                try:
-                    given = await connection.read_response()
-                except redis.ResponseError as error:
-                    is_sound = True
-                    raise _typed(error) from None
-            is_sound = True
-            return given
-        finally:
-            await self._give_back(connection, is_sound=is_sound)
+        connection = self._connection
+        if connection is None or not connection.is_usable:
+            connection = await self.ready()
+        return await connection.call(commands)
 
-    async def _give_back(self, connection: AbstractConnection, *, is_sound: bool) -> None:
-        if is_sound and not self._is_closed:
-            self._idle.append(connection)
-        else:
-            await self._close(connection)
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None and self._connection.is_usable
 
-    async def ready(self) -> None:
-        """Wait for the first connection, together with all others; it is opened once."""
-        while not self._open:
-            if self._is_closed:
-                raise redis.ConnectionError
-            await self._wait_for(next(iter(self._opening)) if self._opening else self._open_one(), self._timeout_seconds)
-
-    async def _connected(self) -> AbstractConnection:
-        while not self._idle:
-            await self.ready()
-            if not self._idle:
-                await self._wait_for(self._open_one(), max(CONNECT_SECONDS, self._timeout_seconds))
-        return self._idle.pop()
-
-    async def _wait_for(self, opening: asyncio.Task[Exception | None], seconds: float) -> None:
-        done, _ = await asyncio.wait({opening}, timeout=seconds)
+    async def ready(self) -> Connection:
+        """Give the connection. Where there is none, wait for it together with all others; it is opened once."""
+        if self._connection is not None and self._connection.is_usable:
+            return self._connection
+        if self._is_closed:
+            raise redis.ConnectionError
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._opened())
+        # Another call may have begun the next try by the time this one is over.
+        opening = self._opening
+        done, _ = await asyncio.wait({opening}, timeout=self._timeout_seconds)
         if not done:
             raise TimeoutError
-        if error := opening.result():
-            raise error
+        given = opening.result()
+        if isinstance(given, Exception):
+            raise given
+        return given
 
-    def _open_one(self) -> asyncio.Task[Exception | None]:
-        task = asyncio.create_task(self._opened())
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-        return task
-
-    async def _opened(self) -> Exception | None:
-        connection = self._make()
+    async def _opened(self) -> Connection | Exception:
+        opened = self._make()
         try:
             async with asyncio.timeout(max(CONNECT_SECONDS, self._timeout_seconds)):
-                await connection.connect()  # type: ignore[no-untyped-call] # redis has none
-                if not self._open:
-                    self._loaded.clear()
-                    await self._greet(connection)
+                await opened.connect()  # type: ignore[no-untyped-call] # redis has none
+                self._loaded.clear()
+                await self._greet(opened)
         except BaseException as error:
-            await connection.disconnect(nowait=True)
+            await opened.disconnect(nowait=True)
             if not isinstance(error, (redis.RedisError, OSError, TimeoutError)):
                 raise
             return error
-        self._open += 1
-        self._idle.append(connection)
-        return None
+        self._connection = Connection(opened, self._timeout_seconds)
+        return self._connection
 
-    async def _close(self, *connections: AbstractConnection) -> None:
-        self._open -= len(connections)
-        for connection in connections:
-            await connection.disconnect(nowait=True)
+    def replace(self) -> None:
+        """Give no more to the connection there is. What is under way may end."""
+        if self._connection is not None:
+            self._connection.retire()
 
-    async def drop_idle(self) -> None:
-        """Close what nobody uses: a server that went away breaks all of its connections."""
-        idle, self._idle = self._idle, []
-        await self._close(*idle)
-
-    async def drop_broken(self) -> None:
-        """Close the connections that the server has closed: what may be asked once only must not be asked on one of them."""
-        for connection in tuple(self._idle):
-            if connection in self._idle:
-                self._idle.remove(connection)
-                is_sound = False
-                # The name in redis-py 8, and the one before.
-                has_data_or_end = getattr(connection, "can_read", None) or connection.can_read_destructive
-                try:
-                    with contextlib.suppress(redis.RedisError, OSError):
-                        is_sound = not await has_data_or_end()
-                finally:
-                    await self._give_back(connection, is_sound=is_sound)
+    async def notice(self) -> None:
+        """Notice that the server has closed the connection: what may be asked once only must not be asked on it."""
+        for _ in range(_TURNS_TO_NOTICE):
+            await asyncio.sleep(0)
 
     async def aclose(self) -> None:
-        """Close all connections, those in use as soon as they are not."""
+        """Close the connection, as soon as nobody uses it."""
         self._is_closed = True
-        for task in tuple(self._opening):
-            task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.disconnect()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.aclose()
 
 
 class Nodes:
@@ -221,11 +175,11 @@ class Nodes:
         clock = asyncio.get_running_loop().time
         end, node, is_asking = clock() + self._timeout_seconds, None, False
         while True:
-            if not self._owners:
+            if not self._owners and not self._named.is_ready:
                 await self._named.ready()
             node = node or self.owner(*keys)
             if not may_repeat:
-                await node.drop_broken()
+                await node.notice()
             try:
                 return await node.eval(script, keys, arguments, is_asking=is_asking)
             except (AskError, TryAgainError) as told:
@@ -236,7 +190,6 @@ class Nodes:
                 self._learn_later()
                 raise
             except (redis.ConnectionError, OSError) as error:
-                await node.drop_idle()
                 if not may_repeat or isinstance(error, TimeoutError):
                     raise
                 may_repeat = False
@@ -247,11 +200,11 @@ class Nodes:
             if clock() > end:
                 raise TimeoutError
 
-    async def failed(self, node: Node, fault: Exception) -> None:
+    def failed(self, node: Node, fault: Exception) -> None:
         """Note that a server has failed, and ask a cluster in the background who took its place."""
         if isinstance(fault, redis.ResponseError):
             # A server that was demoted, and can only be read, keeps its connections; a new one leads to whoever took its place.
-            await node.drop_idle()
+            node.replace()
         if self._owners:
             self._learn_later()
 
@@ -345,24 +298,7 @@ async def _no_greeting(_: AbstractConnection) -> None:
     return
 
 
-def _typed(error: redis.ResponseError) -> redis.ResponseError:
-    """Give the error its own type, which redis-py 5 knows in its cluster client only."""
-    kind, _, rest = str(error).partition(" ")
-    return _CLUSTER_ERRORS[kind](rest) if kind in _CLUSTER_ERRORS else error
-
-
-def _packed(commands: Sequence[Command]) -> bytes:
-    """Give the bytes of commands in Redis' protocol (RESP), as redis-py's ``pack_commands`` does, in less time."""
-    words = [[str(word) for word in command] for command in commands]
-    return "".join(
-        [f"*{len(command)}\r\n" + "".join([f"${_length(word)}\r\n{word}\r\n" for word in command]) for command in words]
-    ).encode()
-
-
-def _length(word: str) -> int:
-    return len(word) if word.isascii() else len(word.encode())
-
-
 @cache
-def _sha(script: str) -> str:
+def sha(script: str) -> str:
+    """Give the hash under which Redis knows a script."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()

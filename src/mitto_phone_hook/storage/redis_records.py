@@ -61,7 +61,7 @@ return {kept, redis.call('HSETNX', KEYS[1], 'converted', '1')}
 
 
 class RedisRecordStore:
-    """A ``RecordStore`` in Redis. One task writes, so messages keep the other connections; it goes on when Redis answers again."""
+    """A ``RecordStore`` in Redis. One task writes, so messages keep most of the turns; it goes on when Redis answers again."""
 
     def __init__(self, client: RedisClient) -> None:
         """Write and read through ``client``."""
