@@ -310,7 +310,7 @@ def test_a_route_that_refuses_nobody_gets_no_right_secret() -> None:
         status, shown = check(port, path="/hooks/okta")
     assert (status, len(given)) == (1, 1)
     assert "✗ okta             a forged call got 200, not 401\n" in shown
-    assert BEARER not in base64.b64decode(given[0].removeprefix("Basic ")).decode()
+    assert BEARER not in given[0]
     with serving(Stub(hook=lambda _: (403, b""))) as port:
         assert "✗ okta             the cloud requires a login of its own (403)\n" in check(port, path="/hooks/okta")[1]
 

@@ -34,7 +34,10 @@ def test_a_port_in_use_is_said_with_what_to_do() -> None:
         port = taken.getsockname()[1]
         done = run("--port", str(port))
     assert done.returncode == 1
-    assert done.stdout == f"Cannot listen on 127.0.0.1 port {port} (Address already in use); choose another one with --port.\n"
+    assert (
+        done.stdout
+        == f"Cannot listen on 127.0.0.1 port {port} (Address already in use); choose another one with --port, and put it into PUBLIC_URL.\n"
+    )
 
 
 @pytest.mark.parametrize("options", [["--port", "70000"], ["--host", "nowhere.invalid"]])

@@ -56,7 +56,7 @@ def test_the_demo_works_without_the_repository(program: Path, tmp_path: Path) ->
 def test_from_nothing_to_a_message_that_the_platform_signed(program: Path, mitto: FakeMittoProcess, tmp_path: Path) -> None:
     shell = environment(tmp_path, MITTO_API_KEY=API_KEY)
     shown = run(program, "init", "--yes", "--platform", "supabase", "--regions", "US", "--sender-id", "Acme", cwd=tmp_path, env=shell)
-    commands = dict(re.findall(r"^     mitto-phone-hook (check|run|simulate) (.*)$", shown, re.MULTILINE))
+    commands = dict(re.findall(r"^     \S*mitto-phone-hook (check|run|simulate) (.*)$", shown, re.MULTILINE))
     fake = shell | {"MITTO_BASE_URL": f"http://127.0.0.1:{mitto.port}"}
     checked = attempt(program, "check", *commands["check"].split(), cwd=tmp_path, env=fake)
     assert (checked.returncode, checked.stderr) == (0, "")
@@ -64,7 +64,7 @@ def test_from_nothing_to_a_message_that_the_platform_signed(program: Path, mitto
     port = free_port()
     served = fake | {"PORT": str(port)}
     with serving([program, "run", *commands["run"].split()], tmp_path, served, tmp_path / "function.txt") as function:
-        call = [*commands["simulate"].split(), "--url", f"http://127.0.0.1:{function.port}"]
+        call = [*commands["simulate"].replace("NUMBER-OF-YOURS", "+12025550110").split(), "--url", f"http://127.0.0.1:{function.port}"]
         assert "accepted (200" in run(program, "simulate", *call, cwd=tmp_path, env=environment(tmp_path))
     [message] = mitto.inbox()
     assert message["sender"] == "Acme"

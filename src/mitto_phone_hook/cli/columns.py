@@ -73,7 +73,7 @@ def _continues(cluster: str, character: str) -> bool:
     return (
         _has_no_width(character)
         or (cluster[-1] == _JOINER and not character.isascii())
-        or ord(character) in _SKIN_TONES
+        or (ord(character) in _SKIN_TONES and unicodedata.category(cluster[0]) == "So")
         or (len(cluster) == 1 and ord(cluster) in _FLAG_LETTERS and ord(character) in _FLAG_LETTERS)
     )
 
