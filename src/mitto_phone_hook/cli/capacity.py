@@ -10,14 +10,14 @@ from mitto_phone_hook.cli.cloud_facts import FACTS, HOURS, REDIS_GIB_HOUR, insta
 from mitto_phone_hook.cli.columns import table
 from mitto_phone_hook.cli.terminal import Terminal
 
-CPU_MS_PER_MESSAGE = 0.47
-"""CPU time of one message with every feature on, as measured by ``make bench`` (benchmarks/results/results.md)."""
+CPU_MS_PER_MESSAGE = 0.79
+"""CPU time of one message with every feature on and with Redis, by ``make bench`` (benchmarks/results/results.md)."""
 
 REDIS_CALLS_PER_MESSAGE = 2
 """Claim the message and count it before it is sent, store its result afterwards (``redis_admission.py``, ``redis_idempotency.py``)."""
 
-REDIS_MS_PER_MESSAGE = 0.23
-"""CPU time of Redis for these calls, as measured by ``python -m benchmarks.costs``, one message at a time. Redis uses one core."""
+REDIS_MS_PER_MESSAGE = 0.15
+"""CPU time of Redis for one message with 64 in flight, by ``make bench``. Redis uses one core."""
 
 REDIS_BYTES_PER_RECIPIENT = 200
 """Memory of Redis for the one count of a recipient that it keeps for a day. All others are gone after an hour: a twentieth in sum."""
