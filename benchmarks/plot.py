@@ -27,7 +27,7 @@ LABELS = {
     "python_async": "(c) Python, httpx,\nasynchronous",
     "nginx": "floor: nginx",
 }
-MEMORY_LABELS = {"ours": "this function", "node_kept": "(b) Node", "ours_short": "this function,\nwindows of 10 s"}
+MEMORY_LABELS = {"ours": "this function", "node_kept": "(b) Node", "ours_short": "windows\nof 10 s"}
 # Title of the panel, which direction is better, index of the table and of its column, whether the axis is logarithmic.
 PANELS = (
     ("Added latency p50, 1 connection (ms)", "less is better", 0, 2, False),
@@ -100,7 +100,7 @@ def _memory(axis: Any, measurements: list[dict[str, Any]]) -> None:  # noqa: ANN
     axis.set_title("Memory (MiB) after so many requests", loc="left", fontweight="bold")
     axis.set_xlabel("requests, logarithmic; less memory is better", color="#52606d")
     axis.set_xscale("log")
-    axis.margins(x=0.35)
+    axis.margins(x=0.4)
     axis.set_ylim(0, 1.12 * axis.get_ylim()[1])
 
 
