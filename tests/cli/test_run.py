@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mitto_phone_hook.cli.run import cores
 from support.processes import FakeMittoProcess, fake_mitto, free_port, function_by, function_environment, own_command
 
 MESSAGE = {"recipient": "+12025550110", "text": "Your code is 314159", "context": {"code": "314159"}}
@@ -91,3 +92,15 @@ def test_a_package_that_is_missing_ends_several_workers_once_and_not_again_and_a
     done = subprocess.run([sys.executable, "-c", code, "run"], env=environment, capture_output=True, text=True, timeout=40, check=False)
     assert done.returncode == 1
     assert (done.stdout + done.stderr).count("STORE_URL needs the package redis") == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "at_most"),
+    [("50000 100000", 1), ("100000 100000", 1), ("150000 100000", 1), ("900000000 100000", None), ("max 100000", None)],
+)
+def test_a_container_has_as_many_workers_as_cores(tmp_path: Path, limit: str, at_most: int | None) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(f"{limit}\n", encoding="ascii")
+    of_the_machine = cores(tmp_path / "none")
+    assert of_the_machine >= 1
+    assert cores(file) == (at_most or of_the_machine)

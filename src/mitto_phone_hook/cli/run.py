@@ -4,6 +4,7 @@ import argparse
 import gc
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mitto_phone_hook.cli.terminal import Terminal
@@ -16,6 +17,9 @@ Redis, and one where all is kept in memory: processes share no memory, and limit
 """
 
 _DEFAULT_PORT = 8080
+
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of CPU in a period, and the period. Source: Linux, Control Group v2, ``cpu.max``."""
 
 
 def add_to(parsers: Any) -> None:  # noqa: ANN401 - argparse's type for it is private
@@ -62,7 +66,17 @@ def run(options: argparse.Namespace, environment: Mapping[str, str], terminal: T
 
 
 def _default_workers(environment: Mapping[str, str]) -> int:
-    return (os.cpu_count() or 1) if environment.get("STORE_URL", "memory:").startswith("redis") else 1
+    return cores() if environment.get("STORE_URL", "memory:").startswith("redis") else 1
+
+
+def cores(limit: Path = _CPU_LIMIT) -> int:
+    """Count the cores that this process may use: those of the machine, or the fewer that a container has."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, limit.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return allowed  # no such file, or the word max in place of a number
+    return max(min(allowed, quota // period), 1)
 
 
 def _problems(environment: Mapping[str, str]) -> tuple[str, ...]:
