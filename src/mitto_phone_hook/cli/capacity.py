@@ -19,6 +19,9 @@ REDIS_CALLS_PER_MESSAGE = 2
 REDIS_MS_PER_MESSAGE = 0.15
 """CPU time of Redis for one message with 64 in flight, by ``make bench``. Redis uses one core."""
 
+CLUSTER_FACTOR = 1.8
+"""A message takes so many times the CPU in a cluster, whose scripts cannot span slots, by ``python -m benchmarks.cluster``."""
+
 REDIS_BYTES_PER_RECIPIENT = 200
 """Memory of Redis for the one count of a recipient that it keeps for a day. All others are gone after an hour: a twentieth in sum."""
 
@@ -91,7 +94,7 @@ def requirements_for(load: Load) -> Requirements:
         in_flight=load.messages_per_second * load.mitto_seconds,
         redis_calls_per_second=load.messages_per_second * REDIS_CALLS_PER_MESSAGE,
         redis_utilisation=redis_utilisation,
-        redis_masters=math.ceil(redis_utilisation / load.utilisation),
+        redis_masters=1 if redis_utilisation <= load.utilisation else math.ceil(CLUSTER_FACTOR * redis_utilisation / load.utilisation),
     )
 
 
