@@ -11,7 +11,7 @@ class ReadBy(NamedTuple):
     """The annotation of a field whose value is what ``read`` gives for the raw one. ``read`` raises ``ValueError``, as pydantic wants it.
 
     pydantic's ``PlainValidator`` means the same, but builds two schemas of the field's type, with which a model could be written
-    again. Our models are never written, and all these schemas took a tenth of the start.
+    again. Our models are never written, and each start would build these schemas for nothing.
     """
 
     read: Callable[..., object]
